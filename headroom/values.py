@@ -1,0 +1,101 @@
+"""The engine's vocabulary: what travels between detection, shrinkers, the pipeline and callers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ENGINE_VERSION = 1
+"""Raised whenever the same input may give other bytes; stored with every decision, so old conversations keep theirs."""
+
+Level = Literal["lossless", "balanced", "deep"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The call whose result is being shrunk: `arguments` is the JSON text the model wrote, "" when unknown."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How far a shrinker may go.
+
+    `level`: "lossless" keeps every fact in a shorter spelling, "balanced" is for a result the model sees for the first
+    time, "deep" is for results that are several turns old. `retrieval` words how the original can be had; `{hash}` in
+    it is replaced. `version` names the whole set of rules: stored forms of another version are never mixed with it.
+    """
+
+    level: Level = "balanced"
+    version: int = 1
+    min_tokens: int = 200
+    margin_share: float = 0.05
+    code_aware: bool = True
+    target_ratio: float | None = None
+    excluded_tools: frozenset[str] = frozenset()
+    tool_levels: tuple[tuple[str, Level], ...] = ()
+    retrieval: str = "original kept as {hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One tool result on its way through a shrinker."""
+
+    text: str
+    call: ToolCall = field(default_factory=ToolCall)
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One shorter way to write a source.
+
+    `name` is the label in reports ("json_table"); `left_out` says in plain words what a lossy form dropped ("1,940 of
+    2,000 lines"), and is empty exactly when the form is lossless. The pipeline, not the shrinker, adds the marker.
+    """
+
+    text: str
+    name: str
+    left_out: str = ""
+
+    @property
+    def is_lossy(self) -> bool:
+        return bool(self.left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One form that was measured: for `explain`."""
+
+    name: str
+    tokens: int
+    is_lossy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """The outcome for one tool result. `text` is the original itself when nothing was gained, and then `reason` says why.
+
+    Reasons: `too_small`, `already_shrunk`, `excluded`, `no_gain`, `not_text`, `failed:<shrinker>`.
+    `original_hash` is 24 hex digits of the original's SHA-256 for lossy forms, else "".
+    """
+
+    text: str
+    tokens_before: int
+    tokens_after: int
+    kind: str = ""
+    form: str = ""
+    left_out: str = ""
+    original_hash: str = ""
+    reason: str = ""
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def is_changed(self) -> bool:
+        return not self.reason
+
+    @property
+    def is_lossy(self) -> bool:
+        return bool(self.left_out)

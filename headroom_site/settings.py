@@ -1,0 +1,137 @@
+"""Every setting of the product, and the only place that reads the environment. `docs/settings.md` lists them all."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from headroom_site import env, workspace
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- where things are kept -------------------------------------------------------------------------------------------
+WORKSPACE_DIR = Path(env.text("HEADROOM_WORKSPACE_DIR", "~/.headroom")).expanduser()
+workspace.create(WORKSPACE_DIR)
+
+DATABASE_URL = env.text("HEADROOM_DATABASE_URL") or env.text("DATABASE_URL")
+REDIS_URL = env.text("HEADROOM_REDIS_URL")
+DATABASE_POOL_SIZE = env.integer("HEADROOM_DATABASE_POOL_SIZE", 8, minimum=2, maximum=100)
+
+_SQLITE: dict[str, Any] = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": WORKSPACE_DIR / "headroom.sqlite3",
+    # Our threads are few and long-lived: an open connection each is cheaper than one per batch.
+    "CONN_MAX_AGE": None,
+    "OPTIONS": {
+        # IMMEDIATE takes the one write lock at BEGIN, so a batch never fails half-way with "database is locked".
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 15,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=15000;",
+    },
+}
+
+
+def _database() -> dict[str, Any]:
+    if not DATABASE_URL:
+        return _SQLITE
+    try:
+        parsed: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
+    except ValueError as exc:
+        raise env.BadEnvironment("HEADROOM_DATABASE_URL", "…", f"a database address ({exc})") from exc
+    if parsed["ENGINE"] == "django.db.backends.sqlite3":
+        return _SQLITE | {"NAME": parsed["NAME"]}
+    if parsed["ENGINE"] != "django.db.backends.postgresql":
+        raise env.BadEnvironment("HEADROOM_DATABASE_URL", parsed["ENGINE"], "postgresql:// or sqlite:///")
+    # The pool refuses persistent connections of Django's own, hence age 0: each use gives its connection back.
+    options = {**parsed.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 5}}
+    options.setdefault("connect_timeout", 5)
+    return parsed | {"CONN_MAX_AGE": 0, "OPTIONS": options}
+
+
+DATABASES = {"default": _database()}
+IS_EMBEDDED = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- where it listens, and who may come in ---------------------------------------------------------------------------
+HOST = env.text("HEADROOM_HOST", "127.0.0.1")
+PORT = env.integer("HEADROOM_PORT", 8787, minimum=1, maximum=65535)
+WORKERS = env.integer("HEADROOM_WORKERS", 1, minimum=1, maximum=64)
+SERVER = env.choice("HEADROOM_SERVER", "uvicorn", ("uvicorn", "daphne"))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+IS_LOOPBACK = _is_loopback(HOST)
+_require_key = env.optional_boolean("HEADROOM_REQUIRE_KEY")
+REQUIRE_KEY = (not IS_LOOPBACK) if _require_key is None else _require_key
+BOOTSTRAP_KEY = env.text("HEADROOM_BOOTSTRAP_KEY")
+# Names by which browsers and clients may address us. IP addresses and localhost always may: only names can be rebound.
+ALLOWED_NAMES = frozenset(name.lower() for name in env.words("HEADROOM_ALLOWED_HOSTS"))
+ALLOWED_HOSTS = ["*"]  # checked for every route by headroom_site.hosts, which knows IP addresses and Origin too
+
+DEBUG = env.boolean("HEADROOM_DEBUG", False)
+SECRET_KEY = env.text("HEADROOM_SECRET_KEY") or workspace.secret_key(WORKSPACE_DIR)
+
+# --- the road --------------------------------------------------------------------------------------------------------
+ANTHROPIC_API_URL = env.base_url("ANTHROPIC_TARGET_API_URL", "https://api.anthropic.com")
+OPENAI_API_URL = env.base_url("OPENAI_TARGET_API_URL", "https://api.openai.com")
+OPTIMIZE = env.boolean("HEADROOM_OPTIMIZE", True)
+LOSSLESS = env.boolean("HEADROOM_LOSSLESS", False)
+REQUEST_TIMEOUT_S = env.integer("HEADROOM_REQUEST_TIMEOUT", 600, minimum=1, maximum=86_400)
+CONNECT_TIMEOUT_S = env.integer("HEADROOM_CONNECT_TIMEOUT_SECONDS", 10, minimum=1, maximum=300)
+RETRY_MAX_ATTEMPTS = env.integer("HEADROOM_RETRY_MAX_ATTEMPTS", 3, minimum=1, maximum=10)
+HTTP_TRANSPORT = env.choice("HEADROOM_HTTP_TRANSPORT", "aiohttp", ("aiohttp", "httpx"))
+MAX_BODY_BYTES = env.integer("HEADROOM_MAX_BODY_MB", 100, minimum=1, maximum=2048) * 1024 * 1024
+JOURNAL_MAX_BYTES = env.integer("HEADROOM_JOURNAL_MAX_MB", 256, minimum=1, maximum=65_536) * 1024 * 1024
+# How long running streams may go on after SIGTERM or Ctrl-C.
+DRAIN_TIMEOUT_S = env.integer("HEADROOM_DRAIN_TIMEOUT_SECONDS", 600, minimum=0, maximum=86_400)
+# No provider cache lives longer than a day; a decision is kept twice that after its last use.
+DECISION_LIFETIME_S = 48 * 3600
+
+# --- Django ----------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "savings",
+    "budgets",
+    "proxy",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "headroom_site.urls"
+ASGI_APPLICATION = "headroom_site.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.choice("HEADROOM_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
+    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}
+
+# --- Celery ----------------------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL or "memory://"

@@ -1,0 +1,54 @@
+"""The folder that holds everything of one installation: database, journal, logs, secret key. Private to its user."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+
+class WorkspaceInUse(RuntimeError):
+    """Another process serves from this workspace; two would count each other's limits twice."""
+
+
+def create(directory: Path) -> None:
+    """Make the folder, readable by its owner only."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def secret_key(directory: Path) -> str:
+    """The installation's secret, made on first use; when two processes start at once, both get the same."""
+    path = directory / "secret.key"
+    if not path.exists():
+        draft = directory / f"secret.key.{os.getpid()}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+        # A link appears whole or not at all, and never replaces the key of a process that was quicker.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+def lock(directory: Path) -> int:
+    """Hold the workspace until this process ends; returns the descriptor to keep open.
+
+    A flock dies with its last descriptor, and Python's descriptors are not inherited by programs that we start, so
+    neither a crash nor a surviving child leaves the workspace locked.
+    """
+    descriptor = os.open(directory / "headroom.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise WorkspaceInUse(
+            f"{directory} is in use by process {holder}: two proxies on one SQLite workspace would each count only "
+            "their own share. Stop it, set another HEADROOM_WORKSPACE_DIR, or use PostgreSQL and Redis."
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

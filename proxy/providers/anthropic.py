@@ -1,0 +1,147 @@
+"""Anthropic Messages: https://docs.anthropic.com/en/api/messages and …/messages-streaming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from proxy import splice
+from proxy.providers import bodies
+from proxy.sse import JsonEvents
+from proxy.values import Call, Dialect, Path, Plan, Reading, ToolResult
+from savings.receipts import Usage
+
+NAME = "anthropic"
+DIALECT: Dialect = "anthropic"
+
+
+def parse(body: bytes) -> Call:
+    """Read a Messages request."""
+    document = bodies.load_object(body)
+    if document is None:
+        return Call(body)
+    metadata = document.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    return Call(
+        body,
+        document,
+        model=bodies.text(document.get("model")),
+        is_streaming=document.get("stream") is True,
+        results=tuple(_results(document.get("messages"))),
+        user_hint=bodies.text(user),
+    )
+
+
+def render(call: Call, plan: Plan) -> bytes:
+    """The client's bytes with the planned strings exchanged."""
+    return splice.replace(call.body, call.document, plan.replacements)
+
+
+def meter(is_event_stream: bool) -> StreamMeter | bodies.JsonMeter:
+    """A meter for one answer."""
+    return StreamMeter() if is_event_stream else bodies.JsonMeter(read_message)
+
+
+def read_message(message: dict[str, Any]) -> Reading:
+    """The account of a complete (not streamed) message."""
+    content = message.get("content")
+    texts = [_generated(block) for block in content] if isinstance(content, list) else []
+    usage = message.get("usage")
+    return Reading(
+        usage=read_usage(usage) if isinstance(usage, dict) else Usage(),
+        model=bodies.text(message.get("model")),
+        is_complete=True,
+        text="".join(texts),
+    )
+
+
+def read_usage(usage: dict[str, Any]) -> Usage:
+    """Five classes from `usage`; the 5-minute and 1-hour writes come apart where the provider tells them apart."""
+    written = bodies.count(usage.get("cache_creation_input_tokens"))
+    buckets = usage.get("cache_creation")
+    one_hour = bodies.count(buckets.get("ephemeral_1h_input_tokens")) if isinstance(buckets, dict) else None
+    five_minutes = bodies.count(buckets.get("ephemeral_5m_input_tokens")) if isinstance(buckets, dict) else None
+    if five_minutes is None and written is not None:
+        five_minutes = written - (one_hour or 0)
+    return Usage(
+        input_fresh=bodies.count(usage.get("input_tokens")),
+        cache_read=bodies.count(usage.get("cache_read_input_tokens")),
+        cache_write_5m=five_minutes,
+        cache_write_1h=one_hour,
+        output=bodies.count(usage.get("output_tokens")),
+    )
+
+
+class StreamMeter:
+    """Reads `message_start`, the deltas and `message_delta`; later usage figures are cumulative and replace earlier."""
+
+    def __init__(self) -> None:
+        self._events = JsonEvents()
+        self._usage: dict[str, Any] = {}
+        self._model = ""
+        self._texts: list[str] = []
+        self._is_complete = False
+
+    def feed(self, chunk: bytes) -> None:
+        for event in self._events.feed(chunk):
+            self._read(event)
+
+    def _read(self, event: dict[str, Any]) -> None:
+        kind = event.get("type")
+        if kind == "content_block_delta":
+            self._texts.append(_generated(event.get("delta")))
+        elif kind == "message_start" and isinstance(message := event.get("message"), dict):
+            self._model = bodies.text(message.get("model"))
+            self._note(message.get("usage"))
+            # Its output count is a placeholder; the true one comes with message_delta.
+            self._usage.pop("output_tokens", None)
+        elif kind == "message_delta":
+            self._note(event.get("usage"))
+        elif kind in ("message_stop", "error"):
+            self._is_complete = True
+
+    def _note(self, usage: Any) -> None:
+        if isinstance(usage, dict):
+            self._usage.update((key, value) for key, value in usage.items() if value is not None)
+
+    def reading(self) -> Reading:
+        return Reading(read_usage(self._usage), self._model, self._is_complete, "".join(self._texts))
+
+
+def _generated(part: Any) -> str:
+    """Text, thinking or tool input of a content block or delta."""
+    if not isinstance(part, dict):
+        return ""
+    for key in ("text", "thinking", "partial_json"):
+        if isinstance(value := part.get(key), str):
+            return value
+    return bodies.dumped(part["input"]) if "input" in part else ""
+
+
+def _results(messages: Any) -> Iterator[ToolResult]:
+    if not isinstance(messages, list):
+        return
+    calls: dict[str, tuple[str, str]] = {}
+    last_answer = max((n for n, m in enumerate(messages) if isinstance(m, dict) and m.get("role") == "assistant"), default=-1)
+    for n, message in enumerate(messages):
+        content = message.get("content") if isinstance(message, dict) else None
+        if not isinstance(content, list):
+            continue
+        for k, block in enumerate(content):
+            kind = block.get("type") if isinstance(block, dict) else None
+            if kind == "tool_use":
+                calls[bodies.text(block.get("id"))] = (bodies.text(block.get("name")), bodies.dumped(block.get("input")))
+            elif kind == "tool_result":
+                call_id = bodies.text(block.get("tool_use_id"))
+                tool, arguments = calls.get(call_id, ("", ""))
+                for path, text in _texts(block.get("content"), ("messages", n, "content", k, "content")):
+                    yield ToolResult(path, text, call_id, tool, arguments, n > last_answer)
+
+
+def _texts(content: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(content, str):
+        yield path, content
+    elif isinstance(content, list):
+        for k, part in enumerate(content):
+            if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str):
+                yield (*path, k, "text"), part["text"]

@@ -1,0 +1,81 @@
+"""What all dialects share: JSON bodies read without trust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from proxy import splice
+from proxy.values import Reading
+
+MAX_KEPT_BYTES = 4 * 1024 * 1024
+"""Longer JSON answers (embeddings, images) are read from their tail, where every provider puts `usage`."""
+TAIL_BYTES = 64 * 1024
+
+
+def load_object(body: bytes) -> dict[str, Any] | None:
+    """The body as a JSON object, or `None` when it is anything else."""
+    try:
+        document = splice.loads(body)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def text(value: Any) -> str:
+    """A string as it is, anything else as "" (clients send what they like)."""
+    return value if isinstance(value, str) else ""
+
+
+def count(value: Any) -> int | None:
+    """A token count, or `None` when the provider did not give a sensible one. Zero is a count."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def dumped(value: Any) -> str:
+    """Any JSON value as text."""
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError):
+        return json.dumps(value)
+
+
+class JsonMeter:
+    """Reads one JSON answer at its end. `read` turns the parsed object into a reading."""
+
+    def __init__(self, read: Callable[[dict[str, Any]], Reading]) -> None:
+        self._read = read
+        self._chunks: list[bytes] = []
+        self._kept_bytes = 0
+        self._is_cut = False
+
+    def feed(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._kept_bytes += len(chunk)
+        if self._kept_bytes > MAX_KEPT_BYTES:
+            self._is_cut = True
+            self._chunks = [b"".join(self._chunks)[-TAIL_BYTES:]]
+            self._kept_bytes = len(self._chunks[0])
+
+    def reading(self) -> Reading:
+        body = b"".join(self._chunks)
+        if self._is_cut:
+            usage = _last_usage(body)
+            return self._read({"usage": usage} if usage else {})
+        answer = load_object(body)
+        return self._read(answer) if answer is not None else Reading()
+
+
+def _last_usage(tail: bytes) -> dict[str, Any] | None:
+    start = tail.rfind(b'"usage"')
+    opening = tail.find(b"{", start)
+    if start < 0 or opening < 0:
+        return None
+    try:
+        usage, _ = json.JSONDecoder().raw_decode(tail[opening:].decode("utf-8", "replace"))
+    except ValueError:
+        return None
+    return usage if isinstance(usage, dict) else None

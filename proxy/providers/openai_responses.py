@@ -1,0 +1,143 @@
+"""OpenAI Responses over HTTP: https://platform.openai.com/docs/api-reference/responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from proxy import splice
+from proxy.providers import bodies
+from proxy.sse import JsonEvents
+from proxy.values import Call, Dialect, Path, Plan, Reading, ToolResult
+from savings.receipts import Usage
+
+NAME = "openai"
+DIALECT: Dialect = "openai"
+
+_OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output", "local_shell_call_output"})
+_CALLS = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
+_FINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
+# Items that the model produced: a tool output before one of these was already answered.
+_ANSWERS = _CALLS | {"reasoning"}
+
+
+def parse(body: bytes) -> Call:
+    """Read a Responses request."""
+    document = bodies.load_object(body)
+    if document is None:
+        return Call(body)
+    return Call(
+        body,
+        document,
+        model=bodies.text(document.get("model")),
+        is_streaming=document.get("stream") is True,
+        results=tuple(_results(document.get("input"))),
+        session_hint=bodies.text(document.get("prompt_cache_key")),
+        user_hint=bodies.text(document.get("user")),
+    )
+
+
+def render(call: Call, plan: Plan) -> bytes:
+    """The client's bytes with the planned strings exchanged."""
+    return splice.replace(call.body, call.document, plan.replacements)
+
+
+def meter(is_event_stream: bool) -> StreamMeter | bodies.JsonMeter:
+    """A meter for one answer."""
+    return StreamMeter() if is_event_stream else bodies.JsonMeter(read_response)
+
+
+def read_response(response: dict[str, Any]) -> Reading:
+    """The account of a complete response object."""
+    usage = response.get("usage")
+    return Reading(
+        usage=read_usage(usage) if isinstance(usage, dict) else Usage(),
+        model=bodies.text(response.get("model")),
+        is_complete=True,
+        text="".join(_generated(item) for item in response.get("output") or () if isinstance(item, dict)),
+    )
+
+
+def read_usage(usage: dict[str, Any]) -> Usage:
+    """Token classes from a `usage` object. `input_tokens` includes what was read from or written to the cache."""
+    details = usage.get("input_tokens_details")
+    details = details if isinstance(details, dict) else {}
+    generated = usage.get("output_tokens_details")
+    given = bodies.count(usage.get("input_tokens"))
+    read = bodies.count(details.get("cached_tokens"))
+    written = bodies.count(details.get("cache_write_tokens"))
+    return Usage(
+        input_fresh=None if given is None else max(0, given - (read or 0) - (written or 0)),
+        cache_read=read,
+        cache_write_5m=written,
+        output=bodies.count(usage.get("output_tokens")),
+        reasoning=bodies.count(generated.get("reasoning_tokens")) if isinstance(generated, dict) else None,
+    )
+
+
+class StreamMeter:
+    """Collects text deltas until the final event brings the whole response with its usage."""
+
+    def __init__(self) -> None:
+        self._events = JsonEvents()
+        self._texts: list[str] = []
+        self._final: Reading | None = None
+        self._model = ""
+        self._is_complete = False
+
+    def feed(self, chunk: bytes) -> None:
+        for event in self._events.feed(chunk):
+            self._read(event)
+
+    def _read(self, event: dict[str, Any]) -> None:
+        kind = bodies.text(event.get("type"))
+        if kind.endswith(".delta"):
+            self._texts.append(bodies.text(event.get("delta")))
+        elif isinstance(response := event.get("response"), dict):
+            self._model = bodies.text(response.get("model")) or self._model
+            if kind in _FINAL:
+                self._final = read_response(response)
+        elif kind == "error":
+            self._is_complete = True
+
+    def reading(self) -> Reading:
+        return self._final or Reading(Usage(), self._model, self._is_complete, "".join(self._texts))
+
+
+def _generated(item: dict[str, Any]) -> str:
+    parts = [bodies.text(item.get("arguments")), bodies.text(item.get("input"))]
+    for part in item.get("content") or ():
+        if isinstance(part, dict):
+            parts.append(bodies.text(part.get("text")) or bodies.text(part.get("refusal")))
+    return "".join(parts)
+
+
+def _results(items: Any) -> Iterator[ToolResult]:
+    if not isinstance(items, list):
+        return
+    calls: dict[str, tuple[str, str]] = {}
+    last_answer = max((n for n, item in enumerate(items) if _is_answer(item)), default=-1)
+    for n, item in enumerate(items):
+        kind = item.get("type") if isinstance(item, dict) else None
+        if kind in _CALLS:
+            arguments = item.get("arguments", item.get("input", item.get("action")))
+            spelled = arguments if isinstance(arguments, str) else bodies.dumped(arguments)
+            calls[bodies.text(item.get("call_id"))] = (bodies.text(item.get("name")) or str(kind), spelled)
+        elif kind in _OUTPUTS:
+            call_id = bodies.text(item.get("call_id")) or bodies.text(item.get("id"))
+            tool, arguments = calls.get(call_id, ("", ""))
+            for path, text in _texts(item.get("output"), ("input", n, "output")):
+                yield ToolResult(path, text, call_id, tool, arguments, n > last_answer)
+
+
+def _is_answer(item: Any) -> bool:
+    return isinstance(item, dict) and (item.get("type") in _ANSWERS or item.get("role") == "assistant")
+
+
+def _texts(output: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(output, str):
+        yield path, output
+    elif isinstance(output, list):
+        for k, part in enumerate(output):
+            if isinstance(part, dict) and part.get("type") == "input_text" and isinstance(part.get("text"), str):
+                yield (*path, k, "text"), part["text"]

@@ -1,0 +1,146 @@
+"""Replace strings inside a JSON document without touching another byte of it.
+
+Re-serialising would change number spellings, key order, escapes and duplicate keys, and with them what the provider's
+prompt cache sees. So the old string is found as it is spelled in the body and only those bytes are exchanged. A guess
+where it stands is checked by parsing the outcome; if it was wrong, an exact scan finds the place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from proxy.values import Path
+
+
+class Unspliceable(ValueError):
+    """The strings could not be replaced without touching anything else, e.g. because a key occurs twice."""
+
+
+def loads(body: bytes) -> Any:
+    """Parse as leniently as clients write: lone surrogates and NaN are let through. Raises ValueError."""
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        try:
+            return json.loads(body)
+        except RecursionError as exc:
+            raise ValueError("nested too deeply") from exc
+
+
+def replace(body: bytes, document: Any, replacements: Mapping[Path, str]) -> bytes:
+    """Return `body` with the strings at the given paths of its `document` replaced. Raises Unspliceable."""
+    if not replacements:
+        return body
+    meant = _edited(document, replacements)
+    guess = _by_search(body, document, replacements)
+    if guess is not None and _means(guess, meant):
+        return guess
+    exact = _by_scan(body, replacements)
+    if exact is not None and _means(exact, meant):
+        return exact
+    raise Unspliceable(f"{len(replacements)} strings cannot be told apart from the rest of the body")
+
+
+def at(document: Any, path: Path) -> Any:
+    """The value at a path."""
+    for step in path:
+        document = document[step]
+    return document
+
+
+def spelled(text: str) -> bytes:
+    """A JSON string in UTF-8; escapes only where JSON demands them."""
+    try:
+        return orjson.dumps(text)
+    except (TypeError, ValueError):  # a lone surrogate has no UTF-8
+        return json.dumps(text).encode("ascii")
+
+
+def _edited(document: Any, replacements: Mapping[Path, str]) -> Any:
+    """A copy of the document with the replacements made; untouched branches are shared, not copied."""
+    branches: dict[str | int, dict[Path, str]] = {}
+    for path, text in replacements.items():
+        if len(path) == 0:
+            return text
+        branches.setdefault(path[0], {})[path[1:]] = text
+    copy = document.copy()
+    for step, below in branches.items():
+        copy[step] = _edited(document[step], below)
+    return copy
+
+
+def _means(body: bytes, meant: Any) -> bool:
+    try:
+        return bool(loads(body) == meant)
+    except ValueError:
+        return False
+
+
+def _by_search(body: bytes, document: Any, replacements: Mapping[Path, str]) -> bytes | None:
+    """Look for each string in the two spellings that nearly all clients use; parsers list results in body order."""
+    pieces: list[bytes] = []
+    cursor = 0
+    for path in replacements:
+        old = at(document, path)
+        spelling = spelled(old)
+        start = body.find(spelling, cursor)
+        if start < 0:
+            spelling = json.dumps(old).encode("ascii")
+            start = body.find(spelling, cursor)
+        if start < 0:
+            return None
+        pieces += (body[cursor:start], spelled(replacements[path]))
+        cursor = start + len(spelling)
+    pieces.append(body[cursor:])
+    return b"".join(pieces)
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
+
+
+def _by_scan(body: bytes, replacements: Mapping[Path, str]) -> bytes | None:
+    """Find the exact span of every wanted string by walking the document token by token."""
+    spans = _spans(body, set(replacements))
+    if spans.keys() != set(replacements):
+        return None
+    pieces: list[bytes] = []
+    cursor = 0
+    for (start, end), path in sorted((span, path) for path, span in spans.items()):
+        pieces += (body[cursor:start], spelled(replacements[path]))
+        cursor = end
+    pieces.append(body[cursor:])
+    return b"".join(pieces)
+
+
+def _spans(body: bytes, wanted: set[Path]) -> dict[Path, tuple[int, int]]:
+    """Byte spans of string values by path. With a duplicate key the last one counts, as it does for parsers."""
+    spans: dict[Path, tuple[int, int]] = {}
+    steps: list[str | int] = []  # the key or index at which we stand, one for each open object or array
+    is_object: list[bool] = []
+    expects_key = False
+    for match in _TOKEN.finditer(body):
+        token = match.group()
+        lead = token[:1]
+        if lead == b"{" or lead == b"[":
+            expects_key = lead == b"{"
+            is_object.append(expects_key)
+            steps.append("" if expects_key else 0)
+        elif lead == b"}" or lead == b"]":
+            if not steps:
+                return {}
+            steps.pop(), is_object.pop()
+            expects_key = False
+        elif lead == b"," and steps:
+            expects_key = is_object[-1]
+            steps[-1] = "" if expects_key else int(steps[-1]) + 1
+        elif lead == b'"':
+            if expects_key:
+                steps[-1], expects_key = json.loads(token), False
+            elif tuple(steps) in wanted:
+                spans[tuple(steps)] = match.span()
+    return spans

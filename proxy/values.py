@@ -1,0 +1,120 @@
+"""What travels along the road of one request: each step turns one of these into the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from savings.receipts import Usage
+
+Dialect = Literal["anthropic", "openai"]
+Path = tuple[str | int, ...]
+"""Where a value stands in a JSON document: keys and indices from the root."""
+
+Headers = list[tuple[bytes, bytes]]
+"""Header lines in order, names in lower case, as ASGI and the wire have them. Duplicates stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The client's request as it came in, but for its body. `target` is the undecoded path and query."""
+
+    method: str
+    path: str
+    target: bytes
+    headers: Headers
+    peer: str
+    started: float
+
+    def header(self, name: bytes) -> str:
+        """The first value of a header, "" when there is none."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """One text of a tool's answer inside a request. `is_newest`: no assistant turn came after it yet."""
+
+    path: Path
+    text: str
+    call_id: str
+    tool: str
+    arguments: str
+    is_newest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as its provider understands it. `body` is what the client sent (decoded), `document` its JSON.
+
+    `document` is `None` when the body was not JSON of a known shape: it is then forwarded as it is.
+    """
+
+    body: bytes
+    document: dict[str, Any] | None = None
+    model: str = ""
+    is_streaming: bool = False
+    is_billable: bool = True
+    asks_for_usage: bool = False
+    results: tuple[ToolResult, ...] = ()
+    session_hint: str = ""
+    user_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to send instead of what: texts by their place, and the account of it.
+
+    Tokens are o200k estimates of the whole request. `reason` says why nothing was shortened, "" when something was.
+    """
+
+    replacements: Mapping[Path, str] = field(default_factory=dict)
+    tokens_before: int = 0
+    tokens_after: int = 0
+    transforms: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def tokens_saved(self) -> int:
+        return self.tokens_before - self.tokens_after
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a meter has seen so far. `is_complete`: the provider said that the answer is finished.
+
+    `text` is the generated text that went by, kept only until the provider reports its own count of it.
+    """
+
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    is_complete: bool = False
+    text: str = ""
+
+
+class Meter(Protocol):
+    """Reads the decoded bytes of an answer as they go by, in pieces cut anywhere."""
+
+    def feed(self, chunk: bytes) -> None: ...
+
+    def reading(self) -> Reading: ...
+
+
+class Provider(Protocol):
+    """One dialect on one route. Implemented by modules, not classes: `proxy.providers.anthropic` and its neighbours."""
+
+    NAME: str
+    DIALECT: Dialect
+
+    def parse(self, body: bytes) -> Call:
+        """Read a request. Never raises: what is not understood is forwarded as it is."""
+
+    def render(self, call: Call, plan: Plan) -> bytes:
+        """The body to send: the client's own bytes but for the planned replacements."""
+
+    def meter(self, is_event_stream: bool) -> Meter:
+        """A fresh meter for one answer."""

@@ -1,0 +1,147 @@
+"""Unified diffs: fewer context lines, one heading per file, lock files summarised, every changed line kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headroom.shrinkers import diff_parts, repeats
+from headroom.shrinkers.diff_parts import File, Hunk
+from headroom.values import Form, Source
+
+_KEPT_AROUND = 1
+# In an old diff a longer run of changed lines keeps its beginning and end.
+_DEEP_RUN_LINES = 14
+_DEEP_HEAD_LINES = 8
+_DEEP_TAIL_LINES = 3
+_MAX_LOCK_LINES = 40
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield shorter spellings of a diff: all lines, then trimmed context, then (level deep) only ends of long runs."""
+    parts = diff_parts.parse(source.text)
+    if not any(isinstance(part, File) for part in parts):
+        return
+    yield Form(_told(parts, _Tally(), level="lossless"), "diff_headings")
+    if source.policy.level == "lossless":
+        return
+    tally = _Tally()
+    text = _told(parts, tally, level=source.policy.level)
+    if tally.left_out:
+        yield Form(text, f"diff_{source.policy.level}", tally.left_out)
+
+
+class _Tally:
+    """Counts what was left out, for the marker."""
+
+    def __init__(self) -> None:
+        self.context = self.all_context = self.lock = self.changed = 0
+
+    @property
+    def left_out(self) -> str:
+        said = []
+        if self.context:
+            said.append(f"{self.context:,} of {self.all_context:,} unchanged context lines")
+        if self.lock:
+            said.append(f"{self.lock:,} changed lines of lock or generated files")
+        if self.changed:
+            said.append(f"{self.changed:,} changed lines inside long runs")
+        return " and ".join(said)
+
+
+def _told(parts: list[str | File], tally: _Tally, *, level: str) -> str:
+    rows: list[tuple[str, str]] = []
+    for part in parts:
+        if isinstance(part, str):
+            rows.append(("", part))
+            continue
+        rows.extend(("", line) for line in part.heading())
+        if level != "lossless" and part.is_generated():
+            rows.extend(("", line) for line in _summary(part, tally))
+            continue
+        for hunk in part.hunks:
+            for smaller in [hunk] if level == "lossless" else _trimmed(hunk, tally):
+                rows.append(("", smaller.head))
+                rows.extend((line[:1], line) for line in _ends(smaller.lines, tally, level))
+    return "\n".join(_folded(rows))
+
+
+def _summary(file: File, tally: _Tally) -> list[str]:
+    """Return a lock file's versions that changed, and how much more did."""
+    lines = [line for hunk in file.hunks for line in hunk.lines]
+    kept = [line for line in lines if diff_parts.is_version(line)][:_MAX_LOCK_LINES]
+    changed = sum(1 for line in lines if line[:1] in ("+", "-"))
+    missing = changed - sum(1 for line in kept if line[0] != " ")
+    if missing <= 0:
+        return [line for hunk in file.hunks for line in (hunk.head, *hunk.lines)]
+    tally.lock += missing
+    return [*kept, f"[{missing:,} of {changed:,} changed lines of this file are not shown]"]
+
+
+def _trimmed(hunk: Hunk, tally: _Tally) -> list[Hunk]:
+    """Return the hunk as smaller hunks with one context line around changes, their headers counted anew."""
+    tally.all_context += sum(1 for line in hunk.lines if line[:1] in (" ", ""))
+    if not hunk.is_whole:
+        return [hunk]
+    keep = _kept(hunk.lines)
+    if all(keep):
+        return [hunk]
+    tally.context += keep.count(False)
+    return diff_parts.split(hunk, keep)
+
+
+def _kept(lines: list[str]) -> list[bool]:
+    """Tell which lines stay: changes, and next to them one line that says something (no lone braces or blanks)."""
+    keep = [line[:1] in ("+", "-", "\\") for line in lines]
+    for at, line in enumerate(lines):
+        if line[:1] not in ("+", "-") or not any(map(str.isalnum, line)):
+            continue
+        for near in (at - 1, at + 1):
+            if 0 <= near < len(lines) and lines[near][:1] in (" ", "") and any(map(str.isalnum, lines[near])):
+                keep[near] = True
+    return keep
+
+
+def _ends(lines: list[str], tally: _Tally, level: str) -> list[str]:
+    if level != "deep":
+        return lines
+    out: list[str] = []
+    at = 0
+    while at < len(lines):
+        end = at
+        while end < len(lines) and lines[end][:1] == lines[at][:1]:
+            end += 1
+        run = lines[at:end]
+        if len(run) > _DEEP_RUN_LINES and run[0][:1] in ("+", "-"):
+            hidden = len(run) - _DEEP_HEAD_LINES - _DEEP_TAIL_LINES
+            tally.changed += hidden
+            run = [*run[:_DEEP_HEAD_LINES], f"[{run[0][0]}{hidden} more lines]", *run[-_DEEP_TAIL_LINES:]]
+        out.extend(run)
+        at = end
+    return out
+
+
+def _folded(rows: list[tuple[str, str]]) -> list[str]:
+    """Return the lines, with runs that moved or repeat further up told by their first line and a count."""
+    texts = [line[1:] if side else line for side, line in rows]
+    sides = [side if side in ("+", "-") else "" for side, _ in rows]
+    out: list[str] = []
+    done = 0
+    for copy in repeats.copies(texts, sides, min_lines=5, min_chars=160):
+        anchor = _anchor(texts, copy)
+        if anchor is None:
+            continue
+        out.extend(line for _, line in rows[done : anchor + 1])
+        done = copy.start + copy.length
+        side = sides[copy.start]
+        before = "removed" if sides[copy.source] == "-" else "added"
+        out.append(f"[{side}{done - anchor - 1} lines: the same as after this line where it was {before} above]")
+    out.extend(line for _, line in rows[done:])
+    return out
+
+
+def _anchor(texts: list[str], copy: repeats.Copy) -> int | None:
+    """Return the first of the copied lines that a reader can find again; None when too few would follow it."""
+    for at in range(copy.start, copy.start + copy.length - 3):
+        if sum(map(str.isalnum, texts[at])) >= 8:
+            return at
+    return None

@@ -1,0 +1,45 @@
+"""Lists of paths (`find`, `git ls-files`, `rg --files`): each folder written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headroom.shrinkers import terminal
+from headroom.values import Form, Source
+
+_MIN_PATHS = 8
+_MAX_PATH_CHARS = 400
+_MIN_SHARE = 0.9
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the list with each folder once; nothing when the text is no list of paths."""
+    lines = terminal.strip_escapes(source.text).replace("\r\n", "\n").strip("\n").split("\n")
+    paths = [line for line in lines if is_path(line)]
+    if len(paths) < _MIN_PATHS or len(paths) < _MIN_SHARE * len(lines):
+        return
+    yield Form("\n".join(_folders(lines)), "path_list")
+
+
+def is_path(line: str) -> bool:
+    """Tell whether a whole line is one path, as far as its shape says."""
+    return (
+        0 < len(line) <= _MAX_PATH_CHARS
+        and "/" in line
+        and " " not in line
+        and "\t" not in line
+        and ":" not in line
+        and line[0] not in "+-#<>[{(\"'|"
+    )
+
+
+def _folders(lines: list[str]) -> list[str]:
+    """Return one line per folder, in order of first mention: its first path in full, then the other names."""
+    names: dict[str, list[str]] = {}
+    for line in lines:
+        folder, slash, name = line.rpartition("/")
+        names.setdefault(folder + slash, []).append(name)
+    count = sum(map(len, names.values()))
+    out = [f"{count:,} paths in {len(names):,} folders; further names on a line are in the folder of its first path:"]
+    out.extend(folder + " ".join(inside) for folder, inside in names.items())
+    return out

@@ -1,0 +1,214 @@
+"""Search results: matches grouped by file, path lists by folder, each path written once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from headroom.shrinkers import path_list, terminal
+from headroom.values import Form, Source
+
+# `path:12:text`. The path may hold blanks, but not end like the clock of a log line ("Jan 3 12:30:45").
+_MATCH = re.compile(r"((?:[A-Za-z]:)?[^:]*[^:\s]):(\d+):(.*)")
+_CONTEXT_TAIL = re.compile(r"-(\d+)-(.*)")
+_CLOCK_END = re.compile(r"(?:^|[\sT])\d{1,2}$")
+_UNNUMBERED = re.compile(r"([^\s:\"'(){}<>|=,;]*[./][^\s:\"'(){}<>|=,;]*):(.*)")
+
+_MIN_MATCHES = 4
+# A share of lines that must be matches before the text counts as search output; the others pass through unchanged.
+_MIN_SHARE = 0.6
+# Longer match lines are minified or encoded files: what is far from the match is no use to a reader.
+_LONG_TEXT_CHARS = 400
+_HEAD_CHARS = 120
+_AROUND_CHARS = 80
+# Letters and digits without a blank over this length are encoded bytes, where a match is an accident.
+_OPAQUE = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
+_OPAQUE_KEPT_CHARS = 16
+_TERM = re.compile(r"[^\W\d_]\w{2,}")
+_MAX_TERMS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One line of search output. `number` is "" where the tool printed none; `mark` is "-" for a context line."""
+
+    path: str
+    number: str
+    mark: str
+    text: str
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield grouped forms of grep-like output or of a list of paths; nothing when the text is neither."""
+    text = terminal.strip_escapes(source.text).replace("\r\n", "\n")
+    rows = parse(text)
+    if rows is None:
+        yield from path_list.forms(source)
+        return
+    yield Form(_by_file(rows), "search_by_file")
+    yield Form(_by_folder(rows), "search_by_folder")
+    if source.policy.level == "lossless":
+        return
+    cut, count = _cut(rows, _terms(source.call.arguments))
+    if count:
+        left_out = f"the far ends of {count:,} very long lines"
+        yield Form(_by_file(cut), "search_by_file_cut", left_out)
+        yield Form(_by_folder(cut), "search_by_folder_cut", left_out)
+
+
+def parse(text: str) -> list[Hit | str] | None:
+    """Return hits and other lines in order; None when this is no search output."""
+    lines = text.split("\n")
+    rows = _numbered(lines)
+    hits = sum(1 for row in rows if isinstance(row, Hit))
+    if hits < _MIN_MATCHES:
+        rows = _unnumbered(lines)
+        hits = sum(1 for row in rows if isinstance(row, Hit))
+    filled = sum(1 for line in lines if line and line != "--")
+    if hits < _MIN_MATCHES or hits < _MIN_SHARE * filled:
+        return None
+    return rows
+
+
+def _numbered(lines: list[str]) -> list[Hit | str]:
+    rows: list[Hit | str] = []
+    path = ""
+    for line in lines:
+        found = _MATCH.match(line)
+        if found and (found[1] == path or _is_path(found[1])):
+            path = found[1]
+            rows.append(Hit(path, found[2], ":", found[3]))
+            continue
+        if path and line.startswith(path):
+            tail = _CONTEXT_TAIL.match(line, len(path))
+            if tail:
+                rows.append(Hit(path, tail[1], "-", tail[2]))
+                continue
+        rows.append(line)
+    return rows
+
+
+def _is_path(text: str) -> bool:
+    return len(text) < 300 and _CLOCK_END.search(text) is None and any(map(str.isalpha, text))
+
+
+def _unnumbered(lines: list[str]) -> list[Hit | str]:
+    rows: list[Hit | str] = []
+    for line in lines:
+        found = _UNNUMBERED.match(line)
+        rows.append(Hit(found[1], "", ":", found[2]) if found else line)
+    return rows
+
+
+def _cut(rows: list[Hit | str], terms: list[str]) -> tuple[list[Hit | str], int]:
+    """Return the rows with overlong texts cut around what was searched for, and how many were cut."""
+    cut: list[Hit | str] = []
+    count = 0
+    for row in rows:
+        text = row if isinstance(row, str) else row.text
+        shorter = _shorter(text, terms) if len(text) >= 60 else text
+        if len(shorter) < len(text):
+            count += 1
+            row = shorter if isinstance(row, str) else replace(row, text=shorter)
+        cut.append(row)
+    return cut, count
+
+
+def _shorter(text: str, terms: list[str]) -> str:
+    text = _OPAQUE.sub(_opaque_start, text)
+    if len(text) <= _LONG_TEXT_CHARS:
+        return text
+    lower = text.lower()
+    found = [at for at in map(lower.find, terms) if at >= 0]
+    at = min(found, default=0)
+    if at < _HEAD_CHARS:
+        return f"{text[: _HEAD_CHARS + 2 * _AROUND_CHARS]}… [{len(text):,} characters]"
+    return f"{text[:_HEAD_CHARS]} … {text[at - _AROUND_CHARS : at + _AROUND_CHARS]}… [{len(text):,} characters]"
+
+
+def _opaque_start(found: re.Match[str]) -> str:
+    run = found.group()
+    # Plain long names ("----", snake_case) have no mix of cases and digits.
+    if run.isupper() or run.islower() or not any(map(str.isdigit, run)):
+        return run
+    return f"{run[:_OPAQUE_KEPT_CHARS]}… [{len(run):,} characters]"
+
+
+def _terms(arguments: str) -> list[str]:
+    return [term.lower() for term in _TERM.findall(arguments[:2000])[:_MAX_TERMS]]
+
+
+def _total(rows: list[Hit | str]) -> str:
+    matches = sum(1 for row in rows if isinstance(row, Hit) and row.mark == ":")
+    files = len({row.path for row in rows if isinstance(row, Hit)})
+    return f"{matches:,} matches in {files:,} file{'s' * (files > 1)}:"
+
+
+def _by_file(rows: list[Hit | str]) -> str:
+    out = [_total(rows)]
+    for path, group in _files(rows):
+        if path is None:
+            out.extend(_plain(group))
+        else:
+            out.append(path)
+            out.extend(_numbered_lines(group))
+    return "\n".join(out)
+
+
+def _by_folder(rows: list[Hit | str]) -> str:
+    out = [_total(rows)]
+    folder = None
+    for path, group in _files(rows):
+        if path is None:
+            out.extend(_plain(group))
+            continue
+        head, slash, name = path.rpartition("/")
+        if head + slash != folder:
+            folder = head + slash
+            out.append(folder or "./")
+        lines = _numbered_lines(group)
+        if len(lines) == 1:
+            out.append(f" {name}:{lines[0]}")
+        else:
+            out.append(f" {name}")
+            out.extend(lines)
+    return "\n".join(out)
+
+
+def _files(rows: list[Hit | str]) -> list[tuple[str | None, list[Hit | str]]]:
+    """Return runs of rows of one file; other lines come under None. "--" separators only stay inside a file."""
+    groups: list[tuple[str | None, list[Hit | str]]] = []
+    for row in rows:
+        path = row.path if isinstance(row, Hit) else None
+        if path is None and row == "--" and groups:
+            groups[-1][1].append(row)
+        elif groups and groups[-1][0] == path:
+            groups[-1][1].append(row)
+        else:
+            groups.append((path, [row]))
+    return groups
+
+
+def _plain(group: list[Hit | str]) -> list[str]:
+    return [row for row in group if isinstance(row, str)]
+
+
+def _numbered_lines(group: list[Hit | str]) -> list[str]:
+    """Return one line per text: its line numbers, then the text as it stands."""
+    while group and group[-1] == "--":
+        group.pop()
+    out: list[str] = []
+    places: dict[str, int] = {}
+    for row in group:
+        if isinstance(row, str):
+            out.append(row)
+            continue
+        at = places.get(row.text) if row.mark == ":" and row.number else None
+        if at is None:
+            places[row.text] = len(out)
+            out.append(f"{row.number}{row.mark}{row.text}")
+        else:
+            numbers, _, text = out[at].partition(":")
+            out[at] = f"{numbers},{row.number}:{text}"
+    return out

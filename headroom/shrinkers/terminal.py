@@ -1,0 +1,85 @@
+"""What a terminal would show: escape codes, overwritten progress and spinners removed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from headroom.values import Form, Source
+
+# Every alternative is a run of one character class up to a fixed end, so a match costs no more than its length.
+_ESCAPE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # colours, cursor movement
+    r"|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # window titles, hyperlinks
+    r"|[()*+][A-Za-z0-9]"  # character sets
+    r"|[@-Z\\-_a-z=>78])"
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_CONTROLS = dict.fromkeys([*range(0, 8), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
+_CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the text as a terminal would show it, when that differs."""
+    shown = clean(source.text)
+    if shown != source.text and shown:
+        yield Form(shown, "terminal")
+
+
+def clean(text: str) -> str:
+    r"""Return what stays on the screen: no escape codes, no overwritten progress, no blanks at line ends.
+
+    >>> clean("\x1b[32mok\x1b[0m  \nGet  5%\rGet 80%\rGet 100%, done\n")
+    'ok\nGet 100%, done\n'
+    """
+    text = strip_escapes(text)
+    if "\r" in text or "\b" in text:
+        text = "\n".join(_settled(line) for line in text.replace("\r\n", "\n").split("\n"))
+    # The quick test keeps the common, already clean text free of a copy.
+    if " \n" in text or "\t\n" in text or text[-1:] in (" ", "\t"):
+        text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+    return text
+
+
+def strip_escapes(text: str) -> str:
+    """Return the text without ANSI escape codes and without invisible control characters; line ends stay."""
+    if "\x1b" in text:
+        text = _ESCAPE.sub("", text)
+    if _CONTROL.search(text):
+        text = text.translate(_CONTROLS)
+    return text
+
+
+def _settled(line: str) -> str:
+    """Return one line after its carriage returns and backspaces took effect."""
+    if "\b" in line:
+        line = _without_backspaces(line)
+    if "\r" not in line:
+        return line
+    kept: list[str] = []
+    for part in line.split("\r"):
+        if not part.strip():
+            continue
+        # A redraw starts with the word it replaces. Anything else was a line of its own (old line ends): both stay.
+        if kept and _is_redraw(kept[-1], part):
+            kept[-1] = part
+        else:
+            kept.append(part)
+    return "\n".join(kept)
+
+
+def _is_redraw(before: str, after: str) -> bool:
+    if "%" in before:
+        return True
+    first, second = _WORD.search(before), _WORD.search(after)
+    return first is None or (second is not None and first.group() == second.group())
+
+
+def _without_backspaces(line: str) -> str:
+    shown: list[str] = []
+    for char in line:
+        if char != "\b":
+            shown.append(char)
+        elif shown:
+            shown.pop()
+    return "".join(shown)

@@ -113,6 +113,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "headroom_site.urls"
+DATA_PLANE_URLCONF = "headroom_site.road_urls"
 ASGI_APPLICATION = "headroom_site.asgi.application"
 TEMPLATES = [
     {

@@ -135,10 +135,12 @@ class Pool:
         if self._transport is None:
             raise UpstreamUnreachable("this worker is not serving (yet, or any more)")
         target = self.target(base_url)
+        host = [(b"host", target.url.netloc)]
+        length = [(b"content-length", b"%d" % len(body))] if isinstance(body, bytes) else []
         request = httpx.Request(
             method,
             target.url,
-            headers=headers,
+            headers=host + headers + length,
             stream=_Body(body) if body is not None else None,
             extensions={
                 "target": target.path_prefix + path_and_query,
@@ -175,7 +177,7 @@ def end_to_end(headers: Headers) -> Headers:
     """Header lines without the hop-by-hop ones, those that `Connection` names included."""
     named = {name.strip().lower() for key, value in headers if key.lower() == b"connection" for name in value.split(b",")}
     dropped = HOP_BY_HOP | named
-    return [(key, value) for key, value in headers if key.lower() not in dropped]
+    return [(lower, value) for key, value in headers if (lower := key.lower()) not in dropped]
 
 
 def retry_wait_s(answer: Answer, attempt: int) -> float | None:

@@ -34,6 +34,11 @@ class Exchange:
                 return value.decode("latin-1")
         return ""
 
+    @property
+    def has_body(self) -> bool:
+        """Whether the header lines announce a body (RFC 9112 §6.3)."""
+        return any(key == b"transfer-encoding" or (key == b"content-length" and value != b"0") for key, value in self.headers)
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:

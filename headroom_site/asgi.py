@@ -1,0 +1,79 @@
+"""The application that servers run: pages go to Django as it comes, everything else takes the road."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
+
+import django
+
+django.setup()
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+
+from headroom_site import serving
+from proxy import dataplane, errors, exchange, hosts
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+PAGES = ("/dashboard", "/static/")
+
+_pages = ASGIHandler()
+_starting = asyncio.Lock()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """One connection's worth of ASGI."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "http":
+        if not serving.is_started():
+            await _start()  # servers without lifespan, such as daphne
+        if scope["path"].startswith(PAGES):
+            await _page(scope, receive, send)
+        else:
+            await dataplane.handle(scope, receive, send)
+    else:
+        await receive()
+        await send({"type": "websocket.close", "code": 1003})
+
+
+async def _start() -> None:
+    async with _starting:
+        if not serving.is_started():
+            await serving.start()
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await _start()
+            except (OSError, RuntimeError) as exc:
+                await send({"type": "lifespan.startup.failed", "message": str(exc)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await serving.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def _page(scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        hosts.check(exchange.from_scope(scope), settings.ALLOWED_NAMES)
+    except hosts.ForbiddenHost as exc:
+        status, code = errors.status_and_code(exc)
+        body = errors.body("openai", status, code, str(exc))
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": body})
+        return
+    await _pages(scope, receive, send)  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+"""The `headroom` command. Each command lives in a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module, metadata
+
+import click
+
+COMMANDS = {
+    "key": "headroom_site.cli.key",
+    "migrate": "headroom_site.cli.migrate",
+    "proxy": "headroom_site.cli.proxy",
+    "replay": "headroom_site.cli.replay",
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command only when it is used, so that `--help` and start-up stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[name]).command
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(metadata.version("headroom-proxy"), prog_name="headroom")
+def main() -> None:
+    """A proxy between LLM agents and their providers: a lower bill, limits that hold, a ledger you can trust."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
+
+
+def main_for_checkout(argv: list[str]) -> int:
+    """What `manage.py` runs: our commands, `test`, or any command of Django's."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
+    name = argv[1] if len(argv) > 1 else "--help"
+    if name == "test":
+        pytest = import_module("pytest")
+        return int(pytest.main(argv[2:]))
+    if name in COMMANDS or name.startswith("-"):
+        main(argv[1:], prog_name="manage.py")
+        return 0
+    import_module("django.core.management").execute_from_command_line(argv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""Start serving: check what would go wrong, prepare the database, say where we are, run until told to stop."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+
+import click
+import uvicorn
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from budgets import keys
+from headroom_site import workspace
+
+
+class CannotServe(RuntimeError):
+    """Something outside is in the way: a busy port, a used workspace, a database that is not ready."""
+
+
+class Contradiction(ValueError):
+    """The settings contradict each other."""
+
+
+def run() -> None:
+    """Serve until a signal says stop; running streams are finished first."""
+    check_settings()
+    sockets = [_bind()]
+    lock = _lock_workspace() if settings.IS_EMBEDDED else None
+    try:
+        prepare_database()
+        _say(_bootstrap_lines() + _banner_lines())
+        (_run_daphne if settings.SERVER == "daphne" else _run_uvicorn)(sockets)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def check_settings() -> None:
+    """Raise Contradiction for combinations that would not mean what they say."""
+    if settings.WORKERS > 1 and (settings.IS_EMBEDDED or not settings.REDIS_URL):
+        raise Contradiction(
+            f"--workers {settings.WORKERS} needs PostgreSQL and Redis, or each worker would count its own share of every "
+            "limit: set HEADROOM_DATABASE_URL=postgresql://… and HEADROOM_REDIS_URL=redis://…, or use --workers 1"
+        )
+    if settings.WORKERS > 1 and settings.SERVER == "daphne":
+        raise Contradiction("--server daphne runs one worker; use --server uvicorn for more")
+    if settings.DEBUG and not settings.IS_LOOPBACK:
+        raise Contradiction(f"HEADROOM_DEBUG shows internals and must not listen on {settings.HOST}")
+
+
+def prepare_database() -> None:
+    """Bring an embedded database up to date; refuse to serve from a server's that is not."""
+    try:
+        executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as exc:
+        raise CannotServe(f"the database does not answer: {exc}") from exc
+    if not pending:
+        return
+    if not settings.IS_EMBEDDED:
+        raise CannotServe(f"the database lacks {len(pending)} migrations; run `headroom migrate` once, then start again")
+    call_command("migrate", verbosity=0, interactive=False, stdout=io.StringIO())
+
+
+def _bind() -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.HOST.strip("[]"), settings.PORT))
+    except OSError as exc:
+        listener.close()
+        raise CannotServe(f"cannot listen on {settings.HOST} port {settings.PORT}: {exc.strerror or exc}. Choose another with --port.") from exc
+    listener.listen(2048)
+    return listener
+
+
+def _lock_workspace() -> int:
+    try:
+        return workspace.lock(settings.WORKSPACE_DIR)
+    except workspace.WorkspaceInUse as exc:
+        raise CannotServe(str(exc)) from exc
+
+
+def _run_uvicorn(sockets: list[socket.socket]) -> None:
+    config = uvicorn.Config(
+        "headroom_site.asgi:application",
+        host=settings.HOST,
+        port=settings.PORT,
+        workers=settings.WORKERS,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        # Longer than clients keep idle connections, so that it is they who close them.
+        timeout_keep_alive=90,
+        timeout_graceful_shutdown=settings.DRAIN_TIMEOUT_S,
+    )
+    if settings.WORKERS > 1:
+        uvicorn.supervisors.Multiprocess(config, target=uvicorn.Server(config).run, sockets=sockets).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(sockets=sockets)
+    if not server.started:
+        raise CannotServe("the server could not start; see the lines above")
+
+
+def _run_daphne(sockets: list[socket.socket]) -> None:
+    from daphne.server import Server  # noqa: PLC0415 - installs Twisted's reactor when imported
+
+    from headroom_site.asgi import application  # noqa: PLC0415
+
+    click.echo("daphne cuts running streams when it is stopped; uvicorn finishes them.", err=True)
+    endpoints = [f"fd:fileno={listener.fileno()}:family={'inet6' if listener.family == socket.AF_INET6 else 'inet'}" for listener in sockets]
+    endpoints = [f"tcp:port={settings.PORT}:interface={settings.HOST}"]
+    for listener in sockets:
+        listener.close()
+    Server(application, endpoints=endpoints, signal_handlers=True, server_name=None).run()
+
+
+def _bootstrap_lines() -> list[str]:
+    """With keys required there must be one: take the container's, or make one and show it this once."""
+    if not settings.REQUIRE_KEY:
+        return []
+    if settings.BOOTSTRAP_KEY:
+        keys.bootstrap(settings.BOOTSTRAP_KEY)
+        return []
+    if keys.list_keys():
+        return []
+    _, secret = keys.create("first")
+    return ["", "  Keys are required here and there was none yet. This one is shown only now:", f"    {secret}", "  More: headroom key create NAME"]
+
+
+def _banner_lines() -> list[str]:
+    host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::") else settings.HOST  # noqa: S104 - only compared
+    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+    return [
+        "",
+        f"  Headroom listens on {url}",
+        f"  Dashboard           {url}/dashboard",
+        "",
+        f"  Claude Code         ANTHROPIC_BASE_URL={url} claude",
+        f"  Codex               codex -c openai_base_url={url}/v1",
+        f"  OpenAI clients      OPENAI_BASE_URL={url}/v1",
+        "",
+        "  No API key at hand? See what it saves:  headroom replay --demo",
+        "  Stop with Ctrl-C; running answers are finished first.",
+        "",
+    ]
+
+
+def _say(lines: list[str]) -> None:
+    click.echo("\n".join(lines))
+    sys.stdout.flush()

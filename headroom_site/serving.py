@@ -1,0 +1,85 @@
+"""What a serving process opens and closes: wiring between the packages, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+
+from budgets import snapshot
+from headroom import tokens
+from proxy import conversations, database, decisions, worker
+from savings.flusher import Flusher
+from savings.journal import Journal
+
+CHORES_EVERY_S = 600.0
+
+_parts: _Parts | None = None
+
+
+class _Parts:
+    """The threads beside the loop."""
+
+    def __init__(self) -> None:
+        self.journal = Journal(settings.WORKSPACE_DIR / "journal", max_bytes=settings.JOURNAL_MAX_BYTES)
+        self.flusher = Flusher(self.journal)
+        self.worker = worker.Worker(self.journal)
+        self.stopping = threading.Event()
+        self.chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
+
+    def _do_chores(self) -> None:
+        """Now and then: prolong decisions that were replayed, delete those that nobody used."""
+        while not self.stopping.wait(CHORES_EVERY_S):
+            try:
+                now, lifetime = datetime.now(UTC), conversations.lifetime()
+                decisions.touch(self.worker.conversations.memory.take_used(), now, lifetime)
+                decisions.prune(now, lifetime)
+            except DatabaseError:
+                continue  # the next round does the same work
+            finally:
+                close_old_connections()
+
+
+def is_started() -> bool:
+    """Whether this process has opened its parts."""
+    return _parts is not None
+
+
+async def start() -> None:
+    """Open everything. Runs inside the loop that serves."""
+    global _parts  # noqa: PLW0603 - the one set of the process
+    _parts = _Parts()
+    worker.install(_parts.worker)
+    await _parts.worker.pool.open()
+    await asyncio.to_thread(snapshot.start)
+    _parts.flusher.start()
+    _parts.chores.start()
+    # The rank file takes a third of a second and 50 MB; the first request should not wait for it.
+    threading.Thread(target=tokens.load, name="ranks", daemon=True).start()
+    # What exists now lives as long as the process: the collector need not walk it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+    _parts.worker.is_ready = True
+
+
+async def stop() -> None:
+    """Close everything, the journal last: what was settled is in the database when this returns."""
+    global _parts  # noqa: PLW0603
+    parts, _parts = _parts, None
+    if parts is None:
+        return
+    parts.worker.is_ready = False
+    parts.stopping.set()
+    await parts.worker.pool.close()
+    parts.worker.conversations.offload.close()
+    await asyncio.to_thread(parts.flusher.stop)
+    await asyncio.to_thread(snapshot.stop)
+    await asyncio.to_thread(database.close)
+    worker.install(None)
+
+

@@ -1,0 +1,124 @@
+"""The slim ASGI handler of the road: no middleware, no signals, no threads.
+
+Django's own handler starts and joins a thread for each request. This one resolves the route, awaits the view and sends
+what it returns, and takes over what Django's would have done: watching for a client that hangs up, closing the answer
+whichever way it ends, and refusing strange hosts (in the routes that are ours).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch, get_resolver
+
+from proxy import exchange, upstream
+from proxy.exchange import BodyReader, ClientGone
+from proxy.requests import RelayResponse, RoadRequest
+from proxy.values import Exchange, Headers
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+WITHOUT_V1 = ("/chat/completions", "/responses", "/embeddings", "/models", "/messages")
+"""Some clients' base URLs lack the `/v1` that these paths have."""
+
+
+async def handle(scope: Scope, receive: exchange.Receive, send: Send) -> None:
+    """Serve one HTTP request."""
+    client, project = _addressed(exchange.from_scope(scope))
+    body = BodyReader(receive)
+    journey = asyncio.current_task()
+    assert journey is not None
+    watch: asyncio.Task[None] | None = None
+    response: HttpResponseBase | None = None
+    hung_up = False
+
+    def cancel(_: asyncio.Task[None]) -> None:
+        nonlocal hung_up
+        if not watch.cancelled():  # type: ignore[union-attr]
+            hung_up = True
+            journey.cancel()
+
+    def start_watching() -> None:
+        nonlocal watch
+        watch = asyncio.get_running_loop().create_task(body.wait_for_hang_up())
+        watch.add_done_callback(cancel)
+
+    body.on_finished(start_watching)
+    try:
+        if not client.has_body:
+            await body.skip()
+        response = await _respond(RoadRequest(client, body, project))
+        await _send(response, send, is_head=client.method == "HEAD")
+    except asyncio.CancelledError:
+        if not hung_up:
+            raise
+        journey.uncancel()
+    except ClientGone:
+        pass
+    except (upstream.UpstreamBroke, upstream.UpstreamTimeout) as exc:
+        # The answer has begun: returning without its end makes the server cut the connection, as the provider did.
+        logger.info("a provider broke off: %s", exc)
+    finally:
+        if watch is not None:
+            watch.remove_done_callback(cancel)
+            watch.cancel()
+        if isinstance(response, RelayResponse):
+            await response.relay.close()
+
+
+async def _respond(request: RoadRequest) -> HttpResponseBase:
+    try:
+        match = _resolve(request.path_info)
+    except Http404:
+        return HttpResponse(status=404)
+    response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
+    return response
+
+
+@lru_cache(maxsize=512)
+def _resolve(path: str) -> ResolverMatch:
+    return get_resolver(settings.DATA_PLANE_URLCONF).resolve(path)
+
+
+async def _send(response: HttpResponseBase, send: Send, *, is_head: bool) -> None:
+    if not isinstance(response, RelayResponse):
+        await _send_whole(response, send)
+        return
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.header_lines})
+    async for chunk in response.relay:
+        if chunk and not is_head:
+            async with asyncio.timeout(settings.REQUEST_TIMEOUT_S):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_whole(response: HttpResponseBase, send: Send) -> None:
+    assert isinstance(response, HttpResponse)
+    headers: Headers = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in response.items()]
+    headers.append((b"content-length", b"%d" % len(response.content)))
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})
+
+
+def _addressed(client: Exchange) -> tuple[Exchange, str]:
+    """Take `/p/<project>` off the path and put a missing `/v1` on it."""
+    path, target, project = client.path, client.target, ""
+    if path.startswith("/p/"):
+        project, _, rest = path[3:].partition("/")
+        _, _, raw_rest = target[3:].partition(b"/")
+        path, target = "/" + rest, b"/" + raw_rest
+    if path.startswith(WITHOUT_V1):
+        path, target = "/v1" + path, b"/v1" + target
+    if path is client.path:
+        return client, ""
+    return Exchange(client.method, path, target, client.headers, client.peer, client.started), project

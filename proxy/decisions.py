@@ -1,0 +1,192 @@
+"""Decisions about tool results: made once, stored before they are sent, replayed for ever after.
+
+A provider's prompt cache is keyed by bytes. A block that was once sent in some form must go out in that very form every
+turn, on every worker, after every restart and deploy. So the stored form wins over whatever we would choose today.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from django.db import transaction
+
+from headroom.values import ENGINE_VERSION, Policy, Shrunk
+from proxy import attribution
+from proxy.models import Decision, Original
+from proxy.values import ToolResult
+
+MAX_CACHED_BYTES = 32 * 1024 * 1024
+ENTRY_OVERHEAD_BYTES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What goes out for one tool result: `form`, or the text itself when that is `None`."""
+
+    form: str | None
+    label: str
+    reason: str
+    tokens_before: int
+    tokens_after: int
+    original_hash: str = ""
+
+    @classmethod
+    def from_shrunk(cls, shrunk: Shrunk) -> Decided:
+        """The decision that an outcome of the engine amounts to."""
+        form = shrunk.text if shrunk.is_changed else None
+        after = shrunk.tokens_after if shrunk.is_changed else shrunk.tokens_before
+        return cls(form, shrunk.form, shrunk.reason, shrunk.tokens_before, after, shrunk.original_hash)
+
+
+def key_of(owner: str, result: ToolResult) -> str:
+    """The identity of a tool result: whose it is, which call it answers with which arguments, and every byte of it."""
+    digest = blake2b(digest_size=16)
+    for part in (owner, result.tool, result.call_id, result.arguments, result.text):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(encoded))
+        digest.update(encoded)
+    return digest.hexdigest()
+
+
+class Memory:
+    """The decisions of recent conversations in this process, bounded in bytes. `None` is "nobody decided"."""
+
+    def __init__(self, max_bytes: int = MAX_CACHED_BYTES) -> None:
+        self._entries: OrderedDict[str, Decided | None] = OrderedDict()
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._used: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def get(self, key: str) -> Decided | None:
+        """The decision, and a note that it was used."""
+        with self._lock:
+            decided = self._entries[key]
+            self._entries.move_to_end(key)
+            if decided is not None:
+                self._used.add(key)
+            return decided
+
+    def put(self, key: str, decided: Decided | None) -> None:
+        with self._lock:
+            self._bytes += _size(decided) - (_size(self._entries[key]) if key in self._entries else 0)
+            self._entries[key] = decided
+            self._entries.move_to_end(key)
+            while self._bytes > self._max_bytes:
+                _, evicted = self._entries.popitem(last=False)
+                self._bytes -= _size(evicted)
+
+    def take_used(self) -> list[str]:
+        """The keys that were replayed since the last call."""
+        with self._lock:
+            used, self._used = list(self._used), set()
+            return used
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+            self._used.clear()
+            self._bytes = 0
+
+
+def _size(decided: Decided | None) -> int:
+    return ENTRY_OVERHEAD_BYTES + (4 * len(decided.form) if decided is not None and decided.form else 0)
+
+
+def load(keys: Iterable[str]) -> dict[str, Decided]:
+    """The stored decisions among these keys."""
+    rows = Decision.objects.filter(key__in=list(keys))
+    return {
+        row.key: Decided(unpack(row.form) if row.form is not None else None, row.label, row.reason, row.tokens_before, row.tokens_after, row.original_hash)
+        for row in rows
+    }
+
+
+def store(owner: str, decided: dict[str, Decided], results: dict[str, ToolResult], policy: Policy, now: datetime, lifetime: timedelta) -> dict[str, Decided]:
+    """Store new decisions with the originals behind them, in one transaction; whoever was first is right.
+
+    Returns the decisions that hold now: ours, or another worker's that was quicker.
+    """
+    with transaction.atomic():
+        keep_originals(owner, [(results[key].text, results[key].tool, made) for key, made in decided.items()], now, lifetime)
+        Decision.objects.bulk_create(
+            [
+                Decision(
+                    key=key,
+                    form=pack(made.form) if made.form is not None else None,
+                    label=made.label[:80],
+                    reason=made.reason[:80],
+                    tokens_before=made.tokens_before,
+                    tokens_after=made.tokens_after,
+                    original_hash=made.original_hash,
+                    level=policy.level,
+                    policy_version=policy.version,
+                    engine_version=ENGINE_VERSION,
+                    created_at=now,
+                    used_at=now,
+                )
+                for key, made in decided.items()
+            ],
+            ignore_conflicts=True,
+        )
+    return load(decided)
+
+
+def pack(text: str) -> bytes:
+    """Text of any kind, NULs and lone surrogates included, as the database keeps it."""
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+
+
+def unpack(stored: bytes | memoryview) -> str:
+    """The text that `pack` was given."""
+    return zlib.decompress(stored).decode("utf-8", "surrogatepass")
+
+
+def keep_originals(owner: str, made: list[tuple[str, str, Decided]], now: datetime, lifetime: timedelta) -> None:
+    """Store (text, tool, decision) originals of lossy forms; one that is there already lives on."""
+    Original.objects.bulk_create(
+        [
+            Original(
+                owner=owner,
+                hash=decided.original_hash,
+                content=pack(text),
+                tokens=decided.tokens_before,
+                tokens_sent=decided.tokens_after,
+                tool=attribution.clean(tool),
+                created_at=now,
+                expires_at=now + lifetime,
+            )
+            for text, tool, decided in made
+            if decided.original_hash
+        ],
+        update_conflicts=True,
+        unique_fields=["owner", "hash"],
+        update_fields=["expires_at"],
+    )
+
+
+def touch(keys: list[str], now: datetime, lifetime: timedelta) -> None:
+    """Prolong decisions that were replayed, and the originals that their markers name."""
+    for start in range(0, len(keys), 500):
+        batch = Decision.objects.filter(key__in=keys[start : start + 500])
+        hashes = [h for h in batch.values_list("original_hash", flat=True) if h]
+        batch.update(used_at=now)
+        Original.objects.filter(hash__in=hashes).update(expires_at=now + lifetime)
+
+
+def prune(now: datetime, lifetime: timedelta) -> int:
+    """Delete what nobody used for a lifetime, in short transactions. Returns how many rows went."""
+    deleted = 0
+    for rows, key in ((Decision.objects.filter(used_at__lt=now - lifetime), "key"), (Original.objects.filter(expires_at__lt=now), "id")):
+        while batch := list(rows.values_list(key, flat=True)[:500]):
+            deleted += rows.model.objects.filter(**{f"{key}__in": batch}).delete()[0]
+    return deleted

@@ -1,0 +1,54 @@
+"""Errors of ours: one table turns a class into a status and a code, and the route's dialect words the body."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from budgets import gate
+from proxy import exchange, hosts, upstream
+from proxy.values import Dialect
+from savings import journal
+
+HTTP: dict[type[Exception], tuple[HTTPStatus, str]] = {
+    gate.MissingKey: (HTTPStatus.UNAUTHORIZED, "missing_key"),
+    gate.UnknownKey: (HTTPStatus.UNAUTHORIZED, "unknown_key"),
+    gate.RevokedKey: (HTTPStatus.UNAUTHORIZED, "revoked_key"),
+    gate.ExpiredKey: (HTTPStatus.UNAUTHORIZED, "expired_key"),
+    hosts.ForbiddenHost: (HTTPStatus.FORBIDDEN, "forbidden_host"),
+    exchange.BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large"),
+    exchange.BodyTimeout: (HTTPStatus.REQUEST_TIMEOUT, "body_timeout"),
+    exchange.BadEncoding: (HTTPStatus.BAD_REQUEST, "bad_content_encoding"),
+    upstream.UpstreamUnreachable: (HTTPStatus.BAD_GATEWAY, "upstream_unreachable"),
+    upstream.UpstreamBroke: (HTTPStatus.BAD_GATEWAY, "upstream_broke"),
+    upstream.UpstreamTimeout: (HTTPStatus.GATEWAY_TIMEOUT, "upstream_timeout"),
+    journal.JournalFull: (HTTPStatus.SERVICE_UNAVAILABLE, "ledger_full"),
+}
+
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    408: "invalid_request_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+def status_and_code(exc: Exception) -> tuple[HTTPStatus, str]:
+    """What the table says of an error; looked up along its class's ancestors."""
+    for cls in type(exc).__mro__:
+        if cls in HTTP:
+            return HTTP[cls]
+    return HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error"
+
+
+def body(dialect: Dialect, status: HTTPStatus, code: str, message: str) -> bytes:
+    """An error body that the dialect's SDKs can parse."""
+    if dialect == "anthropic":
+        kind = _ANTHROPIC_TYPES.get(status, "api_error")
+        return json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
+    kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
+    return json.dumps({"error": {"message": message, "type": kind, "code": code, "param": None}}).encode()

@@ -1,0 +1,255 @@
+"""The road of one request, from the client's bytes to the provider's answer. Read this file first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from budgets import gate
+from headroom.values import Policy
+from proxy import attribution, conversations, errors, exchange, ids, splice, upstream, worker
+from proxy.exchange import BodyReader, ClientGone
+from proxy.providers import passthrough
+from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
+from proxy.requests import OwnError, RelayResponse, RoadRequest
+from proxy.upstream import Answer
+from proxy.values import Call, Exchange, Headers, Plan, Provider
+from savings.journal import JournalUnwritable
+from savings.receipts import Admission
+
+logger = logging.getLogger(__name__)
+
+OTHER_PATHS = "*"
+NOT_FORWARDED = frozenset((b"host", b"content-length", b"expect"))
+REFUSES_EDIT = frozenset((400, 413, 422))
+"""Answers that an edit of ours may have caused: the client's own bytes are then sent, so that it sees what it would have
+seen without us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """Everything that is known about a request once it may pass."""
+
+    exchange: Exchange
+    provider: Provider
+    principal: gate.Principal
+    labels: attribution.Attribution
+    route: str
+    request_id: str
+    base_url: str
+    call: Call
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A row of the route table. `is_streamed_up` sends the body on unread, as it arrives."""
+
+    name: str
+    provider: Provider
+    is_streamed_up: bool = False
+    is_billable: bool = True
+
+
+def passthrough_route(request: RoadRequest) -> Route:
+    """The route of a path that we do not know: streamed both ways, to the provider whose credentials it carries."""
+    is_billable = request.method == "POST"
+    return Route(OTHER_PATHS, passthrough.choose(request.exchange), is_streamed_up=True, is_billable=is_billable)
+
+
+async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
+    """Carry one request to its provider and return the answer, or an error in the provider's dialect."""
+    client, body, provider = request.exchange, request.body_reader, route.provider
+    try:
+        principal = gate.identify(client.headers, peer=client.peer, require_key=settings.REQUIRE_KEY)
+        raw = None if route.is_streamed_up else await body.read(settings.MAX_BODY_BYTES, client.header(b"content-length"))
+        call = _parsed(client, route, raw)
+        plan = await _plan(client, call, principal)
+        journey = Journey(
+            exchange=client,
+            provider=provider,
+            principal=principal,
+            labels=attribution.attribute(client, call, request.project),
+            route=route.name,
+            request_id=ids.uuid7(),
+            base_url=settings.ANTHROPIC_API_URL if provider.DIALECT == "anthropic" else settings.OPENAI_API_URL,
+            call=call,
+            plan=plan,
+        )
+        return await _forward(journey, raw, body)
+    except tuple(errors.HTTP) as exc:
+        return OwnError.of(exc, provider.DIALECT)
+
+
+def _parsed(client: Exchange, route: Route, raw: bytes | None) -> Call:
+    if raw is None:
+        return Call(b"", is_billable=route.is_billable)
+    encoding = client.header(b"content-encoding")
+    plain = exchange.unpack(raw, encoding, settings.MAX_BODY_BYTES) if encoding else raw
+    return route.provider.parse(plain) if route.is_billable else Call(plain, is_billable=False)
+
+
+async def _plan(client: Exchange, call: Call, principal: gate.Principal) -> Plan:
+    if not call.is_billable:
+        return Plan(reason="not_a_prompt")
+    if not settings.OPTIMIZE:
+        return conversations.untouched(call, "disabled")
+    if client.header(b"x-headroom-bypass").lower() == "true" or client.header(b"x-headroom-mode").lower() == "passthrough":
+        return conversations.untouched(call, "bypass")
+    return await worker.current().conversations.plan(call, owner=principal.owner, policy=policy())
+
+
+def policy() -> Policy:
+    """The policy for what is new in a conversation."""
+    where = f"http://{settings.HOST}:{settings.PORT}" if settings.IS_LOOPBACK else ""
+    return Policy(level="lossless" if settings.LOSSLESS else "balanced", retrieval=f"full text: GET {where}/v1/retrieve/{{hash}}")
+
+
+async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> RelayResponse:
+    """Send, and send again where that is safe: nothing was sent, or the provider asks for it before any answer."""
+    outgoing, is_edited = _rendered(journey)
+    headers = _outgoing_headers(journey, drops_encoding=is_edited)
+    content: bytes | AsyncIterable[bytes] | None = outgoing if is_edited else raw
+    if raw is None and journey.exchange.has_body:
+        content = body
+    attempt, tries = 0, 0
+    while True:
+        ticket = _admit(journey, attempt, is_edited)
+        answer = await _send(journey, ticket, headers, content, may_retry=tries + 1 < settings.RETRY_MAX_ATTEMPTS and not isinstance(content, AsyncIterable))
+        attempt += 1
+        if answer is None:
+            tries += 1
+            await upstream.pause(upstream.backoff_s(tries))
+            continue
+        if is_edited and answer.status in REFUSES_EDIT:
+            await _discard(answer, ticket)
+            content, is_edited, headers = raw, False, _outgoing_headers(journey, drops_encoding=False)
+            continue
+        wait_s = upstream.retry_wait_s(answer, tries) if tries + 1 < settings.RETRY_MAX_ATTEMPTS and not isinstance(content, AsyncIterable) else None
+        if wait_s is None:
+            return _relayed(journey, answer, ticket, is_edited)
+        tries += 1
+        await _discard(answer, ticket)
+        await upstream.pause(wait_s)
+
+
+async def _send(journey: Journey, ticket: Ticket, headers: Headers, content: bytes | AsyncIterable[bytes] | None, *, may_retry: bool) -> Answer | None:
+    """The answer, or `None` when nothing could be sent and it may be tried again. Settles what it raises for."""
+    try:
+        answer = await worker.current().pool.send(journey.exchange.method, journey.base_url, journey.exchange.target, headers, content)
+    except upstream.UpstreamUnreachable as exc:
+        ticket.settle("void", error=str(exc))
+        if may_retry:
+            return None
+        raise
+    except (upstream.UpstreamBroke, upstream.UpstreamTimeout, ClientGone) as exc:
+        ticket.settle("interrupted", error=str(exc) or "the client hung up")
+        raise
+    except asyncio.CancelledError:
+        ticket.settle("interrupted", error="the client hung up before the provider answered")
+        raise
+    ticket.first_byte()
+    return answer
+
+
+async def _discard(answer: Answer, ticket: Ticket) -> None:
+    """Settle an answer that the client will not see."""
+    ticket.settle("complete", http_status=answer.status, provider_request_id=provider_request_id(answer))
+    await answer.close()
+
+
+def _rendered(journey: Journey) -> tuple[bytes, bool]:
+    """The body to send and whether it differs from the client's."""
+    call, plan = journey.call, journey.plan
+    if call.document is None:
+        return call.body, False
+    try:
+        outgoing = journey.provider.render(call, plan)
+    except splice.Unspliceable:
+        logger.info("request %s goes out as it came: its strings cannot be told apart", journey.request_id)
+        return call.body, False
+    return outgoing, outgoing is not call.body
+
+
+def _outgoing_headers(journey: Journey, *, drops_encoding: bool) -> Headers:
+    """The client's header lines without those that concern this hop, our own, and any key of ours."""
+    dropped = NOT_FORWARDED | {journey.principal.presented_in} | ({b"content-encoding"} if drops_encoding else set())
+    lines = upstream.end_to_end(journey.exchange.headers)
+    return [(key, value) for key, value in lines if key not in dropped and not key.startswith(b"x-headroom-")]
+
+
+def _admit(journey: Journey, attempt: int, is_edited: bool) -> Ticket:
+    """Write the call to the journal before anything of it is sent."""
+    call, plan, labels, principal = journey.call, journey.plan, journey.labels, journey.principal
+    call_id = journey.request_id if attempt == 0 else ids.uuid7()
+    admission = Admission(
+        call_id=call_id,
+        request_id=journey.request_id,
+        attempt=attempt,
+        admitted_at=time.time(),
+        provider=journey.provider.NAME,
+        upstream=journey.base_url,
+        route=journey.route,
+        model=attribution.clean(call.model),
+        session=labels.session,
+        agent=labels.agent,
+        project=labels.project,
+        user=labels.user,
+        owner=principal.owner,
+        key_id=principal.key_id,
+        key_label=principal.key_label,
+        team=principal.team,
+        is_streaming=call.is_streaming,
+        is_billable=call.is_billable,
+        tokens_before=plan.tokens_before,
+        tokens_after=plan.tokens_after if is_edited else plan.tokens_before,
+        reason=plan.reason if is_edited or plan.reason else "edit_refused",
+        transforms=plan.transforms if is_edited else (),
+    )
+    journal = worker.current().journal
+    try:
+        journal.admit(admission)
+    except JournalUnwritable:
+        # The agent goes on; the settlement is kept in memory until the disk takes it.
+        logger.exception("call %s is admitted without a journal line", call_id)
+    return Ticket(journal, call_id, journey.exchange.started if attempt == 0 else time.perf_counter())
+
+
+def _relayed(journey: Journey, answer: Answer, ticket: Ticket, is_edited: bool) -> RelayResponse:
+    is_event_stream = answer.header(b"content-type").startswith("text/event-stream")
+    chunk_filter = _filter(journey, answer, is_edited) if is_event_stream else None
+    relay = Relay(answer, ticket, journey.provider.meter(is_event_stream), chunk_filter=chunk_filter)
+    headers = upstream.end_to_end(answer.headers)
+    if chunk_filter is not None:
+        headers = [(key, value) for key, value in headers if key not in (b"content-length", b"content-encoding")]
+    return RelayResponse(answer.status, headers + _own_headers(journey, is_edited), relay)
+
+
+def _filter(journey: Journey, answer: Answer, is_edited: bool) -> ChunkFilter | None:
+    make = getattr(journey.provider, "stream_filter", None)
+    if make is None or not is_edited or exchange.decoder_for(answer.header(b"content-encoding")) is None:
+        return None
+    chosen: ChunkFilter | None = make(journey.call)
+    return chosen
+
+
+def _own_headers(journey: Journey, is_edited: bool) -> Headers:
+    plan = journey.plan
+    lines = [(b"x-headroom-request-id", journey.request_id.encode())]
+    if not journey.call.is_billable:
+        return lines
+    after = plan.tokens_after if is_edited else plan.tokens_before
+    lines += [
+        (b"x-headroom-tokens-before", b"%d" % plan.tokens_before),
+        (b"x-headroom-tokens-after", b"%d" % after),
+        (b"x-headroom-tokens-saved", b"%d" % (plan.tokens_before - after)),
+    ]
+    if plan.transforms and is_edited:
+        lines.append((b"x-headroom-transforms", ",".join(plan.transforms).encode()))
+    reason = plan.reason or ("" if is_edited else "edit_refused")
+    return lines + ([(b"x-headroom-reason", reason.encode())] if reason else [])

@@ -1,0 +1,116 @@
+"""Is this process alive, is it ready, and what is it made of?"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpResponse, JsonResponse
+
+from proxy import database, hosts, worker
+from proxy.requests import OwnError, RoadRequest
+
+SERVICE = "headroom-proxy"
+VERSION = metadata.version(SERVICE)
+DISABLED = {"enabled": False, "ready": True, "status": "disabled"}
+
+
+def livez(request: RoadRequest) -> HttpResponse:
+    """The process answers: that is all."""
+    if refused := _refused(request):
+        return refused
+    return JsonResponse({"service": SERVICE, "status": "healthy", "alive": True, **_stamp()})
+
+
+async def readyz(request: RoadRequest) -> HttpResponse:
+    """200 when requests can be served and recorded, else 503; each part says how it is."""
+    if refused := _refused(request):
+        return refused
+    checks = await _checks()
+    is_ready = _is_ready(checks)
+    body = {"service": SERVICE, "status": _word(checks, is_ready), "ready": is_ready, **_stamp(), "checks": checks}
+    return JsonResponse(body, status=200 if is_ready else 503)
+
+
+async def report(request: RoadRequest) -> HttpResponse:
+    """The same checks with the configuration, always 200."""
+    if refused := _refused(request):
+        return refused
+    checks = await _checks()
+    is_ready = _is_ready(checks)
+    config = {
+        "backend": "anthropic",
+        "optimize": settings.OPTIMIZE,
+        "cache": False,
+        "rate_limit": False,
+        "mode": "cache",
+        "database": "sqlite" if settings.IS_EMBEDDED else "postgresql",
+        "workers": settings.WORKERS,
+    }
+    return JsonResponse({"status": _word(checks, is_ready), "ready": is_ready, "version": VERSION, "config": config, "checks": checks})
+
+
+def _refused(request: RoadRequest) -> HttpResponse | None:
+    try:
+        hosts.check(request.exchange, settings.ALLOWED_NAMES)
+    except hosts.ForbiddenHost as exc:
+        return OwnError.of(exc, "openai")
+    return None
+
+
+def _stamp() -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "version": VERSION,
+        "timestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "uptime_seconds": round(time.monotonic() - worker.current().started, 3),
+    }
+
+
+def _is_ready(checks: dict[str, dict[str, Any]]) -> bool:
+    """An unreachable database alone is survivable: the journal takes the rows until it is full."""
+    if not checks["startup"]["ready"] or not checks["http_client"]["ready"] or not checks["journal"]["ready"]:
+        return False
+    return bool(checks["database"]["ready"] or checks["journal"]["status"] == "healthy")
+
+
+def _word(checks: dict[str, dict[str, Any]], is_ready: bool) -> str:
+    if not is_ready:
+        return "unhealthy"
+    return "healthy" if all(check["ready"] for check in checks.values()) else "degraded"
+
+
+async def _checks() -> dict[str, dict[str, Any]]:
+    here = worker.current()
+    journal = here.journal.status()
+    return {
+        "startup": _check(here.is_ready),
+        "http_client": _check(here.pool.is_open),
+        "cache": DISABLED,
+        "rate_limiter": DISABLED,
+        "memory": DISABLED,
+        "database": _check(await _database_answers()),
+        "journal": _check(journal.is_writable and not journal.is_full),
+        "worker": DISABLED,
+    }
+
+
+def _check(is_ready: bool) -> dict[str, Any]:
+    return {"enabled": True, "ready": is_ready, "status": "healthy" if is_ready else "unhealthy"}
+
+
+async def _database_answers() -> bool:
+    try:
+        await database.run(_ask_database)
+    except (DatabaseError, TimeoutError):
+        return False
+    return True
+
+
+def _ask_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")

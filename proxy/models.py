@@ -1,0 +1,49 @@
+"""What the road remembers of conversations: decisions, and the originals behind shortened texts."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Decision(models.Model):
+    """What was sent instead of one tool result. It is replayed word for word as long as the conversation lives.
+
+    `form` is zlib-compressed UTF-8 (PostgreSQL's text cannot hold a NUL), or `None` when the text was left alone; that is
+    a decision too.
+    """
+
+    key = models.CharField(primary_key=True, max_length=32)
+    form = models.BinaryField(null=True)
+    label = models.CharField(max_length=80, blank=True)
+    reason = models.CharField(max_length=80, blank=True)
+    tokens_before = models.PositiveIntegerField()
+    tokens_after = models.PositiveIntegerField()
+    original_hash = models.CharField(max_length=24, blank=True)
+    level = models.CharField(max_length=16)
+    policy_version = models.PositiveIntegerField()
+    engine_version = models.PositiveIntegerField()
+    created_at = models.DateTimeField()
+    used_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.label or self.reason}"
+
+
+class Original(models.Model):
+    """The full text behind a shortened one, zlib-compressed. Only its owner can have it back."""
+
+    owner = models.CharField(max_length=200)
+    hash = models.CharField(max_length=24)
+    content = models.BinaryField()
+    tokens = models.PositiveIntegerField()
+    tokens_sent = models.PositiveIntegerField()
+    tool = models.CharField(max_length=200, blank=True)
+    retrieval_count = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "hash"], name="original_owner_hash")]
+
+    def __str__(self) -> str:
+        return f"{self.hash} of {self.owner}"

@@ -1,0 +1,75 @@
+"""Big inputs are shrunk in a process of their own: a thread would starve the loop through the GIL.
+
+What goes where depends on size alone, never on the clock, and both ways give the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
+
+from headroom import pipeline, tokens
+from headroom.values import Policy, Shrunk, ToolCall
+
+INLINE_MAX_CHARS = 24_000
+"""About 3 ms of work; coding agents' usual results are below it."""
+MAX_CHARS = 32 * 1024 * 1024
+"""Longer texts are left alone: ten times the largest context window there is."""
+
+
+class Offload:
+    """The helper process of one worker. It starts with the first big input and ends with its parent."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
+        """Shrink one text, wherever its size says. A helper that dies leaves the text as it is."""
+        if len(text) <= INLINE_MAX_CHARS:
+            return pipeline.shrink(text, call=call, policy=policy)
+        if len(text) > MAX_CHARS:
+            return _left_alone(text, "too_large")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._started(), _shrink, text, call, policy)
+        except BrokenProcessPool:
+            self.close()
+            return _left_alone(text, "failed:helper_process")
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            # Spawned, not forked: a fork would copy locks, sockets and threads of a serving process.
+            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+        return self._pool
+
+    def close(self) -> None:
+        """Stop the helper; a later call starts a new one."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _shrink(text: str, call: ToolCall, policy: Policy) -> Shrunk:
+    return pipeline.shrink(text, call=call, policy=policy)
+
+
+def _left_alone(text: str, reason: str) -> Shrunk:
+    estimated_tokens = len(text) // 4
+    return Shrunk(text, estimated_tokens, estimated_tokens, reason=reason)
+
+
+def _end_with_parent() -> None:
+    """Runs in the helper: leave at once when the parent is gone, however it went."""
+    tokens.load()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_and_exit, args=(parent.sentinel,), daemon=True).start()
+
+
+def _wait_and_exit(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

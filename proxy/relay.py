@@ -1,0 +1,142 @@
+"""Pass a provider's answer on to the client, feed the meter, and settle exactly once, however it ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from headroom import tokens
+from proxy import exchange, upstream
+from proxy.values import Meter, Reading
+from savings.journal import Journal, JournalUnwritable
+from savings.receipts import Settlement, Status
+
+logger = logging.getLogger(__name__)
+
+
+class ChunkFilter(Protocol):
+    """Takes out of a decoded stream what the client did not ask for."""
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class Ticket:
+    """One upstream call that was admitted and has to be settled: once, by whoever sees its end first."""
+
+    def __init__(self, journal: Journal, call_id: str, request_started: float) -> None:
+        self._journal = journal
+        self.call_id = call_id
+        self._request_started = request_started
+        self._sent_at = time.perf_counter()
+        self._first_byte_at: float | None = None
+        self.is_settled = False
+
+    def first_byte(self) -> None:
+        """The provider has begun to answer."""
+        self._first_byte_at = time.perf_counter()
+
+    def settle(self, status: Status, *, http_status: int | None = None, reading: Reading | None = None, provider_request_id: str = "", error: str = "") -> None:
+        """Write the settlement; later calls do nothing."""
+        if self.is_settled:
+            return
+        self.is_settled = True
+        now = time.perf_counter()
+        reading = reading or Reading()
+        needs_count = reading.usage.output is None and bool(reading.text)
+        settlement = Settlement(
+            call_id=self.call_id,
+            settled_at=time.time(),
+            status=status,
+            http_status=http_status,
+            model=reading.model,
+            usage=reading.usage,
+            estimated_output=tokens.count(reading.text) if needs_count else None,
+            latency_ms=1000 * (now - self._request_started),
+            overhead_ms=1000 * (self._sent_at - self._request_started),
+            ttfb_ms=None if self._first_byte_at is None else 1000 * (self._first_byte_at - self._sent_at),
+            provider_request_id=provider_request_id,
+            error=error[:300],
+        )
+        try:
+            self._journal.settle(settlement)
+        except JournalUnwritable:
+            logger.exception("call %s could not be written to the journal", self.call_id)
+
+
+class Relay:
+    """The body of one answer on its way to the client: an iterator with a `close` that may be called at any time.
+
+    The client gets the provider's bytes piece by piece as they come. `decode` and `meter` look over their shoulder; with
+    a `filtered` stream the client gets the decoded and filtered bytes instead.
+    """
+
+    def __init__(self, answer: upstream.Answer, ticket: Ticket, meter: Meter, *, chunk_filter: ChunkFilter | None = None) -> None:
+        self._answer = answer
+        self._source: AsyncIterator[bytes] = aiter(answer)
+        self._ticket = ticket
+        self._meter = meter
+        self._decode: Callable[[bytes], bytes] | None = exchange.decoder_for(answer.header(b"content-encoding"))
+        self._filter = chunk_filter
+
+    def __aiter__(self) -> Relay:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await anext(self._source)
+        except StopAsyncIteration:
+            if self._filter is not None and (held := self._filter.flush()):
+                return held
+            await self._end()
+            raise
+        except (upstream.UpstreamBroke, upstream.UpstreamTimeout) as exc:
+            self._settle("partial", str(exc))
+            await self._answer.close()
+            raise
+        return self._passed(chunk)
+
+    def _passed(self, chunk: bytes) -> bytes:
+        decoded = self._decoded(chunk)
+        if decoded:
+            self._meter.feed(decoded)
+        return chunk if self._filter is None else self._filter.feed(decoded)
+
+    def _decoded(self, chunk: bytes) -> bytes:
+        if self._decode is None:
+            return b""
+        try:
+            return self._decode(chunk)
+        except Exception:  # noqa: BLE001 - each codec has errors of its own, and none may stop the relay
+            logger.warning("an answer is not in the encoding that it claims; its usage is not read")
+            self._decode = None
+            return b""
+
+    async def _end(self) -> None:
+        reading = self._meter.reading()
+        is_whole = reading.is_complete or self._answer.status >= 400
+        self._settle("complete" if is_whole else "partial", "" if is_whole else "ended without its closing event", reading)
+        await self._answer.close()
+
+    async def close(self) -> None:
+        """Abort: cut the connection to the provider, which stops its work, and settle what was relayed."""
+        if not self._ticket.is_settled:
+            self._settle("partial", "the client hung up")
+            await self._answer.close()
+
+    def _settle(self, status: Status, error: str, reading: Reading | None = None) -> None:
+        self._ticket.settle(
+            status,
+            http_status=self._answer.status,
+            reading=reading or self._meter.reading(),
+            provider_request_id=provider_request_id(self._answer),
+            error=error,
+        )
+
+
+def provider_request_id(answer: upstream.Answer) -> str:
+    """The provider's own name for the call, for its support desk."""
+    return (answer.header(b"request-id") or answer.header(b"x-request-id"))[:100]

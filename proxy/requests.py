@@ -1,0 +1,48 @@
+"""What Django sees of a request on the road, and what it gives back: thin shells around our own values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from proxy import errors
+from proxy.exchange import BodyReader
+from proxy.relay import Relay
+from proxy.values import Dialect, Exchange, Headers
+
+
+class RoadRequest(HttpRequest):
+    """A request as the routes get it. Nothing is parsed: no cookies, no forms, no body."""
+
+    def __init__(self, exchange: Exchange, body_reader: BodyReader, project: str) -> None:
+        super().__init__()
+        self.exchange = exchange
+        self.body_reader = body_reader
+        self.project = project
+        self.method = exchange.method
+        self.path = self.path_info = exchange.path
+
+
+class RelayResponse(HttpResponseBase):
+    """A provider's answer: its status, its header lines with their duplicates, and its body as it arrives."""
+
+    streaming = True
+
+    def __init__(self, status: int, header_lines: Headers, relay: Relay) -> None:
+        super().__init__(status=status)
+        self.header_lines = header_lines
+        self.relay = relay
+
+
+class OwnError(HttpResponse):
+    """An error of ours in a dialect."""
+
+    @classmethod
+    def of(cls, exc: Exception, dialect: Dialect, headers: dict[str, Any] | None = None) -> OwnError:
+        """The answer that the table in `proxy.errors` gives for an exception."""
+        status, code = errors.status_and_code(exc)
+        response = cls(errors.body(dialect, status, code, str(exc)), status=status, content_type="application/json", headers=headers)
+        response["x-headroom-error"] = code
+        return response

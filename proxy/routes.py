@@ -1,0 +1,90 @@
+"""Every address of the road, as a table of contents."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from ninja import NinjaAPI
+
+from proxy import gateway, health, service
+from proxy.gateway import Route, serve
+from proxy.providers import anthropic, openai_chat, openai_responses, passthrough
+from proxy.requests import RoadRequest
+
+api = NinjaAPI(title="Headroom", docs_url=None, openapi_url=None, urls_namespace="road")
+
+MESSAGES = Route("/v1/messages", anthropic)
+COUNT_TOKENS = Route("/v1/messages/count_tokens", passthrough.anthropic, is_billable=False)
+CHAT_COMPLETIONS = Route("/v1/chat/completions", openai_chat)
+RESPONSES = Route("/v1/responses", openai_responses)
+EMBEDDINGS = Route("/v1/embeddings", openai_chat)
+
+
+@api.post("/v1/messages")
+async def messages(request: RoadRequest) -> HttpResponseBase:
+    return await serve(request, MESSAGES)
+
+
+@api.post("/v1/messages/count_tokens")
+async def count_tokens(request: RoadRequest) -> HttpResponseBase:
+    return await serve(request, COUNT_TOKENS)
+
+
+@api.post("/v1/chat/completions")
+async def chat_completions(request: RoadRequest) -> HttpResponseBase:
+    return await serve(request, CHAT_COMPLETIONS)
+
+
+@api.post("/v1/responses")
+async def responses(request: RoadRequest) -> HttpResponseBase:
+    return await serve(request, RESPONSES)
+
+
+@api.post("/v1/embeddings")
+async def embeddings(request: RoadRequest) -> HttpResponseBase:
+    return await serve(request, EMBEDDINGS)
+
+
+@api.post("/v1/compress")
+async def compress(request: RoadRequest) -> HttpResponseBase:
+    return await service.compress(request)
+
+
+@api.get("/v1/retrieve/stats")
+async def retrieve_stats(request: RoadRequest) -> HttpResponseBase:
+    return await service.retrieve_stats(request)
+
+
+@api.post("/v1/retrieve/tool_call")
+async def retrieve_tool_call(request: RoadRequest) -> HttpResponseBase:
+    return await service.retrieve_tool_call(request)
+
+
+@api.post("/v1/retrieve")
+async def retrieve(request: RoadRequest) -> HttpResponseBase:
+    return await service.retrieve(request)
+
+
+@api.get("/v1/retrieve/{hash}")
+async def retrieve_by_hash(request: RoadRequest, hash: str) -> HttpResponseBase:
+    return await service.retrieve(request, hash)
+
+
+@api.get("/livez")
+async def livez(request: RoadRequest) -> HttpResponseBase:
+    return health.livez(request)
+
+
+@api.get("/readyz")
+async def readyz(request: RoadRequest) -> HttpResponseBase:
+    return await health.readyz(request)
+
+
+@api.get("/health")
+async def health_report(request: RoadRequest) -> HttpResponseBase:
+    return await health.report(request)
+
+
+@api.api_operation(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], "/{path:rest}")
+async def anything_else(request: RoadRequest, rest: str) -> HttpResponseBase:
+    return await serve(request, gateway.passthrough_route(request))

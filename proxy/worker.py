@@ -1,0 +1,37 @@
+"""Everything that one serving process holds open: built when it starts serving, taken down when it stops."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from proxy.conversations import Conversations
+from proxy.upstream import Pool
+from savings.journal import Journal
+
+
+@dataclass(slots=True)
+class Worker:
+    """The pools and the journal of this process. `started` and `started_at` are for uptime and health."""
+
+    journal: Journal
+    pool: Pool = field(default_factory=Pool)
+    conversations: Conversations = field(default_factory=Conversations)
+    started: float = field(default_factory=time.monotonic)
+    is_ready: bool = False
+
+
+_current: Worker | None = None
+
+
+def current() -> Worker:
+    """The worker of this process. Raises RuntimeError before it serves."""
+    if _current is None:
+        raise RuntimeError("this process does not serve requests")
+    return _current
+
+
+def install(worker: Worker | None) -> None:
+    """Make a worker the one of this process, or take it away."""
+    global _current  # noqa: PLW0603 - the one pool of the process
+    _current = worker

@@ -1,0 +1,135 @@
+"""Writes tables that were found in a text: even columns said once above the rows, long tables by their telling rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from headroom.shrinkers import sample, trouble
+from headroom.shrinkers.grid import Item, Layout, Sheet, arrange, weight
+from headroom.values import Form, Level
+
+TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
+"""A table that costs no more than this is shown whole."""
+
+ROWS_SHOWN: dict[Level, int] = {"balanced": 60, "deep": 12}
+_PADDING = re.compile(r"(?<=\S) {3,}(?=\S)")
+_BEFORE_COLON = re.compile(r"(?<=\S) {2,}(?=[:=] )")
+_AFTER_COLON = re.compile(r"(?<=[:=])(?: {2,}|\t[ \t]*)(?=\S)")
+_LEADER = re.compile(r"(?<=[^\s.:])(?: ?\.){5,}(?: ?:(?: |$)| )")
+_LONGEST_LINE = 4000
+
+
+def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[Form]:
+    """Yield the text with its tables written shorter; first with every row, then with the rows that matter most."""
+    sheets = {id(item[0]): item[0] for item in items if not isinstance(item, str)}
+    if not sheets:
+        return
+    layouts = {key: arrange(sheet) for key, sheet in sheets.items()}
+    yield Form(_written(items, layouts, {}), "table_columns")
+    if level == "lossless":
+        return
+    shown = {
+        key: picked
+        for key, sheet in sheets.items()
+        if (picked := _picked(sheet, layouts[key], level, wanted)) is not None
+    }
+    total = sum(len(sheet.rows) for sheet in sheets.values())
+    hidden = sum(len(sheets[key].rows) - len(picked) for key, picked in shown.items())
+    if hidden:
+        yield Form(_written(items, layouts, shown), "table_rows", f"{hidden:,} of {total:,} rows")
+
+
+def squeeze(line: str) -> str:
+    """Return a line without the blanks that only draw columns.
+
+    >>> squeeze("Name:        web-1      ")
+    'Name: web-1'
+    """
+    line = line.rstrip()
+    if "  " not in line and "\t" not in line and ".." not in line and " . " not in line or len(line) > _LONGEST_LINE:
+        return line
+    line = _LEADER.sub(": ", line)
+    return _PADDING.sub("  ", _AFTER_COLON.sub(" ", _BEFORE_COLON.sub("", line))).rstrip()
+
+
+def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> list[int] | None:
+    rows = sheet.rows
+    fitting = [row for row in rows if len(row.cells) == len(sheet.names)]
+    if len(rows) <= ROWS_SHOWN[level] or not fitting:
+        return None
+    cost = sum(weight(layout.write(row)) + 1 for row in fitting[:: max(1, len(fitting) // 200)])
+    mean = max(1.0, cost / len(fitting[:: max(1, len(fitting) // 200)]))
+    if mean * len(rows) <= TOKENS_SHOWN[level]:
+        return None
+    keep = max(ROWS_SHOWN[level], int(TOKENS_SHOWN[level] / mean))
+    if len(rows) <= keep + keep // 8:
+        return None
+    width = len(sheet.names)
+    cells = [row.cells if len(row.cells) == width else ("",) * width for row in rows]
+    columns = [[row[index] for row in cells] for index in range(width)]
+    return sample.pick([row.line for row in rows], columns, keep, wanted=wanted)
+
+
+def _written(items: Sequence[Item], layouts: dict[int, Layout], shown: dict[int, list[int]]) -> str:
+    quoted = trouble.positions(item if isinstance(item, str) else item[1].line for item in items)
+    headers = {item[0].header for item in items if not isinstance(item, str) and item[0].header}
+    kept = {key: frozenset(picked) for key, picked in shown.items()}
+    counts: Counter[int] = Counter()
+    lines: list[str] = []
+    for position, item in enumerate(items):
+        if isinstance(item, str):
+            if item not in headers and not (not item.strip() and (not lines or not lines[-1])):
+                lines.append(item.rstrip() if position in quoted else squeeze(item))
+            continue
+        sheet, row = item
+        key, layout = id(sheet), layouts[id(sheet)]
+        if not counts[key]:
+            lines += _head(sheet, layout, kept.get(key))
+        if key not in kept or counts[key] in kept[key]:
+            whole = position in quoted or len(row.cells) != len(sheet.names)
+            lines.append(row.line.rstrip() if whole else layout.write(row))
+        counts[key] += 1
+    return "\n".join(lines)
+
+
+def _head(sheet: Sheet, layout: Layout, kept: frozenset[int] | None) -> list[str]:
+    if kept is None:
+        return layout.head()
+    said = [
+        f"{len(sheet.rows):,} rows, {len(kept):,} of them shown in their order: both ends, extremes, rare values, an even spread of the rest."
+    ]
+    said += summary(layout.names, [row.cells for row in sheet.rows if len(row.cells) == len(sheet.names)])
+    return said + layout.head()
+
+
+def summary(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return what all rows hold together: the range of number columns, the counts of columns with few values."""
+    said = []
+    for index, name in enumerate(names):
+        column = [row[index] for row in rows]
+        told = describe(column)
+        if told:
+            said.append(f"{name} {told}")
+    return ["Over all rows: " + "; ".join(said[:24])] if said else []
+
+
+def describe(column: Sequence[str]) -> str:
+    """Return one column in words, "" when there is nothing short to say.
+
+    >>> describe(["3", "1", "2"]), describe(["up", "up", "down"])
+    ('from 1 to 3, median 2', '2 up, 1 down')
+    """
+    filled = [cell for cell in column if cell]
+    values = Counter(filled)
+    if len(values) < 2:
+        return ""
+    numbers = sorted((number, cell) for cell in filled if (number := sample.as_number(cell)) is not None)
+    if len(numbers) == len(filled):
+        return f"from {numbers[0][1]} to {numbers[-1][1]}, median {numbers[len(numbers) // 2][1]}"
+    if len(values) <= 12 and len(values) * 3 <= len(filled) + 3:
+        return ", ".join(
+            f"{times:,} {value}" for value, times in sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
+        )
+    return ""

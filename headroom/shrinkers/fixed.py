@@ -1,0 +1,187 @@
+"""Tables drawn with spaces, as `ps`, `df`, `ls -l` and `kubectl get` print them: find them in a text, cut their cells."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from headroom.shrinkers import barred
+from headroom.shrinkers.grid import MAX_COLUMNS, Item, Row, Sheet, Sheets, unique
+
+MIN_ROWS = 3
+MIN_UNNAMED_ROWS = 8
+MAX_WIDTH_CHARS = 4000
+_LONG_LISTING = re.compile(
+    r"^([-dlbcpsDw][-rwxsStTl]{9}[.+@]?) +(\d+) +(\S+) +(\S+) +(\d+,? *\d*|[\d.]+[KMGTPB]?) +"
+    r"((?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} +[A-Z][a-z]{2}) +(?:\d{4}|\d\d?:\d\d)"
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+ [-+]\d{4})?)?) (.+)$"
+)
+_LONG_NAMES = ("mode", "links", "owner", "group", "size", "changed", "name")
+_RULE = re.compile(r"^[\s\-=+|_─━═]+$")
+_NUMERIC = re.compile(r"[-+]?[\d.,:%/]+[A-Za-z%]{0,3}")
+
+
+def read(text: str) -> list[Item]:
+    """Return the text as lines and, where a table was found, as rows with the sheet that they belong to."""
+    sheets: Sheets = {}
+    items: list[Item] = []
+    paragraph: list[str] = []
+    for line in [*text.split("\n"), ""]:
+        if line.strip():
+            paragraph.append(line)
+            continue
+        items += _paragraph(paragraph, sheets)
+        items.append(line)
+        paragraph = []
+    items.pop()
+    return items
+
+
+def _paragraph(lines: list[str], sheets: Sheets) -> list[Item]:
+    if any(len(line) <= MAX_WIDTH_CHARS and _LONG_LISTING.match(line) for line in lines):
+        return _long_listing(lines, sheets)
+    if any(barred.is_rule(line) for line in lines[:40]):
+        return barred.read(lines, sheets)
+    items: list[Item] = []
+    start, tries = 0, 0
+    while start < len(lines):
+        end, found = _table(lines, start, sheets) if tries < 8 else (start, [])
+        if found:
+            items += found
+            start, tries = end, 0
+        else:
+            items.append(lines[start])
+            start, tries = start + 1, tries + 1
+    if all(isinstance(item, str) for item in items):
+        return _unnamed(lines, sheets)
+    return items
+
+
+def _long_listing(lines: list[str], sheets: Sheets) -> list[Item]:
+    sheet = sheets.setdefault(_LONG_NAMES, Sheet(_LONG_NAMES))
+    items: list[Item] = []
+    for line in lines:
+        found = _LONG_LISTING.match(line) if len(line) <= MAX_WIDTH_CHARS else None
+        if found is None:
+            items.append(line)
+            continue
+        cells = found.groups()
+        items += sheet.take([Row((*(" ".join(cell.split()) for cell in cells[:-1]), cells[-1]), line)])
+    return items
+
+
+def _table(lines: list[str], start: int, sheets: Sheets) -> tuple[int, list[Item]]:
+    """Return where the table that begins at `start` ends, and its items; none when the line heads no table."""
+    header = lines[start].expandtabs(8).rstrip()
+    words = [found.span() for found in re.finditer(r"\S+", header)]
+    if not 3 <= len(words) <= MAX_COLUMNS or len(header) > MAX_WIDTH_CHARS:
+        return start, []
+    known = sheets.get(tuple(header.split()))
+    body_at = start + 1
+    ruled = body_at < len(lines) and bool(_RULE.match(lines[body_at]))
+    body_at += ruled
+    if len(lines) - body_at < (1 if known else MIN_ROWS):
+        return start, []
+    body = [line.expandtabs(8).rstrip() for line in lines[body_at:]]
+    gaps = _gaps(words, body[:MIN_UNNAMED_ROWS])
+    if len(gaps) < 2:
+        return start, []
+    body = body[: _fitting(gaps, body, header.split())]
+    gaps = _gaps(words, body)
+    names = _cut(header, gaps)
+    columns = list(zip(*(_cut(line, gaps) for line in body[:200]), strict=True))
+    if len(names) < 3 or not (known or (len(body) >= MIN_ROWS and _is_header(names, columns))):
+        return start, []
+    sheet = sheets.get(names) or Sheet(unique(names), lines[start])
+    sheets[names] = sheets[tuple(header.split())] = sheet
+    end = body_at + len(body)
+    rows = [_row(line, source, gaps) for line, source in zip(body, lines[body_at:end], strict=True)]
+    return end, [*lines[start:body_at], *sheet.take(rows)]
+
+
+def _gaps(words: Sequence[tuple[int, int]], body: Sequence[str]) -> list[int]:
+    """Return the positions between the words of a header that are blank in nearly every row."""
+    allowed = len(body) // 30
+    gaps = []
+    for (_, left), (right, _) in zip(words, words[1:], strict=False):
+        crossed, at = min((sum(1 for line in body if line[at : at + 1].strip()), -at) for at in range(left, right))
+        if crossed <= allowed:
+            gaps.append(-at)
+    return gaps
+
+
+def _fitting(gaps: Sequence[int], body: Sequence[str], names: Sequence[str]) -> int:
+    """Return how many rows belong to the table: it ends at another header, and where three rows do not fit."""
+    strangers = 0
+    for index, line in enumerate(body):
+        if len(set(names).intersection(line.split())) >= 3:
+            return index
+        crossed = sum(1 for at in gaps if line[at : at + 1].strip())
+        strangers = strangers + 1 if crossed * 3 > len(gaps) or (crossed and len(gaps) == 2) else 0
+        if strangers == 3:
+            return index - 2
+    return len(body) - strangers
+
+
+def _cut(line: str, gaps: Sequence[int]) -> tuple[str, ...]:
+    edges = [0, *gaps]
+    cells = [" ".join(line[start:end].split()) for start, end in zip(edges, gaps, strict=False)]
+    return (*cells, line[edges[-1] :].strip())
+
+
+def _row(line: str, source: str, gaps: Sequence[int]) -> Row:
+    return Row((), source) if any(line[at : at + 1].strip() for at in gaps) else Row(_cut(line, gaps), source)
+
+
+def _is_header(names: tuple[str, ...], columns: Sequence[Sequence[str]]) -> bool:
+    """A header names things: no bare numbers, no sentence; and capitals or a column of numbers set it apart."""
+    if sum(1 for name in names if _NUMERIC.fullmatch(name)) * 4 > len(names) or len(set(names)) * 2 <= len(names):
+        return False
+    if any(not name or len(name) > 40 for name in names[1:]) or any(name[-1:] in ":=,;" for name in names):
+        return False
+    if sum(1 for name, column in zip(names, columns, strict=True) if name and name in column) * 8 > len(names):
+        return False
+    if sum(1 for name in names if name.isupper() or name[:1] == "%") * 5 >= len(names) * 3:
+        return True
+    filled = [[cell for cell in column if cell] for column in columns]
+    if any(cells and sum(map(_is_number, cells)) * 5 >= len(cells) * 4 for cells in filled):
+        return True
+    return not any(map(_has_digit, names)) and any(len(set(cells)) * 2 <= len(cells) >= 6 for cells in filled)
+
+
+def _is_number(cell: str) -> bool:
+    return bool(_NUMERIC.fullmatch(cell))
+
+
+def _has_digit(cell: str) -> bool:
+    return any(letter.isdigit() for letter in cell)
+
+
+def _unnamed(lines: list[str], sheets: Sheets) -> list[Item]:
+    """Return rows of lines without a header that have the same number of words, most of them in two columns or more."""
+    if len(lines) < MIN_UNNAMED_ROWS:
+        return [*lines]
+    counts = Counter(len(line.split()) for line in lines if len(line) <= MAX_WIDTH_CHARS)
+    count, times = max(counts.items(), key=lambda pair: (pair[1], -pair[0]), default=(0, 0))
+    if not 2 <= count <= MAX_COLUMNS or times * 10 < len(lines) * 8:
+        return [*lines]
+    names = tuple(f"word {index}" for index in range(1, count + 1))
+    sheet = sheets.setdefault(names, Sheet(names, is_named=False))
+    words = [cells if len(cells := tuple(line.split())) == count else () for line in lines]
+    alike = _alike([cells for cells in words if cells])
+    items: list[Item] = []
+    for line, cells in zip(lines, words, strict=True):
+        differing = sum(1 for index, value in alike if cells and cells[index] != value)
+        items += sheet.take([Row(cells, line)]) if cells and differing * 2 <= len(alike) else [line]
+    return items
+
+
+def _alike(rows: Sequence[tuple[str, ...]]) -> list[tuple[int, str]]:
+    """Return the word positions where most lines have the same word, with that word."""
+    found = []
+    for index, column in enumerate(zip(*rows, strict=True)):
+        value, times = max(Counter(column).items(), key=lambda pair: (pair[1], pair[0]))
+        if times * 10 >= len(rows) * 6:
+            found.append((index, value))
+    return found

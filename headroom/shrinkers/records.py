@@ -1,0 +1,226 @@
+"""Output that repeats one block of lines per thing, as `stat`, `lspci -v`, `ip addr` or `show interface` do."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from headroom.shrinkers import drawn, trouble
+from headroom.shrinkers.grid import Item, Row, Sheet, unique, weight
+from headroom.values import Form, Level
+
+MIN_RECORDS = 3
+MAX_RECORD_LINES = 600
+_KEY = re.compile(r"\s*([^\s:=][^:=\t]{0,60}?)(?: ?\.{3,} ?:? ?|\s*:(?=\s|$)|\s*=|\t+| {2,}| is (?=\S)|:(?=\S))")
+_FIELD = re.compile(r"(?<=\S)(?:\t| {2,})[ \t]*(?=[\w(][\w./()-]{0,30}(?: [\w./()-]{1,30}){0,5}: )")
+_NUMBER = re.compile(r"\d[\da-fA-F.:]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a record: what names it (with the lines it stands under), its text, how deep it stands."""
+
+    label: str
+    parent: str
+    text: str
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One block: its first line, the lines below, and all of them as they came."""
+
+    title: str
+    entries: tuple[Entry, ...]
+    lines: tuple[str, ...]
+
+
+def forms(text: str, level: Level, *, wanted: str = "") -> Iterable[Form]:
+    """Yield the text with what most entries share said once above them, as blocks and, where they are flat, as a table."""
+    lines = text.split("\n")
+    found = _split(lines)
+    if found is None:
+        return
+    start, records = found
+    shared = _shared(records)
+    if shared:
+        yield _blocks(lines[:start], records, shared)
+    items = _table(lines[:start], records)
+    if items:
+        yield from drawn.forms(items, level, wanted=wanted)
+
+
+def _blocks(before: Sequence[str], records: Sequence[Record], shared: dict[str, Entry]) -> Form:
+    said = [drawn.squeeze(line) for line in before]
+    said.append(f"{len(records):,} entries. Unless an entry says otherwise, each has these lines:")
+    said += [" " * entry.depth + entry.text for entry in shared.values()]
+    said.append("The entries, each with its first line and what is different:")
+    for record in records:
+        said += _written(record, shared)
+    return Form("\n".join(said), "records")
+
+
+def _table(before: Sequence[str], records: Sequence[Record]) -> list[Item]:
+    """Return the records as rows of one sheet, where they are flat and alike enough; else nothing."""
+    seen: Counter[str] = Counter(entry.label for record in records for entry in record.entries)
+    labels = [label for label, times in seen.items() if times * 2 >= len(records)]
+    if not 2 <= len(labels) <= 80 or sum(seen[label] for label in labels) * 10 < sum(seen.values()) * 8:
+        return []
+    if any(entry.depth > 1 for record in records for entry in record.entries):
+        return []
+    titles = {_label(record.title) for record in records}
+    is_keyed = len(titles) == 1 and bool(_KEY.match(records[0].title[:200]))
+    sheet = Sheet(unique([titles.pop() if is_keyed else "entry", *(_name(label) for label in labels), "also"]))
+    rows = []
+    for record in records:
+        own = {entry.label: _value(entry.text) for entry in record.entries}
+        more = "; ".join(entry.text for entry in record.entries if seen[entry.label] * 2 < len(records))
+        title = _value(record.title) if is_keyed else record.title
+        rows.append(Row((title, *(own.get(label, "") for label in labels), more), "\n".join(record.lines)))
+    return [*before, *sheet.take(rows)]
+
+
+def _value(text: str) -> str:
+    found = _KEY.match(text[:200])
+    return drawn.squeeze(text[found.end() :].strip()) if found else drawn.squeeze(text)
+
+
+def _split(lines: Sequence[str]) -> tuple[int, list[Record]] | None:
+    """Return where the first record starts, and the records: of the ways to cut the text the one that shares most."""
+    filled = [index for index, line in enumerate(lines) if line.strip()]
+    options = {
+        tuple(starts)
+        for starts in (_titled(lines, filled), *_keyed(lines, filled), _apart(lines))
+        if len(starts) >= MIN_RECORDS
+    }
+    best: tuple[int, int, list[Record]] | None = None
+    for starts in sorted(options, key=lambda starts: (-len(starts), starts)):
+        bounds = [*starts, len(lines)]
+        sizes = [end - start for start, end in zip(bounds, bounds[1:], strict=False)]
+        if (
+            sum(sizes) < 3 * len(sizes)
+            or max(sizes) > MAX_RECORD_LINES
+            or len(sizes) * 3 < len(best[2] if best else ())
+        ):
+            continue
+        records = [_record(lines[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)]
+        labels = Counter(entry.label for record in records for entry in record.entries)
+        alike = sum(times - 1 for times in labels.values())
+        if best is None or alike > best[0]:
+            best = (alike, starts[0], records)
+    return best[1:] if best else None
+
+
+def _titled(lines: Sequence[str], filled: Sequence[int]) -> list[int]:
+    starts = [
+        index
+        for index, below in zip(filled, filled[1:], strict=False)
+        if not lines[index][0].isspace() and lines[below][0].isspace()
+    ]
+    loose = sum(1 for index in filled if not lines[index][0].isspace())
+    return starts if starts and loose <= 2 * len(starts) else []
+
+
+def _keyed(lines: Sequence[str], filled: Sequence[int]) -> Iterable[list[int]]:
+    for first in filled[:4]:
+        key = _label(lines[first])
+        indent = len(lines[first]) - len(lines[first].lstrip())
+        yield [
+            index
+            for index in filled
+            if lines[index][indent : indent + 1].strip()
+            and not lines[index][:indent].strip()
+            and _label(lines[index]) == key
+        ]
+
+
+def _apart(lines: Sequence[str]) -> list[int]:
+    return [index for index, line in enumerate(lines) if line.strip() and (not index or not lines[index - 1].strip())]
+
+
+def _label(line: str) -> str:
+    found = _KEY.match(line[:200])
+    return found[1] if found else _NUMBER.sub("#", line.strip()[:200])
+
+
+def _record(lines: Sequence[str]) -> Record:
+    entries: list[Entry] = []
+    stack: list[tuple[int, str]] = []
+    seen: Counter[str] = Counter()
+    for line in lines[1:]:
+        if not line.strip():
+            continue
+        indent = len(line) - len(line.lstrip())
+        while stack and stack[-1][0] >= indent:
+            stack.pop()
+        parent = stack[-1][1] if stack else ""
+        for part in _FIELD.split(line) if len(line) <= 4000 else [line]:
+            path = f"{parent}\0{_label(part)}"
+            seen[path] += 1
+            path = f"{path}#{seen[path]}"
+            text = part.strip() if trouble.reports(part) else drawn.squeeze(part.strip())
+            entries.append(Entry(path, parent, text, min(len(stack), 8)))
+        stack.append((indent, path))
+    return Record(lines[0].rstrip(), tuple(entries), tuple(line.rstrip() for line in lines))
+
+
+def _shared(records: Sequence[Record]) -> dict[str, Entry]:
+    """Return the lines worth saying once, by label: most records have them, word for word."""
+    texts: dict[str, Counter[str]] = {}
+    first: dict[tuple[str, str], Entry] = {}
+    for record in records:
+        for entry in record.entries:
+            texts.setdefault(entry.label, Counter())[entry.text] += 1
+            first.setdefault((entry.label, entry.text), entry)
+    shared: dict[str, Entry] = {}
+    for label, counts in texts.items():
+        text, times = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+        missing = len(records) - sum(counts.values())
+        entry = first[label, text]
+        under = not entry.parent or entry.parent in shared
+        gained = (times - 1) * (weight(text) + 1) - missing * (weight(_name(label)) + 4)
+        if times * 5 >= len(records) * 3 and gained > 0 and under:
+            shared[label] = entry
+    return shared
+
+
+def _name(label: str) -> str:
+    return label.rsplit("\0", 1)[-1].rsplit("#", 1)[0]
+
+
+def _written(record: Record, shared: dict[str, Entry]) -> list[str]:
+    own = {entry.label for entry in record.entries}
+    if any(len(line) > 80 and trouble.reports(line) and _FIELD.search(line) for line in record.lines):
+        return [line for line in record.lines if line.strip()]
+    shown: list[Entry] = []
+    told: set[str] = set()
+    by_label = {entry.label: entry for entry in record.entries}
+    for entry in record.entries:
+        usual = shared.get(entry.label)
+        if usual is not None and usual.text == entry.text:
+            continue
+        shown += [entry, *()] if entry.parent in told or not entry.parent else [*_above(entry, by_label, told), entry]
+        told.add(entry.label)
+    missing = [
+        label for label, entry in shared.items() if label not in own and (not entry.parent or entry.parent in own)
+    ]
+    lines = [drawn.squeeze(record.title)]
+    if len(shown) <= 12:
+        lines += ["  " + "; ".join(entry.text for entry in shown)] if shown else []
+    else:
+        lines += [" " * (1 + entry.depth) + entry.text for entry in shown]
+    if missing:
+        lines.append("  none of: " + ", ".join(dict.fromkeys(_name(label) for label in missing)))
+    return lines
+
+
+def _above(entry: Entry, by_label: dict[str, Entry], told: set[str]) -> list[Entry]:
+    above: list[Entry] = []
+    parent = entry.parent
+    while parent and parent not in told and parent in by_label:
+        told.add(parent)
+        above.append(by_label[parent])
+        parent = by_label[parent].parent
+    return above[::-1]

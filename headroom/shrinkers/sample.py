@@ -1,0 +1,100 @@
+"""Which rows of a long table to show: the ends, the extremes, what is rare against expectation, then an even spread."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from headroom.shrinkers import trouble
+
+ENDS = 4
+RARE_PER_COLUMN = 12
+_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+def pick(lines: Sequence[str], columns: Sequence[Sequence[str]], keep: int, *, wanted: str = "") -> list[int]:
+    """Return the indices of the rows to show, in order: about `keep`, more where more of them stand out.
+
+    `columns` hold one cell per line. `wanted` is text whose words name rows that must stay, a call's arguments.
+    """
+    count = len(lines)
+    if count <= keep:
+        return list(range(count))
+    chosen = {*range(min(ENDS, count)), *range(max(0, count - ENDS), count)}
+    for column in columns:
+        chosen.update(standing_out(column))
+    reported = [index for index, line in enumerate(lines) if trouble.reports(line)]
+    if len(reported) * 3 <= count or len(reported) <= keep:
+        chosen.update(reported)
+    chosen.update(_named(lines, wanted))
+    missing = keep - len(chosen)
+    if missing > 0:
+        rest = [index for index in range(count) if index not in chosen]
+        chosen.update(rest[(step * len(rest)) // missing] for step in range(missing))
+    return sorted(chosen)
+
+
+def standing_out(column: Sequence[str]) -> set[int]:
+    """Return the rows of one column that a reader would look for: extremes, odd types, values far rarer than the rest."""
+    filled = [(index, cell) for index, cell in enumerate(column) if cell]
+    numbers = [(number, index) for index, cell in filled if (number := as_number(cell)) is not None]
+    found: set[int] = set()
+    if len(numbers) * 10 >= len(filled) * 8 and numbers:
+        found.update(_extremes(numbers))
+        numeric = {index for _, index in numbers}
+        found.update([index for index, _ in filled if index not in numeric][:RARE_PER_COLUMN])
+    elif filled:
+        found.update(_rare(filled, len(column)))
+    blank = [index for index, cell in enumerate(column) if not cell]
+    if len(blank) * 20 <= len(column):
+        found.update(blank[:RARE_PER_COLUMN])
+    return found
+
+
+def as_number(cell: str) -> float | None:
+    """Return the number that a cell holds, None when it holds none."""
+    if len(cell) > 40 or not _NUMBER.fullmatch(cell):
+        return None
+    return float(cell.replace(",", ""))
+
+
+def _extremes(numbers: list[tuple[float, int]]) -> set[int]:
+    """Return first and last holder of the smallest and largest value, and what lies far outside the middle half."""
+    ordered = sorted(numbers)
+    low, high = ordered[0][0], ordered[-1][0]
+    lowest = [index for number, index in ordered if number == low]
+    highest = [index for number, index in ordered if number == high]
+    found = {lowest[0], lowest[-1], highest[0], highest[-1]}
+    quarter, three = ordered[len(ordered) // 4][0], ordered[(len(ordered) * 3) // 4][0]
+    spread = three - quarter
+    if spread > 0:
+        far = [
+            (min(abs(number - quarter), abs(number - three)), index)
+            for number, index in ordered
+            if not quarter - 6 * spread <= number <= three + 6 * spread
+        ]
+        found.update(index for _, index in sorted(far, reverse=True)[:RARE_PER_COLUMN])
+    return found
+
+
+def _rare(filled: Sequence[tuple[int, str]], total: int) -> set[int]:
+    """Return one row per value of a column with few values, and every row of values far rarer than an even share."""
+    counts = Counter(cell for _, cell in filled)
+    if len(counts) > max(12, total // 8):
+        return set()
+    expected = len(filled) / len(counts)
+    firsts: dict[str, int] = {}
+    odd: list[int] = []
+    for index, cell in filled:
+        firsts.setdefault(cell, index)
+        if counts[cell] * 10 <= expected or counts[cell] == 1:
+            odd.append(index)
+    return {*list(firsts.values())[:40], *odd[: 2 * RARE_PER_COLUMN]}
+
+
+def _named(lines: Sequence[str], wanted: str) -> list[int]:
+    words = {word for word in re.findall(r"[\w./:@-]{6,}", wanted[:4000]) if any(letter.isdigit() for letter in word)}
+    if not words:
+        return []
+    return [index for index, line in enumerate(lines) if any(word in line for word in words)][:50]

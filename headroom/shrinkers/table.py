@@ -1,0 +1,124 @@
+"""Tables: CSV and its relatives, markdown and database tables, columns drawn with blanks."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from headroom.shrinkers import drawn, fixed, sample
+from headroom.shrinkers.grid import MAX_COLUMNS, Row, Sheet, arrange, unique, weight
+from headroom.values import Form, Level, Source
+
+MIN_ROWS = 5
+MAX_LINE_CHARS = 100_000
+TOKENS_SHOWN: dict[Level, int] = {"balanced": 2000, "deep": 600}
+ROWS_SHOWN: dict[Level, int] = {"balanced": 40, "deep": 14}
+WIDE_ROW_TOKENS = 25
+"""Rows of prose cost more and tell more than rows of numbers: a table of them is shown whole up to twice the size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delimited:
+    """A CSV text that was read: its first line, its delimiter, and one row per record with the lines it came from."""
+
+    header: str
+    names: tuple[str, ...]
+    delimiter: str
+    rows: tuple[Row, ...]
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the table with its even columns said once, and for long ones the rows that tell the most."""
+    level, wanted = source.policy.level, source.call.arguments
+    table = read(source.text)
+    if table is None:
+        yield from drawn.forms(fixed.read(source.text), level, wanted=wanted)
+        return
+    columns = _columns(table)
+    yield from _lifted(table)
+    if level != "lossless":
+        yield from _sampled(table, columns, level, wanted)
+
+
+def read(text: str) -> Delimited | None:
+    """Return a text as rows when it is delimited by commas, semicolons, tabs or bars; None when it is not."""
+    lines = text.rstrip("\n").split("\n")
+    if len(lines) <= MIN_ROWS or any(len(line) > MAX_LINE_CHARS for line in lines) or "\0" in text:
+        return None
+    delimiter = _delimiter(lines)
+    if delimiter is None:
+        return None
+    records: list[Row] = []
+    reader = csv.reader(iter([line + "\n" for line in lines]), delimiter=delimiter)
+    start = 0
+    try:
+        for cells in reader:
+            records.append(Row(tuple(cells), "\n".join(lines[start : reader.line_num])))
+            start = reader.line_num
+    except csv.Error:
+        return None
+    names = tuple(cell.strip().strip("\ufeff") for cell in records[0].cells)
+    body = tuple(Row(row.cells if len(row.cells) == len(names) else (), row.line) for row in records[1:] if row.cells)
+    if not 2 <= len(names) <= MAX_COLUMNS or len(body) < MIN_ROWS:
+        return None
+    if sum(1 for row in body if row.cells) * 10 < len(body) * 8 or any(len(name) > 80 for name in names):
+        return None
+    return Delimited(records[0].line, unique(names), delimiter, body)
+
+
+def _delimiter(lines: Sequence[str]) -> str | None:
+    """Return the delimiter that cuts the first line and most of the next ones into equally many cells, two or more."""
+    probe = [line for line in lines[:40] if line.strip()]
+    for delimiter in ("\t", ",", ";", "|"):
+        counts = Counter(len(next(csv.reader([line], delimiter=delimiter), [])) for line in probe)
+        wanted = len(next(csv.reader([probe[0]], delimiter=delimiter), [])) if probe else 0
+        prose = delimiter in ",;" and sum(f"{delimiter} " in line for line in probe) * 2 > len(probe) and wanted < 4
+        if wanted >= 2 and counts[wanted] * 10 >= len(probe) * 7 and not prose:
+            return delimiter
+    return None
+
+
+def _columns(table: Delimited) -> list[list[str]]:
+    blank = ("",) * len(table.names)
+    cells = [row.cells or blank for row in table.rows]
+    return [[row[index] for row in cells] for index in range(len(table.names))]
+
+
+def _lifted(table: Delimited) -> Iterable[Form]:
+    """Yield every row, without the columns that are even or that follow from another one."""
+    sheet = Sheet(table.names, table.header, rows=list(table.rows))
+    layout = arrange(sheet)
+    if layout.is_plain:
+        return
+    quoted = [Row(tuple(_quoted(cell, table.delimiter) for cell in row.cells), row.line) for row in table.rows]
+    layout = arrange(Sheet(table.names, table.header, rows=quoted), separator=table.delimiter)
+    lines = [row.line if not row.cells else layout.write(row) for row in quoted]
+    yield Form("\n".join([*layout.head(), *lines]), "csv_columns")
+
+
+def _quoted(cell: str, delimiter: str) -> str:
+    if delimiter in cell or '"' in cell or "\n" in cell:
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
+
+
+def _sampled(table: Delimited, columns: Sequence[Sequence[str]], level: Level, wanted: str) -> Iterable[Form]:
+    """Yield the rows that tell the most, word for word, under what all rows hold together."""
+    rows = table.rows
+    if len(rows) <= ROWS_SHOWN[level]:
+        return
+    probe = rows[:: max(1, len(rows) // 200)]
+    mean = max(1.0, sum(weight(row.line) + 1 for row in probe) / len(probe))
+    budget = TOKENS_SHOWN[level] * (2 if mean > WIDE_ROW_TOKENS else 1)
+    keep = max(ROWS_SHOWN[level], int(budget / mean))
+    if len(rows) <= keep + keep // 4:
+        return
+    picked = sample.pick([row.line for row in rows], columns, keep, wanted=wanted)
+    if len(picked) * 10 > len(rows) * 9:
+        return
+    said = f"{len(rows):,} rows, {len(picked):,} of them shown in their order: both ends, extremes, rare values, an even spread of the rest."
+    fitting = [row.cells for row in rows if row.cells]
+    lines = [table.header, said, *drawn.summary(table.names, fitting), *(rows[index].line for index in picked)]
+    yield Form("\n".join(lines), "csv_rows", f"{len(rows) - len(picked):,} of {len(rows):,} rows")

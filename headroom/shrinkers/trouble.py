@@ -1,0 +1,42 @@
+"""Which lines report trouble: they are kept exactly as they came, whatever happens to their neighbours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+QUOTED = 16
+"""Trouble in more lines than this, and in more than a tenth of them, is the normal state: only the first are quoted."""
+
+_LONGEST_LINE = 4000
+_WORDS = re.compile(
+    r"error|fail|fatal|panic|crash|backoff|oomkill|evict|denied|refused|unhealthy|unreachable|unable|cannot|critical"
+    r"|invalid|degraded|corrupt|conflict|exception|traceback|not[ -]?ready|unavailable|not found|missing|expired"
+    r"|disconnected|\bdown\b|\berr\b|\bwarn|\btimed?[ -]?out|err-?disabled?|\bkilled\b|\bpending\b",
+    re.IGNORECASE,
+)
+_ZERO_COUNT = re.compile(
+    r"\b0(?:\.0+)?%? (?:[a-z]+ ){0,2}(?:errors?|fail(?:ed|ures?)?|drops?)\b|\b(?:errors?|fail(?:ed|ures?)?)[ :=]+0\b",
+    re.IGNORECASE,
+)
+
+
+def reports(line: str) -> bool:
+    """Return whether one line speaks of an error, a failure or a state that is not fine.
+
+    >>> reports("eth0 is down"), reports("0 input errors, 0 CRC"), reports("Status: Running")
+    (True, False, False)
+    """
+    line = line[:_LONGEST_LINE]
+    return bool(_WORDS.search(line)) and bool(_WORDS.search(_ZERO_COUNT.sub("", line)))
+
+
+def positions(lines: Iterable[str]) -> frozenset[int]:
+    """Return the indices of the lines that report trouble; where trouble is nothing unusual, only the first ones."""
+    count = 0
+    found = []
+    for index, line in enumerate(lines):
+        count += 1
+        if reports(line):
+            found.append(index)
+    return frozenset(found if len(found) <= max(QUOTED, count // 10) else found[:QUOTED])

@@ -83,3 +83,11 @@ class Settlement:
     ttfb_ms: float | None = None
     provider_request_id: str = ""
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One upstream call with its end: what the journal hands to the ledger."""
+
+    admission: Admission
+    settlement: Settlement

@@ -1,0 +1,256 @@
+"""What a call cost, in whole nano-dollars: overrides of the database first, then the public price list, else unknown.
+
+Unknown is `None`, never 0 and never a guess. A price takes a few microseconds once a model has been seen.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from savings.models import PriceOverride
+from savings.receipts import Basis, Receipt, Usage
+
+# Rates are whole atto-dollars (10^-18 $) per token, so that any price list's decimals are exact; a nano-dollar is 10^9.
+ATTO_PER_NANO = 10**9
+ATTO_PER_USD_PER_MILLION = 10**12
+MAX_CACHED_MODELS = 2000
+MAX_NANO_USD = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A cost and where it comes from. `cost_nano_usd` is None, and the source empty, where no price is known."""
+
+    cost_nano_usd: int | None
+    source: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PricedReceipt:
+    """A receipt with what it is booked as: the tokens (estimated where nobody reported them), who counted, the price."""
+
+    receipt: Receipt
+    usage: Usage
+    basis: Basis
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Atto-dollars per token of each class, and per call. `None` where the model has no price for a class."""
+
+    input_fresh: int | None
+    cache_read: int | None
+    cache_write_5m: int | None
+    cache_write_1h: int | None
+    output: int | None
+    reasoning: int | None
+    """Extra for those output tokens that are reasoning; 0 almost everywhere."""
+    per_call: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """Rates by length of the whole input: the last tier whose start it exceeds. The first one starts below zero."""
+
+    tiers: tuple[tuple[int, Rates], ...]
+    source: str
+    version: str
+
+    def rates(self, input_tokens: int) -> Rates:
+        """The rates for a request with so many input tokens of all classes together."""
+        for start, rates in reversed(self.tiers):
+            if input_tokens > start:
+                return rates
+        return self.tiers[0][1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Override:
+    provider: str
+    model: str
+    is_prefix: bool
+    valid_from_s: float
+    valid_until_s: float
+    tariff: Tariff
+
+    def applies(self, provider: str, model: str, at: float) -> bool:
+        return (
+            self.provider == provider
+            and (model.startswith(self.model) if self.is_prefix else model == self.model)
+            and self.valid_from_s <= at < self.valid_until_s
+        )
+
+
+NO_PRICE = Price(None, "", "")
+FREE = Price(0, "free", "")
+
+
+class PriceBook:
+    """All prices, in memory. `refresh` reads the overrides; `price` never touches the database."""
+
+    def __init__(self) -> None:
+        self._overrides: tuple[_Override, ...] = ()
+        self._listed: dict[tuple[str, str, str], Any] = {}
+        self._list: Any = None
+
+    def refresh(self) -> None:
+        """Read the overrides anew."""
+        self._overrides = _in_order_of_precedence(PriceOverride.objects.all())
+
+    def warm(self) -> None:
+        """Load the public price list (0.2 s, 30 MB), so that the first price does not wait for it."""
+        if self._list is None:
+            # Not at the top of this file: start-up must not pay for it, and the serving process loads it in a thread.
+            self._list = importlib.import_module("savings.price_list")
+
+    def tariff(self, provider: str, upstream: str, model: str, at: float) -> Tariff | None:
+        """The rates for a model at a time (seconds since 1970), or None where nobody told us."""
+        for override in self._overrides:
+            if override.applies(provider, model, at):
+                return override.tariff
+        self.warm()
+        key = (provider, upstream, model)
+        if key not in self._listed:
+            if len(self._listed) >= MAX_CACHED_MODELS:  # names come from clients
+                self._listed.clear()
+            self._listed[key] = self._list.find(provider, upstream, model)
+        listed = self._listed[key]
+        found: Tariff | None = listed.tariff(at) if listed is not None else None
+        return found
+
+    def price(self, provider: str, upstream: str, model: str, usage: Usage, at: float) -> Price:
+        """The price of so many tokens. Unknown too where a class that the model bills was not reported."""
+        tariff = self.tariff(provider, upstream, model, at)
+        if tariff is None:
+            return NO_PRICE
+        cost = cost_nano_usd(tariff, usage)
+        return NO_PRICE if cost is None else Price(cost, tariff.source, tariff.version)
+
+    def priced(self, receipt: Receipt) -> PricedReceipt:
+        """The receipt as it is to be booked."""
+        usage, basis = booked_usage(receipt)
+        if _is_free(receipt):
+            return PricedReceipt(receipt, usage, basis, FREE)
+        admission, model = receipt.admission, receipt.settlement.model
+        known = usage
+        if usage.output is None and basis != "measured":
+            known = replace(usage, output=0)  # what was not even estimated cannot be booked; the basis says so
+        for name in dict.fromkeys((model or admission.model, admission.model)):
+            price = self.price(admission.provider, admission.upstream, name, known, admission.admitted_at)
+            if price.cost_nano_usd is not None:
+                break
+        return PricedReceipt(receipt, usage, basis, price)
+
+
+def cost_nano_usd(tariff: Tariff, usage: Usage) -> int | None:
+    """Rounded half to even. None where a count or its rate is missing; cache classes that were never reported are none."""
+    if usage.input_fresh is None:
+        return None
+    cache_read, write_5m, write_1h = usage.cache_read or 0, usage.cache_write_5m or 0, usage.cache_write_1h or 0
+    rates = tariff.rates(usage.input_fresh + cache_read + write_5m + write_1h)
+    if usage.output is None and rates.output is not None:
+        return None
+    output = usage.output or 0
+    atto_usd = rates.per_call
+    for tokens, rate in (
+        (usage.input_fresh, rates.input_fresh),
+        (cache_read, rates.cache_read),
+        (write_5m, rates.cache_write_5m),
+        (write_1h, rates.cache_write_1h),
+        (output, rates.output),
+        (min(usage.reasoning or 0, output), rates.reasoning),
+    ):
+        if tokens:
+            if rate is None:
+                return None
+            atto_usd += tokens * rate
+    nano_usd, rest = divmod(atto_usd, ATTO_PER_NANO)
+    if rest * 2 > ATTO_PER_NANO or (rest * 2 == ATTO_PER_NANO and nano_usd % 2):
+        nano_usd += 1
+    return nano_usd if nano_usd <= MAX_NANO_USD else None
+
+
+def booked_usage(receipt: Receipt) -> tuple[Usage, Basis]:
+    """The tokens to book: as reported, and where nothing was, our estimates of what was sent and relayed."""
+    admission, settlement = receipt.admission, receipt.settlement
+    usage = _counts(settlement.usage)
+    if _is_free(receipt):
+        return usage, "measured"
+    has_input, has_output = usage.input_fresh is not None, usage.output is not None
+    is_cut_short = settlement.status in {"partial", "interrupted"}
+    if has_input and has_output and not is_cut_short:
+        return usage, "measured"
+    estimate = _count(settlement.estimated_output)
+    if not has_input:
+        usage = replace(usage, input_fresh=_count(admission.tokens_after))
+    if is_cut_short and has_output and estimate is not None:
+        # What a provider reports in the middle of a stream is what it had counted by then.
+        usage = replace(usage, output=max(usage.output or 0, estimate))
+    elif not has_output:
+        usage = replace(usage, output=estimate)
+    return usage, "partial" if has_input or has_output else "estimated"
+
+
+def _is_free(receipt: Receipt) -> bool:
+    settlement = receipt.settlement
+    if settlement.status == "void" or not receipt.admission.is_billable:
+        return True
+    return (settlement.http_status or 0) >= 400 and settlement.usage == Usage()
+
+
+def _counts(usage: Usage) -> Usage:
+    return Usage(
+        _count(usage.input_fresh),
+        _count(usage.cache_read),
+        _count(usage.cache_write_5m),
+        _count(usage.cache_write_1h),
+        _count(usage.output),
+        _count(usage.reasoning),
+    )
+
+
+def _count(tokens: Any) -> int | None:
+    """A provider may send anything: what is no plausible count was not reported."""
+    return tokens if type(tokens) is int and 0 <= tokens < 2**53 else None
+
+
+def _in_order_of_precedence(overrides: Iterable[PriceOverride]) -> tuple[_Override, ...]:
+    """Exact names before prefixes, long prefixes before short ones, the latest beginning first."""
+    return tuple(
+        sorted(
+            map(_override, overrides),
+            key=lambda one: (one.is_prefix, -len(one.model), -one.valid_from_s),
+        )
+    )
+
+
+def _override(row: PriceOverride) -> _Override:
+    input_fresh = _atto_usd(row.input_fresh)
+    rates = Rates(
+        input_fresh=input_fresh,
+        cache_read=input_fresh if row.cache_read is None else _atto_usd(row.cache_read),
+        cache_write_5m=input_fresh if row.cache_write_5m is None else _atto_usd(row.cache_write_5m),
+        cache_write_1h=input_fresh if row.cache_write_1h is None else _atto_usd(row.cache_write_1h),
+        output=_atto_usd(row.output),
+        reasoning=0,
+    )
+    is_prefix = row.model.endswith("*")
+    return _Override(
+        provider=row.provider,
+        model=row.model[:-1] if is_prefix else row.model,
+        is_prefix=is_prefix,
+        valid_from_s=row.valid_from.timestamp() if row.valid_from else -math.inf,
+        valid_until_s=row.valid_until.timestamp() if row.valid_until else math.inf,
+        tariff=Tariff(((-1, rates),), source="override", version=str(row.pk)),
+    )
+
+
+def _atto_usd(usd_per_million: Decimal) -> int:
+    return int(usd_per_million * ATTO_PER_USD_PER_MILLION)

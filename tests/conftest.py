@@ -1,0 +1,119 @@
+"""What every test may rely on: a workspace of its own, and the real servers where a test asks for them."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from functools import lru_cache
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+import redis
+
+POSTGRES_URL = os.environ.get("HEADROOM_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/postgres")
+REDIS_URL = os.environ.get("HEADROOM_TEST_REDIS_URL", "redis://127.0.0.1:6379")
+REQUIRED = frozenset(os.environ.get("HEADROOM_TEST_REQUIRE", "").replace(",", " ").split())
+REDIS_CLAIM = "headroom-tests-claim"
+CONNECT_TIMEOUT_S = 3
+
+
+def _enter_own_workspace() -> None:
+    """Point the settings at a folder that is thrown away, whatever the environment of whoever runs the tests says."""
+    for name in list(os.environ):
+        if name.startswith("HEADROOM_") and not name.startswith("HEADROOM_TEST_"):
+            del os.environ[name]
+    for name in ("DATABASE_URL", "ANTHROPIC_TARGET_API_URL", "OPENAI_TARGET_API_URL"):
+        os.environ.pop(name, None)
+    directory = tempfile.mkdtemp(prefix="headroom-tests-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.environ["HEADROOM_WORKSPACE_DIR"] = directory
+
+
+def _start_django() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "headroom_site.settings"
+    import django  # noqa: PLC0415 - the workspace has to be set before any setting is read
+
+    django.setup()
+    # pytest-django would load the settings of parallel test processes before this file could give them a workspace.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+_enter_own_workspace()
+_start_django()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for service in MISSING:
+        if item.get_closest_marker(service):
+            require(service)
+
+
+def require(service: str) -> None:
+    """Skip the running test, saying why, when a service is missing; fail it when the service must be there."""
+    if reason := MISSING[service]():
+        (pytest.fail if service in REQUIRED else pytest.skip)(reason)
+
+
+@lru_cache
+def _missing_postgres() -> str:
+    try:
+        psycopg.connect(POSTGRES_URL, connect_timeout=CONNECT_TIMEOUT_S).close()
+    except psycopg.Error as exc:
+        return f"PostgreSQL does not answer at {POSTGRES_URL} (HEADROOM_TEST_POSTGRES_URL): {exc}"
+    return ""
+
+
+@lru_cache
+def _missing_redis() -> str:
+    try:
+        with redis.Redis.from_url(REDIS_URL, socket_connect_timeout=CONNECT_TIMEOUT_S) as client:
+            client.ping()
+    except redis.RedisError as exc:
+        return f"Redis does not answer at {REDIS_URL} (HEADROOM_TEST_REDIS_URL): {exc}"
+    return ""
+
+
+@lru_cache
+def _missing_browser() -> str:
+    return "" if shutil.which("chromium") else "there is no program called chromium"
+
+
+MISSING = {"postgres": _missing_postgres, "redis": _missing_redis, "browser": _missing_browser}
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """An empty database of this test's own on a real PostgreSQL, dropped afterwards whoever is still connected."""
+    require("postgres")
+    name = f"headroom_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
+        finally:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """An empty database of this test's own on a real Redis, emptied afterwards. Databases in use are left alone."""
+    require("redis")
+    for number in range(15, 0, -1):
+        url = urlunsplit(urlsplit(REDIS_URL)._replace(path=f"/{number}"))
+        with redis.Redis.from_url(url) as client:
+            if not client.set(REDIS_CLAIM, os.getpid(), nx=True, ex=600):
+                continue
+            if client.dbsize() > 1:
+                client.delete(REDIS_CLAIM)
+                continue
+            try:
+                yield url
+            finally:
+                client.flushdb()
+            return
+    pytest.fail(f"every database of the Redis at {REDIS_URL} is in use")

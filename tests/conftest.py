@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
+import django
 import psycopg
 import pytest
 import redis
@@ -36,8 +37,6 @@ def _enter_own_workspace() -> None:
 
 def _start_django() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "headroom_site.settings"
-    import django  # noqa: PLC0415 - the workspace has to be set before any setting is read
-
     django.setup()
     # pytest-django would load the settings of parallel test processes before this file could give them a workspace.
     del os.environ["DJANGO_SETTINGS_MODULE"]

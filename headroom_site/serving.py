@@ -12,7 +12,7 @@ from django.db import DatabaseError, close_old_connections
 
 from budgets import snapshot
 from headroom import tokens
-from proxy import conversations, database, decisions, worker
+from proxy import conversations, database, decisions, ids, worker
 from savings.flusher import Flusher
 from savings.journal import Journal
 
@@ -25,7 +25,7 @@ class _Parts:
     """The threads beside the loop."""
 
     def __init__(self) -> None:
-        self.journal = Journal(settings.WORKSPACE_DIR / "journal", max_bytes=settings.JOURNAL_MAX_BYTES)
+        self.journal = Journal(settings.WORKSPACE_DIR / "journal" / ids.uuid7(), max_bytes=settings.JOURNAL_MAX_BYTES)
         self.flusher = Flusher(self.journal)
         self.worker = worker.Worker(self.journal)
         self.stopping = threading.Event()

@@ -23,8 +23,7 @@ DATABASE_POOL_SIZE = env.integer("HEADROOM_DATABASE_POOL_SIZE", 8, minimum=2, ma
 _SQLITE: dict[str, Any] = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": WORKSPACE_DIR / "headroom.sqlite3",
-    # Our threads are few and long-lived: an open connection each is cheaper than one per batch.
-    "CONN_MAX_AGE": None,
+    "CONN_MAX_AGE": 0,
     "OPTIONS": {
         # IMMEDIATE takes the one write lock at BEGIN, so a batch never fails half-way with "database is locked".
         "transaction_mode": "IMMEDIATE",

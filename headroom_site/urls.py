@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from savings import pages
+
+urlpatterns = [path("dashboard", pages.dashboard, name="dashboard")]

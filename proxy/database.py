@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from django.conf import settings
 from django.db import close_old_connections, connections
 
 P = ParamSpec("P")
@@ -32,7 +33,9 @@ def _with_connection(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     try:
         return job(*args, **kwargs)
     finally:
-        close_old_connections()
+        # These threads live as long as the process: a file stays open in each, a pooled connection goes back.
+        if not settings.IS_EMBEDDED:
+            close_old_connections()
 
 
 def close() -> None:

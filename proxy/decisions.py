@@ -161,6 +161,7 @@ def keep_originals(owner: str, made: list[tuple[str, str, Decided]], now: dateti
                 content=pack(text),
                 tokens=decided.tokens_before,
                 tokens_sent=decided.tokens_after,
+                lines_sent=(decided.form or "").count("\n") + 1,
                 tool=attribution.clean(tool),
                 created_at=now,
                 expires_at=now + lifetime,

@@ -15,6 +15,7 @@ HTTP: dict[type[Exception], tuple[HTTPStatus, str]] = {
     gate.UnknownKey: (HTTPStatus.UNAUTHORIZED, "unknown_key"),
     gate.RevokedKey: (HTTPStatus.UNAUTHORIZED, "revoked_key"),
     gate.ExpiredKey: (HTTPStatus.UNAUTHORIZED, "expired_key"),
+    gate.KeysNotLoaded: (HTTPStatus.SERVICE_UNAVAILABLE, "keys_not_loaded"),
     hosts.ForbiddenHost: (HTTPStatus.FORBIDDEN, "forbidden_host"),
     exchange.BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large"),
     exchange.BodyTimeout: (HTTPStatus.REQUEST_TIMEOUT, "body_timeout"),

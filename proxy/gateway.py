@@ -178,7 +178,7 @@ def _rendered(journey: Journey) -> tuple[bytes, bool]:
 
 def _outgoing_headers(journey: Journey, *, drops_encoding: bool) -> Headers:
     """The client's header lines without those that concern this hop, our own, and any key of ours."""
-    dropped = NOT_FORWARDED | {journey.principal.presented_in} | ({b"content-encoding"} if drops_encoding else set())
+    dropped = NOT_FORWARDED | {journey.principal.presented_in.encode()} | ({b"content-encoding"} if drops_encoding else set())
     lines = upstream.end_to_end(journey.exchange.headers)
     return [(key, value) for key, value in lines if key not in dropped and not key.startswith(b"x-headroom-")]
 

@@ -94,7 +94,7 @@ async def _checks() -> dict[str, dict[str, Any]]:
         "rate_limiter": DISABLED,
         "memory": DISABLED,
         "database": _check(await _database_answers()),
-        "journal": _check(journal.is_writable and not journal.is_full),
+        "journal": _check(not journal.problem and journal.share < 1),
         "worker": DISABLED,
     }
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 
-from proxy import gateway, health, service
+from proxy import compression, gateway, health, originals
 from proxy.gateway import Route, serve
 from proxy.providers import anthropic, openai_chat, openai_responses, passthrough
 from proxy.requests import RoadRequest
@@ -47,27 +46,27 @@ async def embeddings(request: RoadRequest) -> HttpResponseBase:
 
 @api.post("/v1/compress")
 async def compress(request: RoadRequest) -> HttpResponseBase:
-    return await service.compress(request)
+    return await compression.compress(request)
 
 
 @api.get("/v1/retrieve/stats")
 async def retrieve_stats(request: RoadRequest) -> HttpResponseBase:
-    return await service.retrieve_stats(request)
+    return await originals.stats(request)
 
 
 @api.post("/v1/retrieve/tool_call")
 async def retrieve_tool_call(request: RoadRequest) -> HttpResponseBase:
-    return await service.retrieve_tool_call(request)
+    return await originals.answer_tool_call(request)
 
 
 @api.post("/v1/retrieve")
 async def retrieve(request: RoadRequest) -> HttpResponseBase:
-    return await service.retrieve(request)
+    return await originals.retrieve(request)
 
 
 @api.get("/v1/retrieve/{hash}")
 async def retrieve_by_hash(request: RoadRequest, hash: str) -> HttpResponseBase:
-    return await service.retrieve(request, hash)
+    return await originals.retrieve(request, hash)
 
 
 @api.get("/livez")

@@ -63,6 +63,11 @@ def _with_option(body: bytes, document: dict[str, Any]) -> bytes:
     return changed if parsed == before else body
 
 
+def stream_filter(call: Call) -> UsageChunkFilter | None:
+    """What to take out of a stream again: the usage chunk, when it is we who asked for it."""
+    return None if call.asks_for_usage else UsageChunkFilter()
+
+
 def meter(is_event_stream: bool) -> StreamMeter | bodies.JsonMeter:
     """A meter for one answer."""
     return StreamMeter() if is_event_stream else bodies.JsonMeter(read_completion)
@@ -137,26 +142,26 @@ class UsageChunkFilter:
 
     def __init__(self) -> None:
         self._held = b""
-        self._is_inside = False  # of an event whose start was let by already
+        self._tail = b""  # the last bytes let by of an event that has not ended; "" between events
 
     def feed(self, chunk: bytes) -> bytes:
         """Return what may go on to the client."""
         buffer, self._held = self._held + chunk, b""
         passed: list[bytes] = []
         while buffer:
-            end = END_OF_EVENT.search(buffer)
+            end = END_OF_EVENT.search(self._tail + buffer)
             if end is None:
                 break
-            event, buffer = buffer[: end.end()], buffer[end.end() :]
-            if self._is_inside or not _is_usage_chunk(event):
+            cut = end.end() - len(self._tail)
+            event, buffer = buffer[:cut], buffer[cut:]
+            if self._tail or not _is_usage_chunk(event):
                 passed.append(event)
-            self._is_inside = False
-        if buffer:
-            if self._is_inside or _cannot_be_usage_chunk(buffer):
-                self._is_inside = True
-                passed.append(buffer)
-            else:
-                self._held = buffer
+            self._tail = b""
+        if buffer and (self._tail or _cannot_be_usage_chunk(buffer)):
+            passed.append(buffer)
+            self._tail = (self._tail + buffer)[-3:]
+        else:
+            self._held = buffer
         return b"".join(passed)
 
     def flush(self) -> bytes:

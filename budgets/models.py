@@ -21,14 +21,14 @@ class ApiKey(models.Model):
     """A key of ours. The secret itself is shown once, at creation, and is not stored.
 
     `prefix` is the beginning of the secret, to find and to recognise it by; `secret_sha256` is enough to check it, as the
-    secret is random and long: a slow or salted hash would only protect a guessable one.
+    secret is random and long: a slow or salted hash would only protect a guessable one. A key without a team is on its own.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=16, db_index=True, editable=False)
     secret_sha256 = models.CharField(max_length=64, unique=True, editable=False)
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="keys")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="keys")
     labels = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)

@@ -21,7 +21,7 @@ def claim(root: Path, *, own: Path | None = None) -> Iterator[Leftover]:
     for directory in sorted(path for path in root.iterdir() if path.is_dir()):
         if directory.name.startswith(".done-"):
             shutil.rmtree(directory, ignore_errors=True)
-        elif directory != own and not directory.name.startswith("."):
+        elif directory != own and journal.FOLDER_NAME.fullmatch(directory.name):
             lock_fd = journal.lock_folder(directory)
             if lock_fd is not None:
                 yield Leftover(directory, lock_fd)
@@ -53,7 +53,7 @@ class Leftover:
             else:
                 receipts = self._pairs.interrupt(INTERRUPTED_AT_ONCE, now=now)
                 self.interrupted_calls += len(receipts)
-            self._batch = Batch(receipts, self._read)
+            self._batch = Batch(receipts, self._read, 0)
         return self._batch
 
     def acknowledge(self, batch: Batch) -> None:

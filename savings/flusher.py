@@ -58,7 +58,7 @@ class Flusher:
         self._interval_s = interval_s
         self._adoption_interval_s = adoption_interval_s
         self._clock = clock
-        self._next_adoption_s = self._next_prices_s = 0.0
+        self._next_adoption_s = self._next_prices_s = self._warm_at_s = 0.0
         self._backoff_s = 0.0
         self._stopping = threading.Event()
         self._drain_until_s = 0.0
@@ -90,14 +90,11 @@ class Flusher:
         return self.recorded_rows - before
 
     def _run(self) -> None:
-        started_s = time.monotonic()
+        self._warm_at_s = time.monotonic() + WARM_AFTER_S
         try:
             while not self._stopping.wait(self._backoff_s or self._interval_s):
                 self._turn()
-                if not self._backoff_s and time.monotonic() - started_s > WARM_AFTER_S:
-                    self.prices.warm()
             while time.monotonic() < self._drain_until_s and self._turn():
-                self._stopping.wait(self._backoff_s)
                 time.sleep(self._backoff_s)
         finally:
             connection.close()
@@ -110,6 +107,8 @@ class Flusher:
             while more and not self._is_late():
                 more = self._flush(self._journal, self._journal.read_batch())
             self._adopt()
+            if time.monotonic() > self._warm_at_s:
+                self.prices.warm()
         except Exception as exc:  # noqa: BLE001 - whatever it is, the journal still has every line
             self._fail(exc)
             return True
@@ -125,7 +124,7 @@ class Flusher:
     def _fail(self, exc: Exception) -> None:
         problem = f"{type(exc).__name__}: {exc}".strip()
         if not self.problem:
-            log.error("the ledger's database does not take rows (%s); the journal keeps them", problem)
+            log.error("the ledger takes no rows (%s); the journal keeps them", problem)
         self.problem = problem
         self._backoff_s = min(self._backoff_s * 2 or FIRST_BACKOFF_S, MAX_BACKOFF_S)
         try:
@@ -138,7 +137,7 @@ class Flusher:
 
     def _recover(self) -> None:
         if self.problem:
-            log.warning("the ledger's database takes rows again")
+            log.warning("the ledger takes rows again")
         self.problem = ""
         self._backoff_s = 0.0
 
@@ -154,6 +153,9 @@ class Flusher:
             try:
                 while not leftover.is_finished:
                     self._flush(leftover, leftover.read_batch(now=self._clock()))
+                    self._flush(self._journal, self._journal.read_batch())
+                    if self._stopping.is_set():
+                        return
                 leftover.remove()
             finally:
                 leftover.release()
@@ -166,12 +168,12 @@ class Flusher:
         self._next_adoption_s = time.monotonic() + self._adoption_interval_s
 
     def _flush(self, source: Source, batch: Batch) -> bool:
-        """Price and record one batch; True when there was something in it."""
+        """Price and record one batch; True when there may be another."""
         priced = [self.prices.priced(receipt) for receipt in batch.receipts]
         for start in range(0, len(priced), ledger.MAX_ROWS):
             self._record(source, priced[start : start + ledger.MAX_ROWS])
         source.acknowledge(batch)
-        return bool(priced)
+        return bool(priced) or batch.bytes_read > 0
 
     def _record(self, source: Source, entries: Sequence[PricedReceipt]) -> None:
         try:

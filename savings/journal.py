@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -30,13 +31,16 @@ ROTATE_REST_BYTES = 128 * 1024
 # Settlements kept in memory while the disk takes none. One for each call that was open when it filled up, in practice.
 MAX_OVERFLOW = 50_000
 LOCK_FILE = "lock"
+FOLDER_NAME = re.compile(r"[0-9]+-[0-9a-f]{12}")
 
 
 class JournalFull(RuntimeError):
     """The journal holds as many bytes as it may: the database has not taken any for long."""
 
     def __init__(self, directory: Path, used_bytes: int, max_bytes: int) -> None:
-        super().__init__(f"journal {directory.name} is full: {used_bytes:,} of {max_bytes:,} bytes wait for the database")
+        super().__init__(
+            f"journal {directory.name} is full: {used_bytes:,} of {max_bytes:,} bytes wait for the database"
+        )
         self.used_bytes = used_bytes
         self.max_bytes = max_bytes
 
@@ -49,14 +53,6 @@ class JournalUnwritable(RuntimeError):
         self.problem = problem
 
 
-class JournalInUse(RuntimeError):
-    """Another process, or another journal of this one, writes in this folder."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(f"journal {directory} is in use by another process")
-        self.directory = directory
-
-
 @dataclass(frozen=True, slots=True)
 class Status:
     """How far the database is behind. Bytes and seconds count lines that it has not taken yet."""
@@ -67,6 +63,7 @@ class Status:
     oldest_unflushed_s: float
     open_calls: int
     overflow: int
+    """Lines that memory keeps while the disk takes none."""
     rejected_lines: int
     problem: str
     """Why the last line could not be written; empty when it could."""
@@ -74,30 +71,35 @@ class Status:
 
 @dataclass(slots=True)
 class Batch:
-    """What was read and is not yet known to be in the ledger. `end` is the offset up to which it read."""
+    """What was read and is not yet known to be in the ledger: `bytes_read` of the file, up to the offset `end`."""
 
     receipts: list[Receipt]
     end: int
+    bytes_read: int
     finished_file: Path | None = None
 
 
 class Journal:
-    """The journal of this worker. One writes: `admit`, `settle`. One reads: `read_batch`, `acknowledge`, again and again."""
+    """This process's journal, in a new folder under `root`, where the other workers have theirs.
+
+    Any thread writes: `admit`, `settle`. One thread reads: `read_batch`, `acknowledge`, again and again.
+    """
 
     def __init__(
         self,
-        directory: Path,
+        root: Path,
         *,
         max_bytes: int = 256 * 1024 * 1024,
         rotate_bytes: int = ROTATE_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.directory = directory
+        self.directory, self._lock_fd = _new_folder(root)
         self.max_bytes = max_bytes
         self._rotate_bytes = rotate_bytes
         self._clock = clock
         self._lock = threading.Lock()
         self._pairs = Pairs()
+        self._remembered: deque[Admission] = deque()
         self._overflow: deque[Settlement] = deque()
         self._batch: Batch | None = None
         self._rejected_lines = 0
@@ -106,7 +108,6 @@ class Journal:
         self._is_torn = False
         # (offset, time) of lines not yet acknowledged, about one a second.
         self._marks: deque[tuple[int, float]] = deque()
-        self._lock_fd = _take_folder(directory)
         self._number = 0
         self._fd = -1
         self._size = self._read = self._acknowledged = 0
@@ -115,13 +116,24 @@ class Journal:
     # The road's side.
 
     def admit(self, admission: Admission) -> None:
-        """Write down a call before it is sent. Raises JournalFull or JournalUnwritable: then nothing was written."""
+        """Write down a call before it is sent. Raises JournalFull or JournalUnwritable: then nothing was kept."""
         line = journal_lines.admitted(admission)
         with self._lock:
             used_bytes = self._size - self._acknowledged
             if used_bytes + len(line) > self.max_bytes:
                 raise JournalFull(self.directory, used_bytes, self.max_bytes)
             self._append(line)
+
+    def remember(self, admission: Admission) -> None:
+        """Keep in memory a call that the disk did not take and that is sent all the same; it gets there when the disk is back.
+
+        Until then only the end of this process can lose it. Raises JournalUnwritable when memory has taken its share.
+        """
+        with self._lock:
+            if self._is_closed or len(self._remembered) >= MAX_OVERFLOW:
+                raise JournalUnwritable(self.directory, self._problem or "it is closed")
+            self._pairs.open[admission.call_id] = admission
+            self._remembered.append(admission)
 
     def settle(self, settlement: Settlement) -> None:
         """Write down how a call ended, whatever the cap. When the disk refuses, memory keeps it for the flusher."""
@@ -144,7 +156,7 @@ class Journal:
                 share=used_bytes / self.max_bytes,
                 oldest_unflushed_s=self._clock() - self._marks[0][1] if self._marks else 0.0,
                 open_calls=len(self._pairs.open),
-                overflow=len(self._overflow),
+                overflow=len(self._overflow) + len(self._remembered),
                 rejected_lines=self._rejected_lines,
                 problem=self._problem,
             )
@@ -152,9 +164,8 @@ class Journal:
     def _append(self, line: bytes) -> None:
         if self._is_closed:
             raise JournalUnwritable(self.directory, "it is closed")
+        line = self._held_back() + line
         try:
-            if self._is_torn:
-                line = b"\n" + line
             if os.write(self._fd, line) != len(line):
                 raise OSError("it took only a part of a line")
         except OSError as exc:
@@ -163,10 +174,20 @@ class Journal:
             raise JournalUnwritable(self.directory, self._problem) from exc
         self._problem = ""
         self._is_torn = False
+        self._remembered.clear()
+        self._overflow.clear()
         self._size += len(line)
         now = self._clock()
         if not self._marks or now - self._marks[-1][1] > 1.0:
             self._marks.append((self._size, now))
+
+    def _held_back(self) -> bytes:
+        """What memory kept while the disk took nothing, to be written first."""
+        if not (self._is_torn or self._remembered or self._overflow):
+            return b""
+        # A remembered call that the flusher has paired by now is on its way to the ledger: writing it would open it again.
+        calls = [journal_lines.admitted(one) for one in self._remembered if one.call_id in self._pairs.open]
+        return b"".join([b"\n" if self._is_torn else b"", *calls, *map(journal_lines.settled, self._overflow)])
 
     def _take_back(self) -> None:
         """Cut off what a failed write left; where even that fails, the next line starts on a line of its own."""
@@ -186,7 +207,7 @@ class Journal:
             self._read += len(chunk)
             if self._read == self._size:
                 receipts += self._drain_overflow()
-            self._batch = Batch(receipts, self._read)
+            self._batch = Batch(receipts, self._read, len(chunk))
         return self._batch
 
     def acknowledge(self, batch: Batch) -> None:
@@ -211,14 +232,10 @@ class Journal:
     def close(self) -> None:
         """Write no more. The folder goes if nothing in it is needed, else another worker adopts it."""
         with self._lock:
-            while self._overflow:
-                try:
-                    self._append(journal_lines.settled(self._overflow[0]))
-                except JournalUnwritable:
-                    break
-                self._overflow.popleft()
             if self._is_closed:
                 return
+            with contextlib.suppress(JournalUnwritable):
+                self._append(b"\n" if self._remembered or self._overflow else b"")
             self._is_closed = True
             is_finished = self._batch is None and self._acknowledged == self._size and not self._pairs.open
             os.close(self._fd)
@@ -257,12 +274,12 @@ class Journal:
             try:
                 new_fd = self._create_file(carried)
             except OSError:  # a full disk: stay, and try again after the next batch
-                self._batch = Batch(receipts, self._read)
+                self._batch = Batch(receipts, self._read, len(rest))
                 return
             self._fd = new_fd
             self._size = self._read = self._acknowledged = len(carried)
             self._marks.clear()
-            self._batch = Batch(receipts, self._read, finished_file=old_file)
+            self._batch = Batch(receipts, self._read, len(rest), finished_file=old_file)
             os.close(old_fd)
 
     def _create_file(self, content: bytes = b"") -> int:
@@ -278,11 +295,6 @@ class Journal:
         self._number += 1
         self._file = path
         return descriptor
-
-
-def worker_folder(root: Path) -> Path:
-    """A folder name for this process that no other process has, or had."""
-    return root / f"{os.getpid()}-{secrets.token_hex(6)}"
 
 
 def _whole_lines(chunk: bytes) -> bytes:
@@ -334,31 +346,14 @@ def lock_folder(directory: Path) -> int | None:
     return None
 
 
-def _take_folder(directory: Path) -> int:
-    """Put a new, locked folder in this place. One that an earlier process left there steps aside to be adopted."""
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = directory.with_name(f".new-{directory.name}-{secrets.token_hex(4)}")
-    fresh.mkdir(mode=0o700)
-    lock_fd = lock_folder(fresh)
-    assert lock_fd is not None
-    try:
-        if directory.exists():
-            _step_aside(directory)
-        fresh.rename(directory)
-    except OSError as exc:
-        os.close(lock_fd)
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise JournalInUse(directory) from exc
-    except JournalInUse:
-        os.close(lock_fd)
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    return lock_fd
-
-
-def _step_aside(directory: Path) -> None:
-    left_fd = lock_folder(directory)
-    if left_fd is None:
-        raise JournalInUse(directory)
-    directory.rename(directory.with_name(f"{directory.name}-left-{secrets.token_hex(4)}"))
-    os.close(left_fd)
+def _new_folder(root: Path) -> tuple[Path, int]:
+    """A folder of our own, locked. It gets its name, by which others find it, when it is locked and not before."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = root / f"{os.getpid()}-{secrets.token_hex(6)}"
+    unnamed = directory.with_name(f".new-{directory.name}")
+    unnamed.mkdir(mode=0o700)
+    lock_fd = lock_folder(unnamed)
+    if lock_fd is None:
+        raise JournalUnwritable(directory, "its lock file cannot be made")
+    unnamed.rename(directory)
+    return directory, lock_fd

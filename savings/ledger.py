@@ -29,40 +29,46 @@ def record_many(entries: Sequence[PricedReceipt], *, post_balances: PostBalances
     """Insert what is not there yet and return how many that were. At most MAX_ROWS at a time. Raises RowsRefused."""
     if not entries:
         return 0
-    by_id = {uuid.UUID(entry.receipt.admission.call_id): entry for entry in entries}
+    try:
+        rows = {row["id"]: (row, entry) for row, entry in zip(map(_row, entries), entries, strict=True)}
+    except (ValueError, TypeError, OverflowError) as exc:
+        raise RowsRefused(f"{type(exc).__name__}: {exc}") from exc
     with transaction.atomic():
-        known = set(LedgerEntry.objects.filter(pk__in=list(by_id)).values_list("pk", flat=True))
-        inserted = [entry for call_id, entry in by_id.items() if call_id not in known]
-        if inserted:
+        known = set(LedgerEntry.objects.filter(pk__in=list(rows)).values_list("pk", flat=True))
+        new = [one for call_id, one in rows.items() if call_id not in known]
+        if new:
             try:
-                _insert([_row(entry) for entry in inserted])
-            except (IntegrityError, DataError, ValueError, OverflowError) as exc:
+                _insert([row for row, _ in new])
+            except (IntegrityError, DataError, OverflowError) as exc:
                 raise RowsRefused(f"{type(exc).__name__}: {exc}") from exc
             if post_balances is not None:
-                post_balances(inserted)
-    return len(inserted)
+                post_balances([entry for _, entry in new])
+    return len(new)
 
 
 _FIELDS = tuple(LedgerEntry._meta.concrete_fields)
-_COLUMNS = tuple(field.column for field in _FIELDS)
+_COLUMNS = tuple(str(field.column) for field in _FIELDS)
 _MAX_CHARS = {field.name: field.max_length for field in _FIELDS if isinstance(field, models.CharField)}
 
 
 def _insert(rows: list[dict[str, Any]]) -> None:
     """Insert without model instances: a third of the time, and this thread shares its processor with the road."""
-    columns = ", ".join(map(connection.ops.quote_name, _COLUMNS))
+    columns = ", ".join(connection.ops.quote_name(column) for column in _COLUMNS)
     table = connection.ops.quote_name(LedgerEntry._meta.db_table)
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor, connection.wrap_database_errors:
-            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(list(map(row.__getitem__, _COLUMNS)))
+        into = f"COPY {table} ({columns}) FROM STDIN"
+        with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(into) as copy:
+            for row in rows:
+                copy.write_row([row[column] for column in _COLUMNS])
         return
     marks = ", ".join(["%s"] * len(_COLUMNS))
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 - names of our own columns
-            [[_ADAPTED[column](row[column]) if column in _ADAPTED else row[column] for column in _COLUMNS] for row in rows],
+            [
+                [_ADAPTED[column](row[column]) if column in _ADAPTED else row[column] for column in _COLUMNS]
+                for row in rows
+            ],
         )
 
 
@@ -111,7 +117,9 @@ def _row(entry: PricedReceipt) -> dict[str, Any]:
         "tokens_after": after,
         "tokens_saved": None if before is None or after is None else before - after,
         "reason": _text("reason", admission.reason),
-        "transforms": orjson.dumps(admission.transforms).decode().replace("\\u0000", "") if admission.transforms else "[]",
+        "transforms": orjson.dumps(admission.transforms).decode().replace("\\u0000", "")
+        if admission.transforms
+        else "[]",
         "cost_nano_usd": entry.price.cost_nano_usd,
         "price_source": entry.price.source,
         "price_version": entry.price.version,

@@ -90,7 +90,9 @@ class LedgerEntry(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=["complete", "partial", "interrupted", "void"]), name="entry_status_known"
             ),
-            models.CheckConstraint(condition=Q(basis__in=["measured", "partial", "estimated"]), name="entry_basis_known"),
+            models.CheckConstraint(
+                condition=Q(basis__in=["measured", "partial", "estimated"]), name="entry_basis_known"
+            ),
             models.CheckConstraint(
                 condition=_null_or_at_least_zero(*TOKEN_COLUMNS, "tokens_before", "tokens_after"),
                 name="entry_tokens_not_negative",
@@ -118,7 +120,11 @@ class LedgerEntry(models.Model):
 
 def _usd_per_million(**options: Any) -> models.DecimalField[Any, Any]:
     return models.DecimalField(
-        max_digits=16, decimal_places=8, validators=[MinValueValidator(Decimal(0))], help_text="USD per million tokens", **options
+        max_digits=16,
+        decimal_places=8,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="USD per million tokens",
+        **options,
     )
 
 

@@ -48,7 +48,10 @@ def find(provider: str, upstream: str, model: str) -> Listed | None:
 
 
 def _seller(snapshot: data_snapshot.DataSnapshot, provider: str, upstream: str) -> Provider | None:
-    for options in ({"provider_id": None, "provider_api_url": upstream}, {"provider_id": provider, "provider_api_url": None}):
+    for options in (
+        {"provider_id": None, "provider_api_url": upstream},
+        {"provider_id": provider, "provider_api_url": None},
+    ):
         try:
             return snapshot.find_provider(None, **options)
         except LookupError:

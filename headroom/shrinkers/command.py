@@ -1,15 +1,41 @@
-"""Output of commands."""
+"""Output of any command that no other module knows: tables, repeated blocks, long lists, padding."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
-from headroom.shrinkers import drawn, fixed, records
+from headroom.shrinkers import drawn, fixed, kubernetes, listing, outline, records
+from headroom.shrinkers.grid import Item
 from headroom.values import Form, Source
+
+MAX_CHARS = 10_000_000
 
 
 def forms(source: Source) -> Iterable[Form]:
-    """Yield."""
-    yield from records.forms(source.text, source.policy.level, wanted=source.call.arguments)
-    yield from drawn.forms(fixed.read(source.text), source.policy.level, wanted=source.call.arguments)
-    yield Form("\n".join(drawn.squeeze(line) for line in source.text.split("\n")), "padding")
+    """Yield the output with what its rows or blocks share said once; then, when it is long, with the rows that matter."""
+    text, level, wanted = source.text, source.policy.level, source.call.arguments
+    if len(text) > MAX_CHARS:
+        return
+    items = fixed.read(text)
+    yield from drawn.forms(items, level, wanted=wanted)
+    if level != "lossless":
+        yield from _without_machine_labels(source, items)
+    yield from records.forms(text, level, wanted=wanted)
+    yield from listing.forms(text, level, wanted=wanted)
+    lines = [drawn.squeeze(line) for line in text.split("\n")]
+    folded, saved = outline.fold_repeats(lines)
+    if saved:
+        yield Form("\n".join(folded), "repeated_blocks")
+    yield Form("\n".join(lines), "padding")
+
+
+def _without_machine_labels(source: Source, items: list[Item]) -> Iterable[Form]:
+    trimmed, gone = kubernetes.trim_labels(items)
+    if not gone:
+        return
+    note = f"{gone:,} labels that controllers set for themselves (pod-template-hash and the like)"
+    for form in drawn.forms(trimmed, source.policy.level, wanted=source.call.arguments):
+        yield dataclasses.replace(
+            form, name=f"{form.name}_labels", left_out=f"{form.left_out}; {note}" if form.left_out else note
+        )

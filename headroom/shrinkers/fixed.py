@@ -88,7 +88,7 @@ def _table(lines: list[str], start: int, sheets: Sheets) -> tuple[int, list[Item
     if len(gaps) < 2:
         return start, []
     body = body[: _fitting(gaps, body, header.split())]
-    gaps = _gaps(words, body)
+    gaps = _without_split_names(header, _gaps(words, body), body)
     names = _cut(header, gaps)
     columns = list(zip(*(_cut(line, gaps) for line in body[:200]), strict=True))
     if len(names) < 3 or not (known or (len(body) >= MIN_ROWS and _is_header(names, columns))):
@@ -109,6 +109,21 @@ def _gaps(words: Sequence[tuple[int, int]], body: Sequence[str]) -> list[int]:
         if crossed <= allowed:
             gaps.append(-at)
     return gaps
+
+
+def _without_split_names(header: str, gaps: Sequence[int], body: Sequence[str]) -> list[int]:
+    """Return the gaps without those inside a name of two words, `NOMINATED NODE`, over a column with nothing on one side."""
+    kept: list[int] = []
+    for position, at in enumerate(gaps):
+        end = gaps[position + 1] if position + 1 < len(gaps) else None
+        start = kept[-1] if kept else 0
+        is_single = header[at - 1 : at].strip() and header[at + 1 : at + 2].strip()
+        if is_single and (
+            not any(line[at:end].strip() for line in body) or not any(line[start:at].strip() for line in body)
+        ):
+            continue
+        kept.append(at)
+    return kept
 
 
 def _fitting(gaps: Sequence[int], body: Sequence[str], names: Sequence[str]) -> int:

@@ -1,0 +1,88 @@
+"""Opaque runs, base64, hex, minified one-liners: their size and a hash say all that a reader can use."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from headroom.values import Form, Source
+
+MIN_RUN_CHARS = 256
+MIN_LINE_CHARS = 2000
+_RUN = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{256,}+={0,2}")
+_WRAPPED = re.compile(r"(?:(?>^[ \t]*+[A-Za-z0-9+/=_-]{48,}+[ \t]*+(?:\n|\Z))){6,}+", re.MULTILINE)
+_DUMP = re.compile(r"(?:(?>^[0-9a-fA-F]{4,16}:? +(?:[0-9a-fA-F]{2,8} +){4,}.*(?:\n|\Z))){8,}+", re.MULTILINE)
+_HEX = re.compile(r"[0-9a-fA-F\s]+")
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the text with every opaque run named by kind, size and hash."""
+    if source.policy.level == "lossless":
+        return
+    text = source.text
+    gone: list[int] = []
+
+    def named(found: re.Match[str]) -> str:
+        run = found[0]
+        if not _is_opaque(run):
+            return run
+        gone.append(len(run))
+        tail = "\n" if run.endswith("\n") else ""
+        return f"[{_kind(run)}, {len(run):,} characters, begins {run.strip()[:24]}, sha256 {_digest(run)}]{tail}"
+
+    text = _WRAPPED.sub(named, text)
+    text = _DUMP.sub(lambda found: _dump(found, gone), text)
+    text = _RUN.sub(named, text)
+    if source.policy.level == "deep" or not gone:
+        text = "\n".join(_minified(line, gone) for line in text.split("\n"))
+    if gone:
+        parts = "an opaque run" if len(gone) == 1 else f"{len(gone):,} opaque runs"
+        yield Form(text, "blob", f"{parts} of {sum(gone):,} characters in all")
+
+
+def _is_opaque(run: str) -> bool:
+    """Return whether a run is encoded rather than written: mixed letters and digits, or hex; not a path, not words."""
+    body = run.strip()
+    if _HEX.fullmatch(body):
+        return True
+    sample = body[:512]
+    digits = sum(letter.isdigit() for letter in sample)
+    upper = sum(letter.isupper() for letter in sample)
+    lower = sum(letter.islower() for letter in sample)
+    joints = sum(sample.count(letter) for letter in "/_-")
+    return (
+        digits * 50 >= len(sample)
+        and upper * 10 >= len(sample)
+        and lower * 10 >= len(sample)
+        and joints * 12 <= len(sample)
+    )
+
+
+def _kind(run: str) -> str:
+    return "hex data" if _HEX.fullmatch(run) else "base64 data"
+
+
+def _digest(run: str) -> str:
+    return hashlib.sha256(run.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _dump(found: re.Match[str], gone: list[int]) -> str:
+    lines = found[0].rstrip("\n").split("\n")
+    if len(lines) <= 12:
+        return found[0]
+    hidden = "\n".join(lines[4:-2])
+    gone.append(len(hidden))
+    note = f"[{len(lines) - 6:,} more lines of the dump, sha256 {_digest(hidden)}]"
+    return "\n".join([*lines[:4], note, *lines[-2:]]) + ("\n" if found[0].endswith("\n") else "")
+
+
+def _minified(line: str, gone: list[int]) -> str:
+    """Return a very long line of code without blanks by its two ends; a line of prose or of plain data as it is."""
+    if len(line) < MIN_LINE_CHARS or line.lstrip()[:1] in "{[" or line.count(" ") * 12 > len(line):
+        return line
+    if sum(line.count(letter) for letter in "(){};=,") * 12 < len(line):
+        return line
+    hidden = line[400:-200]
+    gone.append(len(hidden))
+    return f"{line[:400]} [minified, {len(hidden):,} of {len(line):,} characters left out, sha256 {_digest(hidden)}] {line[-200:]}"

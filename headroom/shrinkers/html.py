@@ -1,0 +1,253 @@
+"""Web pages as readable text: headings, paragraphs, lists, tables, links and forms stay; markup, scripts and styles go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from headroom.values import Form, Source
+
+MAX_CHARS = 5_000_000
+NAVIGATION_SHOWN = 30
+_SKIPPED = frozenset(
+    {
+        "script",
+        "style",
+        "noscript",
+        "template",
+        "svg",
+        "iframe",
+        "canvas",
+        "object",
+        "link",
+        "meta",
+        "base",
+        "source",
+        "track",
+        "-comment",
+    }
+)
+_BLOCKS = frozenset(
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "dd",
+        "details",
+        "dialog",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "html",
+        "li",
+        "main",
+        "nav",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "tfoot",
+        "thead",
+        "title",
+        "tr",
+        "ul",
+        "legend",
+        "select",
+    ]
+)
+_HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
+_MARKUP = re.compile(
+    r"<(?:html|head|body|div|p|table|ul|span|a|script|meta|section|article)\b[^<>]{0,2000}>", re.IGNORECASE
+)
+_BLANK = re.compile(r"[ \t\r\n\f\u00a0]+")
+
+
+def is_page(text: str) -> bool:
+    """Return whether a text is mostly a page in HTML."""
+    head = text[:4000]
+    if re.match(r"\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:!doctype html|html|head|body)\b", head, re.IGNORECASE):
+        return True
+    return head.lstrip().startswith("<") and len(_MARKUP.findall(head)) >= 5
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the page as text."""
+    text = source.text
+    if source.policy.level == "lossless" or len(text) > MAX_CHARS or not is_page(text):
+        return
+    root = LexborHTMLParser(text).root
+    if root is None:
+        return
+    writer = _Writer()
+    writer.read(root)
+    page = writer.text()
+    if page:
+        yield Form(
+            page, "html_text", f"the markup, scripts and styles of a page of {len(text):,} characters{writer.omitted()}"
+        )
+
+
+class _Writer:
+    """Walks a page once and keeps the lines written so far; owns the state of the line being written."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._line: list[str] = []
+        self._prefix = ""
+        self._preformatted = 0
+        self._cells = 0
+        self._hidden_links = 0
+
+    def text(self) -> str:
+        self._break()
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip()
+
+    def omitted(self) -> str:
+        return f", {self._hidden_links:,} navigation links" if self._hidden_links else ""
+
+    def read(self, root: LexborNode) -> None:
+        """Visit every node, in order, without recursion: pages may nest deeper than Python can."""
+        stack: list[tuple[LexborNode, bool]] = [(root, False)]
+        while stack:
+            node, is_leaving = stack.pop()
+            if is_leaving:
+                self._leave(node)
+                continue
+            following = node.next
+            if following is not None:
+                stack.append((following, False))
+            tag = node.tag or ""
+            if tag in _SKIPPED:
+                continue
+            if tag == "-text":
+                self._write(node.text_content or "")
+            elif tag == "nav" or node.attributes.get("role") == "navigation":
+                self._navigation(node)
+            else:
+                self._enter(node, tag)
+                stack.append((node, True))
+                if node.child is not None:
+                    stack.append((node.child, False))
+
+    def _write(self, text: str) -> None:
+        if self._preformatted:
+            first, *rest = text.split("\n")
+            self._line.append(first)
+            for line in rest:
+                self._lines.append("".join(self._line).rstrip())
+                self._line = [line]
+            return
+        text = _BLANK.sub(" ", text)
+        if text != " " or self._line:
+            self._line.append(text)
+
+    def _break(self) -> None:
+        line = "".join(self._line)
+        line = line.rstrip() if self._preformatted else _BLANK.sub(" ", line).strip()
+        if line:
+            self._lines.append(self._prefix + line)
+            self._prefix = ""
+        self._line = []
+
+    def _part(self, tag: str) -> None:
+        """End the line at the edge of a block; inside a table cell the row goes on."""
+        if self._cells and tag != "tr":
+            self._line.append(" ")
+        else:
+            self._break()
+
+    def _enter(self, node: LexborNode, tag: str) -> None:
+        if tag in _BLOCKS:
+            self._part(tag)
+        if tag in ("td", "th"):
+            if self._line:
+                self._line.append(" | ")
+            self._cells += _is_plain(node)
+            return
+        if tag in _HEADINGS and not self._cells:
+            self._lines.append("")
+            self._prefix = _HEADINGS[tag]
+        elif tag == "li" and not self._cells:
+            self._prefix = "- "
+        elif tag == "br":
+            self._part(tag)
+        elif tag == "pre":
+            self._preformatted += 1
+        elif tag in ("input", "textarea", "select", "button", "form"):
+            self._control(node, tag)
+        elif tag == "img" and (node.attributes.get("alt") or "").strip():
+            self._line.append(f"[image: {node.attributes['alt']}]")
+        elif tag == "option" and "selected" in node.attributes:
+            self._line.append("(selected) ")
+
+    def _leave(self, node: LexborNode) -> None:
+        tag = node.tag or ""
+        if tag == "a":
+            address = (node.attributes.get("href") or "").strip()
+            if (
+                address
+                and not address.startswith(("#", "javascript:", "data:"))
+                and address not in "".join(self._line[-2:])
+            ):
+                self._line.append(f" ({address})")
+        elif tag in ("td", "th"):
+            self._cells -= _is_plain(node)
+        elif tag in _BLOCKS:
+            self._part(tag)
+            if tag == "li" or tag in _HEADINGS:
+                self._prefix = ""
+            if not self._cells and tag in ("p", "table", "ul", "ol", "pre", "section", "article"):
+                self._lines.append("")
+        if tag == "pre":
+            self._preformatted -= 1
+
+    def _control(self, node: LexborNode, tag: str) -> None:
+        attributes = node.attributes
+        told = [
+            f"{key}={attributes[key]}"
+            for key in ("type", "name", "value", "placeholder", "action", "method")
+            if attributes.get(key)
+        ]
+        flags = [key for key in ("checked", "disabled", "required") if key in attributes]
+        if told or flags:
+            self._line.append(f"[{' '.join([tag, *told, *flags])}] ")
+
+    def _navigation(self, node: LexborNode) -> None:
+        names = [_BLANK.sub(" ", link.text(deep=True)).strip() for link in node.css("a")]
+        names = list(dict.fromkeys(name for name in names if name))
+        self._break()
+        if names:
+            shown = names[:NAVIGATION_SHOWN]
+            self._hidden_links += len(names) - len(shown)
+            self._lines.append(
+                "Navigation: "
+                + ", ".join(shown)
+                + (f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else "")
+            )
+
+
+def _is_plain(cell: LexborNode) -> bool:
+    """Return whether a table cell holds a value, not a part of the page: old pages are laid out with tables."""
+    return cell.css_first("table, h1, h2, h3, ul, ol, pre, form") is None

@@ -65,7 +65,7 @@ def _is_current(is_test: bool) -> bool:
 
 
 def _build(python: Path, extra: str) -> None:
-    print(f"Setting up {VENV} (once; about a minute) …", file=sys.stderr, flush=True)
+    sys.stderr.write(f"Setting up {VENV} (once; about a minute) …\n")
     if not python.exists():
         _create()
     target = f"{ROOT}[{extra}]" if extra else str(ROOT)

@@ -21,8 +21,9 @@ def forms(source: Source) -> Iterable[Form]:
     yield from drawn.forms(items, level, wanted=wanted)
     if level != "lossless":
         yield from _without_machine_labels(source, items)
-    yield from records.forms(text, level, wanted=wanted)
-    yield from listing.forms(text, level, wanted=wanted)
+    if sum(not isinstance(item, str) for item in items) * 2 < len(items):
+        yield from records.forms(text, level, wanted=wanted)
+        yield from listing.forms(text, level, wanted=wanted)
     lines = [drawn.squeeze(line) for line in text.split("\n")]
     folded, saved = outline.fold_repeats(lines)
     if saved:

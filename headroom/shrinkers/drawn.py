@@ -26,8 +26,9 @@ def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[
     sheets = {id(item[0]): item[0] for item in items if not isinstance(item, str)}
     if not sheets:
         return
+    quoted = trouble.positions(item if isinstance(item, str) else item[1].line for item in items)
     layouts = {key: arrange(sheet) for key, sheet in sheets.items()}
-    yield Form(_written(items, layouts, {}), "table_columns")
+    yield Form(_written(items, layouts, {}, quoted), "table_columns")
     if level == "lossless":
         return
     shown = {
@@ -38,7 +39,7 @@ def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[
     total = sum(len(sheet.rows) for sheet in sheets.values())
     hidden = sum(len(sheets[key].rows) - len(picked) for key, picked in shown.items())
     if hidden:
-        yield Form(_written(items, layouts, shown), "table_rows", f"{hidden:,} of {total:,} rows")
+        yield Form(_written(items, layouts, shown, quoted), "table_rows", f"{hidden:,} of {total:,} rows")
 
 
 def squeeze(line: str) -> str:
@@ -72,8 +73,9 @@ def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> list[int
     return sample.pick([row.line for row in rows], columns, keep, wanted=wanted)
 
 
-def _written(items: Sequence[Item], layouts: dict[int, Layout], shown: dict[int, list[int]]) -> str:
-    quoted = trouble.positions(item if isinstance(item, str) else item[1].line for item in items)
+def _written(
+    items: Sequence[Item], layouts: dict[int, Layout], shown: dict[int, list[int]], quoted: frozenset[int]
+) -> str:
     headers = {item[0].header for item in items if not isinstance(item, str) and item[0].header}
     kept = {key: frozenset(picked) for key, picked in shown.items()}
     counts: Counter[int] = Counter()

@@ -89,28 +89,33 @@ def _value(text: str) -> str:
 
 def _split(lines: Sequence[str]) -> tuple[int, list[Record]] | None:
     """Return where the first record starts, and the records: of the ways to cut the text the one that shares most."""
+    labels = [_label(line) if line.strip() else "" for line in lines]
     filled = [index for index, line in enumerate(lines) if line.strip()]
     options = {
         tuple(starts)
-        for starts in (_titled(lines, filled), *_keyed(lines, filled), _apart(lines))
+        for starts in (_titled(lines, filled), *_keyed(lines, labels, filled), _apart(lines))
         if len(starts) >= MIN_RECORDS
     }
-    best: tuple[int, int, list[Record]] | None = None
+    best: tuple[int, list[int]] = (0, [])
     for starts in sorted(options, key=lambda starts: (-len(starts), starts)):
         bounds = [*starts, len(lines)]
         sizes = [end - start for start, end in zip(bounds, bounds[1:], strict=False)]
-        if (
-            sum(sizes) < 3 * len(sizes)
-            or max(sizes) > MAX_RECORD_LINES
-            or len(sizes) * 3 < len(best[2] if best else ())
-        ):
+        if sum(sizes) < 3 * len(sizes) or max(sizes) > MAX_RECORD_LINES:
             continue
-        records = [_record(lines[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)]
-        labels = Counter(entry.label for record in records for entry in record.entries)
-        alike = sum(times - 1 for times in labels.values())
-        if best is None or alike > best[0]:
-            best = (alike, starts[0], records)
-    return best[1:] if best else None
+        alike = _alike(labels, bounds)
+        if alike > best[0]:
+            best = (alike, bounds)
+    if not best[0]:
+        return None
+    return best[1][0], [_record(lines[start:end]) for start, end in zip(best[1], best[1][1:], strict=False)]
+
+
+def _alike(labels: Sequence[str], bounds: Sequence[int]) -> int:
+    """Return how many lines of the records have a namesake in an earlier record."""
+    seen: Counter[str] = Counter()
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        seen.update({label for label in labels[start + 1 : end] if label})
+    return sum(times - 1 for times in seen.values())
 
 
 def _titled(lines: Sequence[str], filled: Sequence[int]) -> list[int]:
@@ -123,16 +128,14 @@ def _titled(lines: Sequence[str], filled: Sequence[int]) -> list[int]:
     return starts if starts and loose <= 2 * len(starts) else []
 
 
-def _keyed(lines: Sequence[str], filled: Sequence[int]) -> Iterable[list[int]]:
+def _keyed(lines: Sequence[str], labels: Sequence[str], filled: Sequence[int]) -> Iterable[list[int]]:
     for first in filled[:4]:
-        key = _label(lines[first])
+        key = labels[first]
         indent = len(lines[first]) - len(lines[first].lstrip())
         yield [
             index
             for index in filled
-            if lines[index][indent : indent + 1].strip()
-            and not lines[index][:indent].strip()
-            and _label(lines[index]) == key
+            if labels[index] == key and not lines[index][:indent].strip() and not lines[index][indent].isspace()
         ]
 
 

@@ -1,0 +1,89 @@
+"""A table of contents for a long text: its headings, else its outer blocks, else even stretches of lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAX_SECTIONS = 60
+_STRETCHES = 24
+_MAX_TITLE_CHARS = 100
+
+_HEADING = re.compile(r" {0,3}(#{1,6}) +\S")
+_FENCE = re.compile(r" {0,3}(```|~~~)")
+_ONLY_BRACKETS = re.compile(r"[\s\[\]{}(),;]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One entry: `first` and `last` are 1-based line numbers, both included."""
+
+    first: int
+    last: int
+    title: str
+
+    def __str__(self) -> str:
+        span = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
+        return f"{span}: {self.title}"
+
+
+def sections(lines: Sequence[str]) -> list[Section]:
+    """Return at most MAX_SECTIONS entries that together cover the text from the first entry on."""
+    starts = _headings(lines) or _blocks(lines) or _stretches(lines)
+    ends = [*(start - 1 for start in starts[1:]), len(lines) - 1]
+    return [Section(start + 1, end + 1, _title(lines, start, end)) for start, end in zip(starts, ends, strict=True)]
+
+
+def _title(lines: Sequence[str], start: int, end: int) -> str:
+    for line in lines[start : end + 1]:
+        if not _ONLY_BRACKETS.fullmatch(line[:_MAX_TITLE_CHARS]):
+            return line[:_MAX_TITLE_CHARS].rstrip()
+    return lines[start][:_MAX_TITLE_CHARS].strip()
+
+
+def _headings(lines: Sequence[str]) -> list[int]:
+    """Return where headings stand, only the upper levels of them when there are too many."""
+    found: list[tuple[int, int]] = []
+    fence = ""
+    for number, line in enumerate(lines):
+        opening = _FENCE.match(line)
+        if opening and fence in ("", opening[1]):
+            fence = "" if fence else opening[1]
+        heading = None if fence else _HEADING.match(line)
+        if heading:
+            found.append((number, len(heading[1])))
+    return _upper(found) if len(found) > 2 else []
+
+
+def _blocks(lines: Sequence[str]) -> list[int]:
+    """Return the lines that something deeper hangs under, outer levels first while there is room."""
+    widths = [len(line) - len(line.lstrip()) if line.strip() else -1 for line in lines]
+    found: list[tuple[int, int]] = []
+    deeper = -1
+    for number in range(len(lines) - 1, -1, -1):
+        width = widths[number]
+        if width >= 0:
+            if width < deeper:
+                found.append((number, width))
+            deeper = width
+    return _upper(found[::-1]) if len(found) > 2 else []
+
+
+def _upper(found: list[tuple[int, int]]) -> list[int]:
+    """Keep whole levels, from the top, as long as they fit; thin out the first when even that is too long."""
+    kept: list[int] = []
+    for level in sorted({level for _, level in found}):
+        wider = [number for number, its_level in found if its_level <= level]
+        if len(wider) > MAX_SECTIONS:
+            break
+        kept = wider
+    if len(kept) > 2:
+        return kept
+    step = len(found) // MAX_SECTIONS + 1
+    return [number for number, _ in found[::step]]
+
+
+def _stretches(lines: Sequence[str]) -> list[int]:
+    step = max(1, -(-len(lines) // _STRETCHES))
+    return list(range(0, len(lines), step))

@@ -1,0 +1,121 @@
+"""What a question about a kept original is answered with."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headroom import retrieval
+
+LOG = "\n".join(f"12:00:{i % 60:02d} INFO request {i} served in {i % 7} ms" for i in range(5_000))
+TROUBLE = LOG.replace("INFO request 3210 served in 4 ms", "ERROR request 3210 lost its database connection")
+
+
+def test_the_line_asked_for_is_found_among_thousands() -> None:
+    excerpt = retrieval.answer(TROUBLE, query="why was the database connection lost?")
+    assert excerpt.matches[0]["line"] == 3211
+    assert "3211: 12:00:30 ERROR request 3210 lost its database connection" in excerpt.content
+    assert "3210: " in excerpt.content, "a neighbour gives context"
+    assert excerpt.total_lines == 5_000
+
+
+def test_words_inside_identifiers_are_found() -> None:
+    text = "\n".join(["x = 1"] * 50 + ["def close_connection_pool(self):"] + ["y = 2"] * 50)
+    assert retrieval.answer(text, query="connection pool").matches[0]["line"] == 51
+
+
+def test_a_pattern_is_matched_as_one() -> None:
+    excerpt = retrieval.answer(TROUBLE, query=r"ERROR request \d+ lost")
+    assert [match["line"] for match in excerpt.matches] == [3211]
+    assert excerpt.content.startswith("1 of 5,000 lines match")
+
+
+def test_a_hostile_pattern_is_answered_at_once() -> None:
+    text = "\n".join(["a" * 900] * 200)
+    assert retrieval.answer(text, query=r"(a+)+$b").total_lines == 200
+    assert retrieval.answer(text, query=r"(a|aa)*(a|aa)*(a|aa)*c$").total_lines == 200
+
+
+def test_lines_come_back_verbatim_and_inclusive() -> None:
+    text = "\n".join(f"line {i}" for i in range(1, 101))
+    assert retrieval.answer(text, start_line=3, end_line=5).content == "line 3\nline 4\nline 5"
+    assert retrieval.answer(text, start_line=99).content == "line 99\nline 100"
+    assert retrieval.answer(text, start_line=-4, end_line=1).content == "line 1"
+
+
+def test_lines_beyond_the_end_say_how_many_there_are() -> None:
+    assert "has 3" in retrieval.answer("a\nb\nc\n", start_line=9).content
+
+
+def test_a_range_too_long_says_where_to_go_on() -> None:
+    excerpt = retrieval.answer(LOG, start_line=1, end_line=5_000, max_tokens=500)
+    number = int(excerpt.content.rsplit(" ", 1)[1].rstrip("]"))
+    assert retrieval.answer(LOG, start_line=number).content.startswith(LOG.split("\n")[number - 1])
+
+
+def test_a_range_limits_the_search() -> None:
+    assert not retrieval.answer(TROUBLE, query="ERROR", start_line=1, end_line=100).matches
+    assert retrieval.answer(TROUBLE, query="ERROR", start_line=3000, end_line=4000).matches[0]["line"] == 3211
+
+
+def test_a_short_text_needs_no_question() -> None:
+    assert retrieval.answer("hello\nworld\n").content == "hello\nworld\n"
+
+
+def test_headings_make_the_table_of_contents() -> None:
+    text = "\n".join(f"## Part {i}\n" + "words and more words\n" * 200 for i in range(1, 20))
+    outline = retrieval.answer(text).content
+    assert "## Part 7" in outline and outline.startswith("3,8")
+    line = next(row for row in outline.split("\n") if row.endswith("## Part 7"))
+    first, last = line.split(":")[0].split("-")
+    assert retrieval.answer(text, start_line=int(first), end_line=int(last)).content.startswith("## Part 7\n")
+
+
+def test_outer_blocks_make_the_contents_of_nested_data() -> None:
+    text = json.dumps({"users": [{"id": i, "tags": ["x"] * 3} for i in range(900)], "total": {"all": 900}}, indent=2)
+    outline = retrieval.answer(text).content
+    assert '"users": [' in outline and '"total": {' in outline
+
+
+def test_a_record_is_shown_whole() -> None:
+    users = [{"id": i, "name": f"user{i}", "state": "locked" if i == 77 else "open"} for i in range(300)]
+    content = retrieval.answer(json.dumps(users, indent=1), query="locked").content
+    assert '"id": 77' in content and '"name": "user77"' in content and '"id": 76' not in content
+
+
+def test_a_table_row_comes_with_its_heading() -> None:
+    text = "id,city,people\n" + "\n".join(f"{i},town{i},{i * 37}" for i in range(2_000))
+    content = retrieval.answer(text, query="town1234").content
+    assert "1: id,city,people" in content and "1236: 1234,town1234,45658" in content
+
+
+def test_one_endless_line_is_searched_in_pieces() -> None:
+    text = json.dumps([{"id": i, "state": "failed" if i == 4_000 else "ok"} for i in range(20_000)])
+    excerpt = retrieval.answer(text, query="failed")
+    assert excerpt.matches[0]["line"] == 1 and '"id": 4000, "state": "failed"' in excerpt.content
+    assert len(excerpt.content) < 2_000
+
+
+def test_nothing_found_says_so() -> None:
+    assert "matches 'zebra'" in retrieval.answer(LOG, query="zebra").content
+
+
+def test_scripts_without_spaces_are_searched() -> None:
+    text = "\n".join(["普通の行です"] * 40 + ["接続エラーが発生しました"] + ["普通の行です"] * 40)
+    assert retrieval.answer(text, query="接続エラー").matches[0]["line"] == 41
+
+
+QUERIES = st.one_of(st.text(max_size=40), st.from_regex(r"[a-c.*+?|()\[\]^$\\d{},0-9-]{0,12}", fullmatch=True))
+NUMBERS = st.one_of(st.none(), st.integers(-5, 60))
+
+
+@given(st.text(max_size=600), QUERIES, NUMBERS, NUMBERS, st.integers(50, 400))
+def test_answers_are_bounded_and_repeatable(
+    text: str, query: str, start: int | None, end: int | None, cap: int
+) -> None:
+    first = retrieval.answer(text, query=query, start_line=start, end_line=end, max_tokens=cap)
+    assert first == retrieval.answer(text, query=query, start_line=start, end_line=end, max_tokens=cap)
+    assert len(first.content) <= cap * 3 + 1_000
+    assert first.content or not text.strip("\n") or not query.strip()

@@ -56,8 +56,9 @@ class _State:
 
     places: frozenset[int]
     after_word: bool
-    next: dict[str, _State] = field(default_factory=dict)
+    at_start: bool = False
     is_match: bool = False
+    next: dict[str, _State] = field(default_factory=dict)
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
@@ -269,49 +270,46 @@ class _Machine:
         self._nodes = nodes
         self._match = len(nodes) - 1
         self._known: dict[tuple[frozenset[int], bool], _State] = {}
-        self._start = self._state(frozenset([0]), after_word=False)
+        self._start = _State(frozenset([0]), after_word=False, at_start=True)
         self._new_steps = 0
 
     def is_in(self, line: str) -> bool:
         state = self._start
-        at_start = True
         for char in line.lower():
-            following = None if at_start else state.next.get(char)
-            if following is None:
-                following = self._step(state, char, at_start=at_start)
-            state, at_start = following, False
+            following = state.next.get(char)
+            state = self._step(state, char) if following is None else following
             if state.is_match:
                 return True
-        return self._match in self._closed(state.places, at_start=at_start, after_word=state.after_word, char="")
+        return self._match in self._closed(state, "")
 
-    def _step(self, state: _State, char: str, *, at_start: bool) -> _State:
+    def _step(self, state: _State, char: str) -> _State:
         self._new_steps += 1
         if self._new_steps > _MAX_NEW_STEPS:
             raise Unsupported("too costly on this text")
-        if len(self._known) > _MAX_STATES:
-            self._known.clear()
-            self._start = self._state(frozenset([0]), after_word=False)
-        places = self._closed(state.places, at_start=at_start, after_word=state.after_word, char=char)
+        places = self._closed(state, char)
         if self._match in places:
-            return _State(places, after_word=False, is_match=True)
-        moved = {0}
-        for place in places:
-            chars = self._nodes[place].chars
-            if chars is not None and chars.accepts(char):
-                moved.update(self._nodes[place].leads_to)
-        following = self._state(frozenset(moved), after_word=_is_word(char))
-        if not at_start:
-            state.next[char] = following
+            following = _State(places, after_word=False, is_match=True)
+        else:
+            moved = {0}
+            for place in places:
+                chars = self._nodes[place].chars
+                if chars is not None and chars.accepts(char):
+                    moved.update(self._nodes[place].leads_to)
+            following = self._state(frozenset(moved), after_word=_is_word(char))
+        state.next[char] = following
         return following
 
     def _state(self, places: frozenset[int], *, after_word: bool) -> _State:
+        if len(self._known) > _MAX_STATES:
+            self._known.clear()
+            self._start.next.clear()
         return self._known.setdefault((places, after_word), _State(places, after_word))
 
-    def _closed(self, places: frozenset[int], *, at_start: bool, after_word: bool, char: str) -> frozenset[int]:
+    def _closed(self, state: _State, char: str) -> frozenset[int]:
         """Follow what needs no character: `char` is the one to come, "" at the end of the line."""
-        is_between = after_word != (bool(char) and _is_word(char))
-        holds = {"^": at_start, "$": not char, "b": is_between, "B": not is_between}
-        todo, seen = list(places), set(places)
+        is_between = state.after_word != (bool(char) and _is_word(char))
+        holds = {"^": state.at_start, "$": not char, "b": is_between, "B": not is_between}
+        todo, seen = list(state.places), set(state.places)
         while todo:
             node = self._nodes[todo.pop()]
             if node.chars is not None or (node.edge and not holds[node.edge]):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from savings import journal, journal_lines
-from savings.journal import READ_BYTES, Batch
+from savings.journal import LOCK_FILE, READ_BYTES, Batch
 from savings.journal_pairs import Pairs
 from savings.receipts import Receipt
 
@@ -21,10 +21,21 @@ def claim(root: Path, *, own: Path | None = None) -> Iterator[Leftover]:
     for directory in sorted(path for path in root.iterdir() if path.is_dir()):
         if directory.name.startswith(".done-"):
             shutil.rmtree(directory, ignore_errors=True)
-        elif directory != own and journal.FOLDER_NAME.fullmatch(directory.name):
+        elif directory != own and _is_journal(directory):
             lock_fd = journal.lock_folder(directory)
             if lock_fd is not None:
                 yield Leftover(directory, lock_fd)
+
+
+def _is_journal(directory: Path) -> bool:
+    """Whether this is a folder of ours and nothing else: it will be removed."""
+    if directory.name.startswith("."):
+        return False
+    try:
+        names = {path.name for path in directory.iterdir()}
+    except OSError:  # gone meanwhile
+        return False
+    return LOCK_FILE in names and all(journal.FILE_NAME.fullmatch(name) for name in names - {LOCK_FILE})
 
 
 class Leftover:

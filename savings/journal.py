@@ -31,7 +31,7 @@ ROTATE_REST_BYTES = 128 * 1024
 # Settlements kept in memory while the disk takes none. One for each call that was open when it filled up, in practice.
 MAX_OVERFLOW = 50_000
 LOCK_FILE = "lock"
-FOLDER_NAME = re.compile(r"[0-9]+-[0-9a-f]{12}")
+FILE_NAME = re.compile(r"[0-9]{8}\.jsonl")
 
 
 class JournalFull(RuntimeError):
@@ -51,6 +51,14 @@ class JournalUnwritable(RuntimeError):
     def __init__(self, directory: Path, problem: str) -> None:
         super().__init__(f"journal {directory.name} cannot be written: {problem}")
         self.problem = problem
+
+
+class JournalInUse(OSError):
+    """There is a folder of this name already: another process writes there, or has."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"journal {directory} exists already")
+        self.directory = directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +88,21 @@ class Batch:
 
 
 class Journal:
-    """This process's journal, in a new folder under `root`, where the other workers have theirs.
+    """This process's journal, in a new folder beside those of the other workers. Folder names are used once.
 
     Any thread writes: `admit`, `settle`. One thread reads: `read_batch`, `acknowledge`, again and again.
     """
 
     def __init__(
         self,
-        root: Path,
+        directory: Path,
         *,
         max_bytes: int = 256 * 1024 * 1024,
         rotate_bytes: int = ROTATE_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.directory, self._lock_fd = _new_folder(root)
+        self.directory = directory
+        self._lock_fd = _take_folder(directory)
         self.max_bytes = max_bytes
         self._rotate_bytes = rotate_bytes
         self._clock = clock
@@ -269,18 +278,21 @@ class Journal:
             rest = os.pread(self._fd, self._size - self._read, self._read)
             receipts = self._feed(rest)
             self._read = self._size
-            old_fd, old_file = self._fd, self._file
             carried = b"".join(map(journal_lines.admitted, self._pairs.open.values()))
+            finished_file: Path | None = self._file
             try:
                 new_fd = self._create_file(carried)
             except OSError:  # a full disk: stay, and try again after the next batch
-                self._batch = Batch(receipts, self._read, len(rest))
-                return
-            self._fd = new_fd
-            self._size = self._read = self._acknowledged = len(carried)
-            self._marks.clear()
-            self._batch = Batch(receipts, self._read, len(rest), finished_file=old_file)
-            os.close(old_fd)
+                finished_file = None
+            else:
+                os.close(self._fd)
+                self._fd = new_fd
+                self._size = self._read = self._acknowledged = len(carried)
+                self._marks.clear()
+            if rest:
+                self._batch = Batch(receipts, self._read, len(rest), finished_file)
+            elif finished_file is not None:
+                finished_file.unlink(missing_ok=True)
 
     def _create_file(self, content: bytes = b"") -> int:
         path = self.directory / f"{self._number + 1:08}.jsonl"
@@ -346,14 +358,17 @@ def lock_folder(directory: Path) -> int | None:
     return None
 
 
-def _new_folder(root: Path) -> tuple[Path, int]:
-    """A folder of our own, locked. It gets its name, by which others find it, when it is locked and not before."""
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory = root / f"{os.getpid()}-{secrets.token_hex(6)}"
-    unnamed = directory.with_name(f".new-{directory.name}")
+def _take_folder(directory: Path) -> int:
+    """Make the folder, locked. It gets its name, by which others find it, when it is locked and not before."""
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unnamed = directory.with_name(f".new-{directory.name}-{secrets.token_hex(4)}")
     unnamed.mkdir(mode=0o700)
     lock_fd = lock_folder(unnamed)
-    if lock_fd is None:
-        raise JournalUnwritable(directory, "its lock file cannot be made")
-    unnamed.rename(directory)
-    return directory, lock_fd
+    if lock_fd is not None and not directory.exists():
+        with contextlib.suppress(OSError):  # refused when somebody was quicker, as theirs is not empty
+            unnamed.rename(directory)
+            return lock_fd
+    if lock_fd is not None:
+        os.close(lock_fd)
+    shutil.rmtree(unnamed, ignore_errors=True)
+    raise JournalInUse(directory)

@@ -140,8 +140,8 @@ class PriceBook:
             return PricedReceipt(receipt, usage, basis, FREE)
         admission, model = receipt.admission, receipt.settlement.model
         known = usage
-        if usage.output is None and basis != "measured":
-            known = replace(usage, output=0)  # what was not even estimated cannot be booked; the basis says so
+        if usage.output is None and _is_cut_short(receipt):
+            known = replace(usage, output=0)  # the input was sent for sure; the basis says that this is not all
         for name in dict.fromkeys((model or admission.model, admission.model)):
             price = self.price(admission.provider, admission.upstream, name, known, admission.admitted_at)
             if price.cost_nano_usd is not None:
@@ -184,7 +184,7 @@ def booked_usage(receipt: Receipt) -> tuple[Usage, Basis]:
     if _is_free(receipt):
         return usage, "measured"
     has_input, has_output = usage.input_fresh is not None, usage.output is not None
-    is_cut_short = settlement.status in {"partial", "interrupted"}
+    is_cut_short = _is_cut_short(receipt)
     if has_input and has_output and not is_cut_short:
         return usage, "measured"
     estimate = _count(settlement.estimated_output)
@@ -196,6 +196,10 @@ def booked_usage(receipt: Receipt) -> tuple[Usage, Basis]:
     elif not has_output:
         usage = replace(usage, output=estimate)
     return usage, "partial" if has_input or has_output else "estimated"
+
+
+def _is_cut_short(receipt: Receipt) -> bool:
+    return receipt.settlement.status in {"partial", "interrupted"}
 
 
 def _is_free(receipt: Receipt) -> bool:

@@ -1,0 +1,147 @@
+"""Which shrinkers may fit a text: what the call says first, what the text is built like second."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from headroom.values import ToolCall
+
+HEAD_CHARS = 16_384
+"""Structure is judged by the beginning; what only shows later is found by the shrinkers themselves."""
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "ag": ("search",),
+    "cargo": ("test_output", "build_output"),
+    "cmake": ("build_output",),
+    "ctest": ("test_output",),
+    "curl": ("json", "html"),
+    "docker": ("build_output", "logs", "command"),
+    "eslint": ("build_output",),
+    "fd": ("path_list",),
+    "find": ("path_list",),
+    "gcc": ("build_output",),
+    "go": ("test_output", "build_output"),
+    "gradle": ("test_output", "build_output"),
+    "grep": ("search",),
+    "helm": ("config", "command"),
+    "jest": ("test_output",),
+    "journalctl": ("logs",),
+    "jq": ("json",),
+    "kubectl": ("json", "config", "logs", "command"),
+    "make": ("build_output", "test_output"),
+    "mvn": ("test_output", "build_output"),
+    "npm": ("test_output", "build_output"),
+    "pip": ("build_output",),
+    "pnpm": ("test_output", "build_output"),
+    "pytest": ("test_output",),
+    "rg": ("search", "path_list"),
+    "tox": ("test_output",),
+    "tree": ("path_list", "command"),
+    "tsc": ("build_output",),
+    "vitest": ("test_output",),
+    "wget": ("html", "json"),
+    "yarn": ("test_output", "build_output"),
+}
+"""The program that a shell call runs, and the kinds of output it prints."""
+
+GIT: dict[str, tuple[str, ...]] = {
+    "diff": ("diff",),
+    "grep": ("search",),
+    "log": ("git_log", "diff"),
+    "ls-files": ("path_list",),
+    "show": ("git_log", "diff"),
+}
+
+TOOLS: dict[str, tuple[str, ...]] = {
+    "fetch": ("html", "json", "prose"),
+    "fetch_webpage": ("html", "prose"),
+    "glob": ("path_list",),
+    "grep": ("search", "path_list"),
+    "ls": ("path_list", "command"),
+    "read": ("code", "config", "prose"),
+    "read_file": ("code", "config", "prose"),
+    "view": ("code", "config", "prose"),
+    "webfetch": ("html", "prose"),
+}
+
+_PROGRAM = re.compile(r"(?:^|[;&|(\n]|&&|\|\||\bsudo|\bxargs|\btime|\benv|\bexec)\s*(?:\w+=\S+\s+)*([\w./+-]+)(?:\s+(?:-\S+\s+)*([\w-]+))?")
+_STAMP = re.compile(
+    r"(?m)^.{0,40}?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\b\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)"
+)
+_LEVEL = re.compile(r"(?m)^.{0,80}?\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b")
+_DIFF = re.compile(r"(?m)^(?:diff --git |@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@|--- \S.*\n\+\+\+ \S)")
+_HIT = re.compile(r"(?m)^(?:[A-Za-z]:)?[^\s:][^:\n]{0,300}:\d+:|^[^\s:'\"{}()<>=]{1,300}[./][^\s:'\"{}()<>=]{0,200}:\S")
+_COMMIT = re.compile(r"(?m)^commit [0-9a-f]{7,40}\b")
+_TEST = re.compile(
+    r"(?m)^(?:=+ .*(?:test session|passed|failed)|.*(?:PASSED|FAILED)\b|ok \d+|not ok \d+|--- (?:PASS|FAIL):|=== RUN|running \d+ tests?"
+    r"|Tests run:|Ran \d+ tests?|\s*(?:✓|✕|✗|√|×) |(?:PASS|FAIL|ok)\s+\S+|Tests?:? +\d+|.{0,200} \.\.\. (?:ok|FAILED))"
+)
+_HTML = re.compile(r"(?i)<!doctype html|<html\b|<body\b|</(?:div|p|td|li|script|style|span)>")
+_KEY = re.compile(r"(?m)^\s*(?:- )?[\w.\"'/-]{1,80}\s*(?::(?: |$)|=)|^\[[^\]\n]{1,80}\]\s*$")
+_CODE = re.compile(
+    r"(?m)^\s*(?:\d+\s*[\t→|:]\s*)?(?:def |class |import |from \S+ import |function |const |let |var |export |package |func |fn |pub |impl |use "
+    r"|#include|using |namespace |public |private |protected |static |struct |enum |interface |module |require\b|end\b|\}|return\b)"
+)
+
+
+def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
+    """Return the kinds that may fit, likeliest first, each once; the measured tokens decide between them."""
+    return tuple(dict.fromkeys([*_by_call(call), *_by_structure(text)]))
+
+
+def _by_call(call: ToolCall) -> Iterator[str]:
+    command = _command(call)
+    for program in _PROGRAM.finditer(command[:2_000]):
+        name = program[1].rpartition("/")[2]
+        yield from GIT.get(program[2] or "", ()) if name == "git" else COMMANDS.get(name, ())
+    yield from TOOLS.get(call.name.lower().rpartition("__")[2], ())
+
+
+def _command(call: ToolCall) -> str:
+    """Return the shell command of a call, "" when it runs none."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        return call.arguments
+    if not isinstance(arguments, dict):
+        return ""
+    command = arguments.get("command") or arguments.get("cmd") or ""
+    if isinstance(command, list):
+        command = " ".join(part for part in command if isinstance(part, str))
+    return command if isinstance(command, str) else ""
+
+
+def _by_structure(text: str) -> Iterator[str]:
+    head = text[:HEAD_CHARS]
+    lines = head.count("\n") + 1
+    start = head.lstrip()[:1]
+    if start in ("{", "[") or '{"' in head or "[{" in head:
+        yield "json"
+    if "\x1b" in text or "\r" in text or "\b" in text:
+        yield "terminal"
+    if _DIFF.search(head):
+        yield "diff"
+    if len(_COMMIT.findall(head)) > 1:
+        yield "git_log"
+    if len(_HTML.findall(head)) > 2:
+        yield "html"
+    if len(_HIT.findall(head)) * 2 > lines:
+        yield "search"
+    if len(_STAMP.findall(head)) * 4 > lines or len(_LEVEL.findall(head)) * 3 > lines:
+        yield "logs"
+    if len(_TEST.findall(head)) > 1:
+        yield "test_output"
+    if head.count("/") * 2 > lines:
+        yield "path_list"
+    yield "table"
+    if len(_KEY.findall(head)) * 2 > lines:
+        yield "config"
+    if len(_CODE.findall(head)) * 10 > lines:
+        yield "code"
+    yield "command"
+    yield "blob"
+    if start not in ("{", "["):
+        yield "logs"
+        yield "prose"

@@ -1,0 +1,36 @@
+"""Every kind of tool output and the function that knows shorter ways to write it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from headroom.shrinkers import (
+    blob,
+    command,
+    config,
+    diff,
+    git_log,
+    html,
+    json_values,
+    logs,
+    path_list,
+    search,
+    table,
+    terminal,
+)
+from headroom.values import Form, Source
+
+SHRINKERS: dict[str, Callable[[Source], Iterable[Form]]] = {
+    "blob": blob.forms,
+    "command": command.forms,
+    "config": config.forms,
+    "diff": diff.forms,
+    "git_log": git_log.forms,
+    "html": html.forms,
+    "json": json_values.forms,
+    "logs": logs.forms,
+    "path_list": path_list.forms,
+    "search": search.forms,
+    "table": table.forms,
+    "terminal": terminal.forms,
+}

@@ -1,0 +1,1 @@
+"""Recorded sessions priced again, offline: turn by turn as their provider bills, without this proxy and with it."""

@@ -1,0 +1,161 @@
+"""Play a recorded session through the proxy's own code and bill every turn twice: as it was, and as we would have sent it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from headroom.values import Policy
+from proxy import conversations, decisions, splice
+from proxy.conversations import Conversations
+from proxy.providers import anthropic, openai_chat
+from proxy.replay import agents, billing
+from proxy.replay.billing import Block, Cache
+from proxy.replay.outcomes import Form, Outcome, Spent
+from proxy.replay.prompts import Prompts, size_of
+from proxy.replay.values import Session, Turn
+from proxy.values import Call, Dialect, Plan, Provider
+from savings import pricing
+from savings.pricing import PriceBook, Tariff
+
+PROVIDERS: dict[Dialect, Provider] = {"anthropic": anthropic, "openai": openai_chat}
+UPSTREAMS: dict[Dialect, str] = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com"}
+DEFAULT_MODELS: dict[Dialect, str] = {"anthropic": "claude-sonnet-4-5", "openai": "gpt-4o"}
+"""For recordings that name no model."""
+OWNER = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to replay: the proxy's policy, prices, a model instead of the recorded ones, and turns of a session at most.
+
+    `now_s` (seconds since 1970) is when recordings without a time are taken to have been made.
+    """
+
+    policy: Policy
+    prices: PriceBook
+    now_s: float
+    model: str = ""
+    max_turns: int | None = None
+
+
+@dataclass(slots=True)
+class _Side:
+    """One of the two worlds: what its provider has cached, and what was spent there."""
+
+    cache: Cache
+    spent: Spent
+
+
+class Playback:
+    """The state of one replayed session."""
+
+    def __init__(self, session: Session, road: Conversations, settings: Settings) -> None:
+        self._session, self._road, self._settings = session, road, settings
+        self._provider = PROVIDERS[session.dialect]
+        self._prompts = Prompts()
+        self._sides = (_Side({}, Spent()), _Side({}, Spent()))
+        self._prefix_tokens: dict[str, int] = {}
+        self._counted: set[str] = set()
+        self._forms: dict[str, Form] = {}
+        self._left_alone: Counter[str] = Counter()
+        self._unpriced: Counter[str] = Counter()
+        self._turn_ms: list[float] = []
+
+    async def play(self, on_turn: Callable[[], None]) -> Outcome:
+        """Play the turns; `on_turn` is called after each."""
+        for turn in self._session.turns[: self._settings.max_turns]:
+            await self._play(turn)
+            on_turn()
+        return Outcome(
+            name=self._session.name,
+            sessions=1,
+            turns=len(self._turn_ms),
+            before=self._sides[0].spent,
+            after=self._sides[1].spent,
+            forms=self._forms,
+            left_alone=dict(self._left_alone),
+            unpriced=dict(self._unpriced),
+            turn_ms_sum=sum(self._turn_ms),
+            slowest_turn_ms=max(self._turn_ms, default=0.0),
+        )
+
+    async def _play(self, turn: Turn) -> None:
+        model = self._settings.model or turn.model or DEFAULT_MODELS[self._session.dialect]
+        body = agents.request(self._session, turn, model=model)
+        started = time.perf_counter()
+        call = self._provider.parse(body)
+        plan = await self._road.plan(call, owner=OWNER, policy=self._settings.policy)
+        sent = _rendered(self._provider, call, plan)
+        self._turn_ms.append(1000 * (time.perf_counter() - started))
+        self._note(call)
+        self._pay(turn, model, call, sent)
+
+    def _pay(self, turn: Turn, model: str, call: Call, sent: bytes) -> None:
+        dialect = self._session.dialect
+        at_s = self._settings.now_s if turn.at_s is None else turn.at_s
+        tariff = self._settings.prices.tariff(PROVIDERS[dialect].NAME, UPSTREAMS[dialect], model, at_s)
+        if tariff is None:
+            self._unpriced[model] += 1
+            return
+        before = self._with_prefix(turn, self._prompts.blocks(call.document or {}, dialect))
+        after = (
+            before if sent is call.body else self._with_prefix(turn, self._prompts.blocks(splice.loads(sent), dialect))
+        )
+        bill = billing.biller(dialect, bills_writes=_bills_writes(tariff))
+        output_tokens = max(turn.recorded_output_tokens, size_of(turn.answer))
+        billed = [
+            bill(blocks, side.cache, at_s=at_s, scope=model.encode())
+            for side, blocks in zip(self._sides, (before, after), strict=True)
+        ]
+        usages = [replace(one.usage, output=output_tokens) for one in billed]
+        costs = [pricing.cost_nano_usd(tariff, usage) for usage in usages]
+        for side, one, usage, cost in zip(self._sides, billed, usages, costs, strict=True):
+            if None in costs or cost is None:  # a turn is priced on both sides or on none
+                self._unpriced[model] += 1
+                return
+            side.cache = one.cache
+            side.spent += Spent.of(usage, cost)
+
+    def _with_prefix(self, turn: Turn, blocks: list[Block]) -> list[Block]:
+        """The first block stands for a prompt that was not recorded: its length is what the provider counted beyond ours."""
+        if not self._session.leaves_out_prefix:
+            return blocks
+        if turn.thread not in self._prefix_tokens:
+            counted = sum(block.tokens for block in blocks)
+            self._prefix_tokens[turn.thread] = max(0, (turn.recorded_input_tokens or 0) - counted)
+        first = blocks[0]
+        return [replace(first, tokens=first.tokens + self._prefix_tokens[turn.thread]), *blocks[1:]]
+
+    def _note(self, call: Call) -> None:
+        """Count what was decided about results that are seen for the first time."""
+        for result in call.results:
+            if not result.is_newest or len(result.text) < conversations.SMALL_CHARS:
+                continue
+            key = decisions.key_of(OWNER, result)
+            if key in self._counted or key not in self._road.memory:
+                continue
+            self._counted.add(key)
+            decided = self._road.memory.get(key)
+            if decided is None:
+                continue
+            if decided.form is None:
+                self._left_alone[decided.reason] += 1
+            else:
+                self._forms[decided.label] = self._forms.get(decided.label, Form()) + Form(
+                    1, decided.tokens_before, decided.tokens_after
+                )
+
+
+def _rendered(provider: Provider, call: Call, plan: Plan) -> bytes:
+    try:
+        return provider.render(call, plan)
+    except splice.Unspliceable:
+        return call.body
+
+
+def _bills_writes(tariff: Tariff) -> bool:
+    rates = tariff.tiers[0][1]
+    return (rates.cache_write_5m or 0) > (rates.input_fresh or 0)

@@ -1,0 +1,93 @@
+"""A request body as the row of blocks that its provider bills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any
+
+from headroom import tokens
+from proxy.replay.agents import encoded
+from proxy.replay.billing import Block, Ttl
+from proxy.values import Dialect
+
+FRAME_TOKENS = 4
+"""What a provider puts around each block: its role and delimiters."""
+MEDIA_TOKENS = 1600
+"""An image of about a megapixel, or a page of a document. Their bytes are not text, so nothing can be counted."""
+MEDIA = frozenset({"image", "document", "image_url", "input_image", "input_file", "file", "input_audio"})
+PARTS = ("text", "thinking", "content", "refusal", "reasoning_content", "name", "arguments", "function", "tool_calls")
+"""The fields of blocks and messages that a model reads. Signatures, ids and encrypted items are not among them."""
+
+
+class Prompts:
+    """Reads bodies; remembers the size of every block that it has seen, since agents send each one again every turn."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[bytes, int] = {}
+
+    def blocks(self, document: dict[str, Any], dialect: Dialect) -> list[Block]:
+        """The blocks of a parsed body in the order in which the provider caches them. Marks are not part of a digest."""
+        pieces = _messages_pieces(document) if dialect == "anthropic" else _chat_pieces(document)
+        return [self._block(place, value) for place, value in pieces]
+
+    def _block(self, place: str, value: Any) -> Block:
+        mark = None
+        if isinstance(value, dict) and "cache_control" in value:
+            mark = _ttl(value["cache_control"])
+            value = {key: field for key, field in value.items() if key != "cache_control"}
+        digest = blake2b(place.encode() + b"\0" + encoded(value), digest_size=16).digest()
+        size = self._sizes.get(digest)
+        if size is None:
+            size = self._sizes[digest] = size_of(value, is_schema=place == "tools")
+        return Block(digest, size, mark)
+
+
+def size_of(value: Any, *, is_schema: bool = False) -> int:
+    """o200k tokens of one block or message, its frame included. Definitions of tools are read as JSON."""
+    if is_schema:
+        return FRAME_TOKENS + tokens.count(encoded(value).decode())
+    return FRAME_TOKENS + sum(MEDIA_TOKENS if text is None else tokens.count(text) for text in _texts(value))
+
+
+def _messages_pieces(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for tool in document.get("tools") or ():
+        yield "tools", tool
+    system = document.get("system") or []
+    for block in [{"type": "text", "text": system}] if isinstance(system, str) else system:
+        yield "system", block
+    for message in document.get("messages") or ():
+        content = message.get("content") or []
+        for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+            yield message["role"], block
+
+
+def _chat_pieces(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for tool in document.get("tools") or ():
+        yield "tools", tool
+    for message in document.get("messages") or ():
+        yield message["role"], message
+
+
+def _texts(value: Any) -> Iterator[str | None]:
+    """The texts that a model reads in a block; None stands for an image or a document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, dict):
+        if value.get("type") in MEDIA:
+            yield None
+            return
+        for key in PARTS:
+            if value.get(key):
+                yield from _texts(value[key])
+        if "input" in value:  # of a tool call: any JSON
+            yield encoded(value["input"]).decode()
+
+
+def _ttl(mark: Any) -> Ttl | None:
+    if not isinstance(mark, dict):
+        return None
+    return "1h" if mark.get("ttl") == "1h" else "5m"

@@ -1,0 +1,131 @@
+"""The figures of a replay as a page of text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from proxy.replay.outcomes import NANO_PER_USD, Outcome, Spent, by_tokens, total
+
+LISTED_SESSIONS = 10
+NAME_WIDTH = 44
+CLASSES = {
+    "input_fresh": "fresh input",
+    "cache_read": "cache reads",
+    "cache_write_5m": "cache writes, 5 min",
+    "cache_write_1h": "cache writes, 1 h",
+    "output": "output",
+}
+
+
+def page(outcomes: Sequence[Outcome]) -> str:
+    """Totals, tokens by class, forms, and the sessions with the largest bills."""
+    every = total(outcomes)
+    parts = [_headline(every), _classes(every), _forms(every), _sessions(outcomes), _foot(every)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _headline(every: Outcome) -> str:
+    priced = every.turns - sum(every.unpriced.values())
+    lines = [f"{_counted(every.sessions, 'session')}, {_counted(every.turns, 'turn')}"]
+    if priced:
+        lines += [
+            f"  bill without headroom  {_usd(every.before.cost_nano_usd):>12}",
+            f"  bill with headroom     {_usd(every.after.cost_nano_usd):>12}",
+            f"  saved                  {_usd(every.saved_nano_usd):>12}  {_percent(every)}",
+        ]
+    lines += [
+        f"  no price is known for {model}: {_counted(turns, 'turn')} left out of the bill"
+        for model, turns in sorted(every.unpriced.items())
+    ]
+    return "\n".join(lines)
+
+
+def _classes(every: Outcome) -> str:
+    rows = [
+        (field.name, getattr(every.before, field.name), getattr(every.after, field.name))
+        for field in fields(Spent)
+        if field.name in CLASSES
+    ]
+    shown = [
+        (CLASSES[name], f"{before:,}", f"{after:,}", f"{after - before:+,}")
+        for name, before, after in rows
+        if before or after
+    ]
+    return _table(("billed tokens", "without", "with", "change"), shown)
+
+
+def _forms(every: Outcome) -> str:
+    shown = [
+        (
+            name,
+            f"{form.results:,}",
+            f"{form.tokens_before:,}",
+            f"{form.tokens_after:,}",
+            f"{form.tokens_after - form.tokens_before:+,}",
+        )
+        for name, form in by_tokens(every.forms)
+    ]
+    alone = ", ".join(
+        f"{reason} {results:,}" for reason, results in sorted(every.left_alone.items(), key=lambda item: -item[1])
+    )
+    table = (
+        _table(("shrunk by", "results", "tokens", "shorter", "change"), shown) if shown else "no tool result was shrunk"
+    )
+    return f"{table}\nleft as they were: {alone}" if alone else table
+
+
+def _sessions(outcomes: Sequence[Outcome]) -> str:
+    if len(outcomes) < 2:
+        return ""
+    largest = sorted(outcomes, key=lambda one: -one.before.cost_nano_usd)[:LISTED_SESSIONS]
+    shown = [
+        (
+            _clipped(one.name),
+            str(one.turns),
+            _usd(one.before.cost_nano_usd),
+            _usd(one.after.cost_nano_usd),
+            _percent(one),
+        )
+        for one in largest
+    ]
+    title = "largest bills" if len(outcomes) > len(largest) else "session"
+    return _table((title, "turns", "without", "with", "saved"), shown)
+
+
+def _foot(every: Outcome) -> str:
+    if not every.turns:
+        return ""
+    return f"added per turn: {every.turn_ms_sum / every.turns:.1f} ms on average, {every.slowest_turn_ms:.1f} ms in the slowest"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns as wide as they need: the first one to the left, figures to the right."""
+    widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if n == 0 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (head, *rows)
+    )
+
+
+def _usd(nano_usd: int) -> str:
+    """Dollars with the digits that matter: cents for large bills, more for small ones."""
+    usd = nano_usd / NANO_PER_USD
+    sign = "-" if usd < 0 else ""
+    return f"{sign}${abs(usd):,.2f}" if abs(usd) >= 100 else f"{sign}${abs(usd):.4f}"
+
+
+def _percent(outcome: Outcome) -> str:
+    percent = outcome.saved_percent
+    return "" if percent is None else f"{percent:.1f} %"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _clipped(name: str) -> str:
+    return name if len(name) <= NAME_WIDTH else "…" + name[1 - NAME_WIDTH :]

@@ -1,0 +1,112 @@
+"""One replay over many files: what became of each, and what was skipped."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from proxy import gateway
+from proxy.conversations import Conversations, NoStore
+from proxy.replay import outcomes, recordings
+from proxy.replay.outcomes import Outcome
+from proxy.replay.playback import Playback, Settings
+from proxy.replay.values import Session, Unreadable
+from savings.pricing import PriceBook
+
+logger = logging.getLogger(__name__)
+
+DEMO = Path(__file__).with_name("demo") / "session.jsonl"
+"""The session that ships with the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file to replay and what reports call it."""
+
+    path: Path
+    name: str
+
+
+@dataclass(slots=True)
+class Run:
+    """What a replay found. `skipped` are files with the reason, `bad_lines` counts unreadable lines of files."""
+
+    sessions: list[Outcome] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    bad_lines: dict[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The totals, then every session and every skipped file."""
+        return {
+            **outcomes.as_json(outcomes.total(self.sessions)),
+            "per_session": [{"name": one.name, **outcomes.as_json(one)} for one in self.sessions],
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "bad_lines": self.bad_lines,
+        }
+
+
+def targets(paths: Iterable[Path], *, with_demo: bool) -> list[Target]:
+    """The files to replay; those below a folder are called by their path inside it."""
+    demo = [Target(DEMO, "demo session")] if with_demo else []
+    named = [
+        Target(file, str(file.relative_to(path)) if path.is_dir() else file.name)
+        for path in paths
+        for file in recordings.find([path])
+    ]
+    return demo + named
+
+
+async def replay(
+    files: Iterable[Target],
+    *,
+    model: str,
+    max_turns: int | None,
+    on_turn: Callable[[], None],
+    on_file: Callable[[], None],
+) -> Run:
+    """Replay every file with the policy that the proxy has here and now, and no store but memory."""
+    options = Settings(policy=gateway.policy(), prices=_prices(), now_s=time.time(), model=model, max_turns=max_turns)
+    road = Conversations(store=NoStore())
+    run = Run()
+    seen: set[str] = set()
+    try:
+        for target in files:
+            session = _read(target, seen, run)
+            if session is not None:
+                run.sessions.append(await Playback(session, road, options).play(on_turn))
+            on_file()
+    finally:
+        road.offload.close()
+    return run
+
+
+def _read(target: Target, seen: set[str], run: Run) -> Session | None:
+    try:
+        session = recordings.read(target.path, name=target.name, seen=seen)
+    except Unreadable as exc:
+        run.skipped.append((str(target.path), str(exc)))
+        return None
+    if session.bad_lines:
+        run.bad_lines[str(target.path)] = session.bad_lines
+    return session
+
+
+def _prices() -> PriceBook:
+    """The price book, with the prices that were set in this workspace where it has a database yet."""
+    book = PriceBook()
+    if settings.IS_EMBEDDED and not Path(settings.DATABASES["default"]["NAME"]).exists():
+        return book
+    try:
+        book.refresh()
+    except DatabaseError:
+        logger.warning("prices of this workspace cannot be read; the public list is used alone")
+    finally:
+        connection.close()
+    return book

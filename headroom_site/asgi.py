@@ -73,7 +73,9 @@ async def _page(scope: Scope, receive: Receive, send: Send) -> None:
     except hosts.ForbiddenHost as exc:
         status, code = errors.status_and_code(exc)
         body = errors.body("openai", status, code, str(exc))
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
+        )
         await send({"type": "http.response.body", "body": body})
         return
     await _pages(scope, receive, send)  # type: ignore[arg-type]

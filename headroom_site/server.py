@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
+from uvicorn.supervisors import Multiprocess
 
 from budgets import keys
 from headroom_site import workspace
@@ -63,7 +64,9 @@ def prepare_database() -> None:
     if not pending:
         return
     if not settings.IS_EMBEDDED:
-        raise CannotServe(f"the database lacks {len(pending)} migrations; run `headroom migrate` once, then start again")
+        raise CannotServe(
+            f"the database lacks {len(pending)} migrations; run `headroom migrate` once, then start again"
+        )
     call_command("migrate", verbosity=0, interactive=False, stdout=io.StringIO())
 
 
@@ -75,7 +78,9 @@ def _bind() -> socket.socket:
         listener.bind((settings.HOST.strip("[]"), settings.PORT))
     except OSError as exc:
         listener.close()
-        raise CannotServe(f"cannot listen on {settings.HOST} port {settings.PORT}: {exc.strerror or exc}. Choose another with --port.") from exc
+        raise CannotServe(
+            f"cannot listen on {settings.HOST} port {settings.PORT}: {exc.strerror or exc}. Choose another with --port."
+        ) from exc
     listener.listen(2048)
     return listener
 
@@ -106,7 +111,7 @@ def _run_uvicorn(sockets: list[socket.socket]) -> None:
         timeout_graceful_shutdown=settings.DRAIN_TIMEOUT_S,
     )
     if settings.WORKERS > 1:
-        uvicorn.supervisors.Multiprocess(config, target=uvicorn.Server(config).run, sockets=sockets).run()
+        Multiprocess(config, sockets).run()
         return
     server = uvicorn.Server(config)
     server.run(sockets=sockets)
@@ -115,12 +120,15 @@ def _run_uvicorn(sockets: list[socket.socket]) -> None:
 
 
 def _run_daphne(sockets: list[socket.socket]) -> None:
-    from daphne.server import Server  # noqa: PLC0415 - installs Twisted's reactor when imported
+    from daphne.server import Server
 
-    from headroom_site.asgi import application  # noqa: PLC0415
+    from headroom_site.asgi import application
 
     click.echo("daphne cuts running streams when it is stopped; uvicorn finishes them.", err=True)
-    endpoints = [f"fd:fileno={listener.fileno()}:family={'inet6' if listener.family == socket.AF_INET6 else 'inet'}" for listener in sockets]
+    endpoints = [
+        f"fd:fileno={listener.fileno()}:family={'inet6' if listener.family == socket.AF_INET6 else 'inet'}"
+        for listener in sockets
+    ]
     endpoints = [f"tcp:port={settings.PORT}:interface={settings.HOST}"]
     for listener in sockets:
         listener.close()
@@ -137,11 +145,16 @@ def _bootstrap_lines() -> list[str]:
     if keys.list_keys():
         return []
     _, secret = keys.create("first")
-    return ["", "  Keys are required here and there was none yet. This one is shown only now:", f"    {secret}", "  More: headroom key create NAME"]
+    return [
+        "",
+        "  Keys are required here and there was none yet. This one is shown only now:",
+        f"    {secret}",
+        "  More: headroom key create NAME",
+    ]
 
 
 def _banner_lines() -> list[str]:
-    host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::") else settings.HOST  # noqa: S104 - only compared
+    host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::") else settings.HOST
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
     return [
         "",

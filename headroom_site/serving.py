@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import signal
 import threading
 from datetime import UTC, datetime
 
@@ -12,7 +14,7 @@ from django.db import DatabaseError, close_old_connections
 
 from budgets import snapshot
 from headroom import tokens
-from proxy import conversations, database, decisions, ids, worker
+from proxy import conversations, database, decisions, ids, lineage, worker
 from savings.flusher import Flusher
 from savings.journal import Journal
 
@@ -51,8 +53,10 @@ def is_started() -> bool:
 
 async def start() -> None:
     """Open everything. Runs inside the loop that serves."""
-    global _parts  # noqa: PLW0603 - the one set of the process
+    global _parts
     _parts = _Parts()
+    # A worker whose supervisor was killed finishes its streams and goes, as if told to.
+    lineage.when_parent_dies(lambda: os.kill(os.getpid(), signal.SIGTERM))
     worker.install(_parts.worker)
     await _parts.worker.pool.open()
     await asyncio.to_thread(snapshot.start)
@@ -69,7 +73,7 @@ async def start() -> None:
 
 async def stop() -> None:
     """Close everything, the journal last: what was settled is in the database when this returns."""
-    global _parts  # noqa: PLW0603
+    global _parts
     parts, _parts = _parts, None
     if parts is None:
         return
@@ -81,5 +85,3 @@ async def stop() -> None:
     await asyncio.to_thread(snapshot.stop)
     await asyncio.to_thread(database.close)
     worker.install(None)
-
-

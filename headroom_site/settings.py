@@ -128,9 +128,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.choice("HEADROOM_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
-    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "filters": {"broken_off": {"()": "headroom_site.logs.BrokenOff"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["broken_off"]}},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env.choice("HEADROOM_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+    },
+    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}, "uvicorn": {"level": "WARNING"}},
 }
 
 # --- Celery ----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,14 @@ from proxy.values import Call, Exchange
 
 MAX_LABEL_CHARS = 200
 
-_SESSION_HEADERS = (b"x-headroom-session-id", b"x-claude-code-session-id", b"session-id", b"session_id", b"thread-id", b"x-session-id")
+_SESSION_HEADERS = (
+    b"x-headroom-session-id",
+    b"x-claude-code-session-id",
+    b"session-id",
+    b"session_id",
+    b"thread-id",
+    b"x-session-id",
+)
 _AGENTS = (  # user-agent starts, first match wins
     ("claude-cli", "claude-code"),
     ("claude-code", "claude-code"),

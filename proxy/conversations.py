@@ -44,7 +44,9 @@ class Store(Protocol):
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         """The stored decisions among these keys. Raises DatabaseError or TimeoutError."""
 
-    async def save(self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy) -> dict[str, Decided]:
+    async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+    ) -> dict[str, Decided]:
         """Store new decisions with their originals and return those that hold now: the first writer's."""
 
 
@@ -54,7 +56,9 @@ class DatabaseStore:
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         return await database.run(decisions.load, keys)
 
-    async def save(self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy) -> dict[str, Decided]:
+    async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+    ) -> dict[str, Decided]:
         return await database.run(decisions.store, owner, made, results, policy, datetime.now(UTC), lifetime())
 
 
@@ -64,7 +68,9 @@ class NoStore:
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         return {}
 
-    async def save(self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy) -> dict[str, Decided]:
+    async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+    ) -> dict[str, Decided]:
         return made
 
 
@@ -96,7 +102,9 @@ class Conversations:
                 stored = await self.store.load(unknown)
             except (DatabaseError, TimeoutError):
                 logger.warning("the decision store is down; %d blocks are looked at afresh", len(unknown))
-                return [Stand(key, result, self.memory.get(key) if key in self.memory else None) for key, result in keyed]
+                return [
+                    Stand(key, result, self.memory.get(key) if key in self.memory else None) for key, result in keyed
+                ]
             for key in unknown:
                 self.memory.put(key, stored.get(key))
             # A request may hold more than the memory does; what was just read must not be lost to eviction.

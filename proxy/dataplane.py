@@ -20,13 +20,19 @@ from django.urls import ResolverMatch, get_resolver
 
 from proxy import exchange, upstream
 from proxy.exchange import BodyReader, ClientGone
-from proxy.requests import RelayResponse, RoadRequest
+from proxy.providers import passthrough
+from proxy.requests import OwnError, RelayResponse, RoadRequest
 from proxy.values import Exchange, Headers
 
 logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class InternalError(Exception):
+    """A failure of ours that nothing else accounts for."""
+
 
 WITHOUT_V1 = ("/chat/completions", "/responses", "/embeddings", "/models", "/messages")
 """Some clients' base URLs lack the `/v1` that these paths have."""
@@ -36,44 +42,57 @@ async def handle(scope: Scope, receive: exchange.Receive, send: Send) -> None:
     """Serve one HTTP request."""
     client, project = _addressed(exchange.from_scope(scope))
     body = BodyReader(receive)
-    journey = asyncio.current_task()
-    assert journey is not None
-    watch: asyncio.Task[None] | None = None
+    hang_up = HangUp(body)
     response: HttpResponseBase | None = None
-    hung_up = False
-
-    def cancel(_: asyncio.Task[None]) -> None:
-        nonlocal hung_up
-        if not watch.cancelled():  # type: ignore[union-attr]
-            hung_up = True
-            journey.cancel()
-
-    def start_watching() -> None:
-        nonlocal watch
-        watch = asyncio.get_running_loop().create_task(body.wait_for_hang_up())
-        watch.add_done_callback(cancel)
-
-    body.on_finished(start_watching)
     try:
         if not client.has_body:
             await body.skip()
         response = await _respond(RoadRequest(client, body, project))
         await _send(response, send, is_head=client.method == "HEAD")
     except asyncio.CancelledError:
-        if not hung_up:
-            raise
-        journey.uncancel()
+        hang_up.absorb()
     except ClientGone:
         pass
     except (upstream.UpstreamBroke, upstream.UpstreamTimeout) as exc:
         # The answer has begun: returning without its end makes the server cut the connection, as the provider did.
         logger.info("a provider broke off: %s", exc)
     finally:
-        if watch is not None:
-            watch.remove_done_callback(cancel)
-            watch.cancel()
+        hang_up.stop_watching()
         if isinstance(response, RelayResponse):
             await response.relay.close()
+
+
+class HangUp:
+    """Cancels the task that serves a request once its client is gone; from the last byte of its body on."""
+
+    def __init__(self, body: BodyReader) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._served_by = task
+        self._body = body
+        self._watch: asyncio.Task[None] | None = None
+        self._happened = False
+        body.on_finished(self._start_watching)
+
+    def absorb(self) -> None:
+        """Called on cancellation: end it here if it was ours, pass it on if somebody else stops the task."""
+        if not self._happened:
+            raise asyncio.CancelledError
+        self._served_by.uncancel()
+
+    def stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.remove_done_callback(self._cancel)
+            self._watch.cancel()
+
+    def _start_watching(self) -> None:
+        self._watch = asyncio.get_running_loop().create_task(self._body.wait_for_hang_up())
+        self._watch.add_done_callback(self._cancel)
+
+    def _cancel(self, watch: asyncio.Task[None]) -> None:
+        if not watch.cancelled():
+            self._happened = True
+            self._served_by.cancel()
 
 
 async def _respond(request: RoadRequest) -> HttpResponseBase:
@@ -81,7 +100,16 @@ async def _respond(request: RoadRequest) -> HttpResponseBase:
         match = _resolve(request.path_info)
     except Http404:
         return HttpResponse(status=404)
-    response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
+    try:
+        response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
+    except (ClientGone, asyncio.CancelledError):
+        raise
+    except Exception:
+        logger.exception("%s %s failed", request.method, match.route)
+        return OwnError.of(
+            InternalError("something failed inside the proxy; its log says what"),
+            passthrough.choose(request.exchange).DIALECT,
+        )
     return response
 
 

@@ -106,18 +106,34 @@ def load(keys: Iterable[str]) -> dict[str, Decided]:
     """The stored decisions among these keys."""
     rows = Decision.objects.filter(key__in=list(keys))
     return {
-        row.key: Decided(unpack(row.form) if row.form is not None else None, row.label, row.reason, row.tokens_before, row.tokens_after, row.original_hash)
+        row.key: Decided(
+            unpack(row.form) if row.form is not None else None,
+            row.label,
+            row.reason,
+            row.tokens_before,
+            row.tokens_after,
+            row.original_hash,
+        )
         for row in rows
     }
 
 
-def store(owner: str, decided: dict[str, Decided], results: dict[str, ToolResult], policy: Policy, now: datetime, lifetime: timedelta) -> dict[str, Decided]:
+def store(
+    owner: str,
+    decided: dict[str, Decided],
+    results: dict[str, ToolResult],
+    policy: Policy,
+    now: datetime,
+    lifetime: timedelta,
+) -> dict[str, Decided]:
     """Store new decisions with the originals behind them, in one transaction; whoever was first is right.
 
     Returns the decisions that hold now: ours, or another worker's that was quicker.
     """
     with transaction.atomic():
-        keep_originals(owner, [(results[key].text, results[key].tool, made) for key, made in decided.items()], now, lifetime)
+        keep_originals(
+            owner, [(results[key].text, results[key].tool, made) for key, made in decided.items()], now, lifetime
+        )
         Decision.objects.bulk_create(
             [
                 Decision(
@@ -187,7 +203,10 @@ def touch(keys: list[str], now: datetime, lifetime: timedelta) -> None:
 def prune(now: datetime, lifetime: timedelta) -> int:
     """Delete what nobody used for a lifetime, in short transactions. Returns how many rows went."""
     deleted = 0
-    for rows, key in ((Decision.objects.filter(used_at__lt=now - lifetime), "key"), (Original.objects.filter(expires_at__lt=now), "id")):
+    for rows, key in (
+        (Decision.objects.filter(used_at__lt=now - lifetime), "key"),
+        (Original.objects.filter(expires_at__lt=now), "id"),
+    ):
         while batch := list(rows.values_list(key, flat=True)[:500]):
             deleted += rows.model.objects.filter(**{f"{key}__in": batch}).delete()[0]
     return deleted

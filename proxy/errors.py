@@ -51,5 +51,7 @@ def body(dialect: Dialect, status: HTTPStatus, code: str, message: str) -> bytes
     if dialect == "anthropic":
         kind = _ANTHROPIC_TYPES.get(status, "api_error")
         return json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
-    kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
+    kind = _OPENAI_TYPES.get(
+        status, "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    )
     return json.dumps({"error": {"message": message, "type": kind, "code": code, "param": None}}).encode()

@@ -67,7 +67,9 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
     client, body, provider = request.exchange, request.body_reader, route.provider
     try:
         principal = gate.identify(client.headers, peer=client.peer, require_key=settings.REQUIRE_KEY)
-        raw = None if route.is_streamed_up else await body.read(settings.MAX_BODY_BYTES, client.header(b"content-length"))
+        raw = (
+            None if route.is_streamed_up else await body.read(settings.MAX_BODY_BYTES, client.header(b"content-length"))
+        )
         call = _parsed(client, route, raw)
         plan = await _plan(client, call, principal)
         journey = Journey(
@@ -91,7 +93,13 @@ def _parsed(client: Exchange, route: Route, raw: bytes | None) -> Call:
         return Call(b"", is_billable=route.is_billable)
     encoding = client.header(b"content-encoding")
     plain = exchange.unpack(raw, encoding, settings.MAX_BODY_BYTES) if encoding else raw
-    return route.provider.parse(plain) if route.is_billable else Call(plain, is_billable=False)
+    if not route.is_billable:
+        return Call(plain, is_billable=False)
+    try:
+        return route.provider.parse(plain)
+    except Exception:
+        logger.exception("a request of %s could not be read; it goes out as it came", route.name)
+        return Call(plain)
 
 
 async def _plan(client: Exchange, call: Call, principal: gate.Principal) -> Plan:
@@ -99,15 +107,24 @@ async def _plan(client: Exchange, call: Call, principal: gate.Principal) -> Plan
         return Plan(reason="not_a_prompt")
     if not settings.OPTIMIZE:
         return conversations.untouched(call, "disabled")
-    if client.header(b"x-headroom-bypass").lower() == "true" or client.header(b"x-headroom-mode").lower() == "passthrough":
+    if (
+        client.header(b"x-headroom-bypass").lower() == "true"
+        or client.header(b"x-headroom-mode").lower() == "passthrough"
+    ):
         return conversations.untouched(call, "bypass")
-    return await worker.current().conversations.plan(call, owner=principal.owner, policy=policy())
+    try:
+        return await worker.current().conversations.plan(call, owner=principal.owner, policy=policy())
+    except Exception:
+        logger.exception("a request could not be shortened; it goes out as it came")
+        return conversations.untouched(call, "failed:plan")
 
 
 def policy() -> Policy:
     """The policy for what is new in a conversation."""
     where = f"http://{settings.HOST}:{settings.PORT}" if settings.IS_LOOPBACK else ""
-    return Policy(level="lossless" if settings.LOSSLESS else "balanced", retrieval=f"full text: GET {where}/v1/retrieve/{{hash}}")
+    return Policy(
+        level="lossless" if settings.LOSSLESS else "balanced", retrieval=f"full text: GET {where}/v1/retrieve/{{hash}}"
+    )
 
 
 async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> RelayResponse:
@@ -120,7 +137,13 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
     attempt, tries = 0, 0
     while True:
         ticket = _admit(journey, attempt, is_edited)
-        answer = await _send(journey, ticket, headers, content, may_retry=tries + 1 < settings.RETRY_MAX_ATTEMPTS and not isinstance(content, AsyncIterable))
+        answer = await _send(
+            journey,
+            ticket,
+            headers,
+            content,
+            may_retry=tries + 1 < settings.RETRY_MAX_ATTEMPTS and not isinstance(content, AsyncIterable),
+        )
         attempt += 1
         if answer is None:
             tries += 1
@@ -130,7 +153,11 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
             await _discard(answer, ticket)
             content, is_edited, headers = raw, False, _outgoing_headers(journey, drops_encoding=False)
             continue
-        wait_s = upstream.retry_wait_s(answer, tries) if tries + 1 < settings.RETRY_MAX_ATTEMPTS and not isinstance(content, AsyncIterable) else None
+        wait_s = (
+            upstream.retry_wait_s(answer, tries)
+            if tries + 1 < settings.RETRY_MAX_ATTEMPTS and not isinstance(content, AsyncIterable)
+            else None
+        )
         if wait_s is None:
             return _relayed(journey, answer, ticket, is_edited)
         tries += 1
@@ -138,10 +165,14 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
         await upstream.pause(wait_s)
 
 
-async def _send(journey: Journey, ticket: Ticket, headers: Headers, content: bytes | AsyncIterable[bytes] | None, *, may_retry: bool) -> Answer | None:
+async def _send(
+    journey: Journey, ticket: Ticket, headers: Headers, content: bytes | AsyncIterable[bytes] | None, *, may_retry: bool
+) -> Answer | None:
     """The answer, or `None` when nothing could be sent and it may be tried again. Settles what it raises for."""
     try:
-        answer = await worker.current().pool.send(journey.exchange.method, journey.base_url, journey.exchange.target, headers, content)
+        answer = await worker.current().pool.send(
+            journey.exchange.method, journey.base_url, journey.exchange.target, headers, content
+        )
     except upstream.UpstreamUnreachable as exc:
         ticket.settle("void", error=str(exc))
         if may_retry:
@@ -178,7 +209,9 @@ def _rendered(journey: Journey) -> tuple[bytes, bool]:
 
 def _outgoing_headers(journey: Journey, *, drops_encoding: bool) -> Headers:
     """The client's header lines without those that concern this hop, our own, and any key of ours."""
-    dropped = NOT_FORWARDED | {journey.principal.presented_in.encode()} | ({b"content-encoding"} if drops_encoding else set())
+    dropped = (
+        NOT_FORWARDED | {journey.principal.presented_in.encode()} | ({b"content-encoding"} if drops_encoding else set())
+    )
     lines = upstream.end_to_end(journey.exchange.headers)
     return [(key, value) for key, value in lines if key not in dropped and not key.startswith(b"x-headroom-")]
 

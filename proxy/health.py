@@ -51,7 +51,9 @@ async def report(request: RoadRequest) -> HttpResponse:
         "database": "sqlite" if settings.IS_EMBEDDED else "postgresql",
         "workers": settings.WORKERS,
     }
-    return JsonResponse({"status": _word(checks, is_ready), "ready": is_ready, "version": VERSION, "config": config, "checks": checks})
+    return JsonResponse(
+        {"status": _word(checks, is_ready), "ready": is_ready, "version": VERSION, "config": config, "checks": checks}
+    )
 
 
 def _refused(request: RoadRequest) -> HttpResponse | None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection
+from typing import Any
 
 from headroom import pipeline, tokens
+from headroom.messages import Result, Scope, compress, texts
 from headroom.values import Policy, Shrunk, ToolCall
+from proxy import lineage
 
 INLINE_MAX_CHARS = 24_000
 """About 3 ms of work; coding agents' usual results are below it."""
@@ -40,10 +41,18 @@ class Offload:
             self.close()
             return _left_alone(text, "failed:helper_process")
 
+    async def compress(self, messages: list[Any], model: str, policy: Policy, scope: Scope) -> Result:
+        """Shrink whole messages, wherever their size says. Raises BrokenProcessPool when the helper dies of them."""
+        if sum(len(text) for _, text, _ in texts(messages, scope)) <= INLINE_MAX_CHARS:
+            return compress(messages, model=model, policy=policy, scope=scope)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._started(), _compress, messages, model, policy, scope
+        )
+
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             # Spawned, not forked: a fork would copy locks, sockets and threads of a serving process.
-            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare)
         return self._pool
 
     def close(self) -> None:
@@ -57,19 +66,16 @@ def _shrink(text: str, call: ToolCall, policy: Policy) -> Shrunk:
     return pipeline.shrink(text, call=call, policy=policy)
 
 
+def _compress(messages: list[Any], model: str, policy: Policy, scope: Scope) -> Result:
+    return compress(messages, model=model, policy=policy, scope=scope)
+
+
 def _left_alone(text: str, reason: str) -> Shrunk:
     estimated_tokens = len(text) // 4
     return Shrunk(text, estimated_tokens, estimated_tokens, reason=reason)
 
 
-def _end_with_parent() -> None:
-    """Runs in the helper: leave at once when the parent is gone, however it went."""
+def _prepare() -> None:
+    """Runs in the helper before its first text."""
+    lineage.when_parent_dies(lambda: os._exit(1))
     tokens.load()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_wait_and_exit, args=(parent.sentinel,), daemon=True).start()
-
-
-def _wait_and_exit(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)

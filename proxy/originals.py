@@ -114,7 +114,9 @@ def _fetch(owner: str, hash: str) -> tuple[Original, str] | None:
     row = Original.objects.filter(owner=owner, hash=hash, expires_at__gt=now).first()
     if row is None:
         return None
-    Original.objects.filter(pk=row.pk).update(retrieval_count=F("retrieval_count") + 1, expires_at=now + conversations.lifetime())
+    Original.objects.filter(pk=row.pk).update(
+        retrieval_count=F("retrieval_count") + 1, expires_at=now + conversations.lifetime()
+    )
     row.retrieval_count += 1
     return row, decisions.unpack(row.content)
 
@@ -144,7 +146,9 @@ def _gone(hash: str) -> str:
 
 def _stats(owner: str) -> dict[str, Any]:
     mine = Original.objects.filter(owner=owner)
-    sums = mine.aggregate(entries=Count("id"), tokens=Sum("tokens"), sent=Sum("tokens_sent"), retrievals=Sum("retrieval_count"))
+    sums = mine.aggregate(
+        entries=Count("id"), tokens=Sum("tokens"), sent=Sum("tokens_sent"), retrievals=Sum("retrieval_count")
+    )
     recent = mine.filter(retrieval_count__gt=0).order_by("-expires_at")[:20]
     return {
         "store": {
@@ -154,5 +158,7 @@ def _stats(owner: str) -> dict[str, Any]:
             "total_compressed_tokens": sums["sent"] or 0,
             "total_retrievals": sums["retrievals"] or 0,
         },
-        "recent_retrievals": [{"hash": row.hash, "tool_name": row.tool, "retrieval_count": row.retrieval_count} for row in recent],
+        "recent_retrievals": [
+            {"hash": row.hash, "tool_name": row.tool, "retrieval_count": row.retrieval_count} for row in recent
+        ],
     }

@@ -54,8 +54,17 @@ def field(document: dict[str, Any], name: str, kind: type | tuple[type, ...], de
         return default
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise BadRequest(f"{name} must be {' or '.join(_NAMES[k] for k in kinds)}, not {_NAMES.get(type(value), 'that')}")
+        raise BadRequest(
+            f"{name} must be {' or '.join(_NAMES[k] for k in kinds)}, not {_NAMES.get(type(value), 'that')}"
+        )
     return value
 
 
-_NAMES: dict[type, str] = {str: "a string", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "an object"}
+_NAMES: dict[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}

@@ -39,7 +39,15 @@ class Ticket:
         """The provider has begun to answer."""
         self._first_byte_at = time.perf_counter()
 
-    def settle(self, status: Status, *, http_status: int | None = None, reading: Reading | None = None, provider_request_id: str = "", error: str = "") -> None:
+    def settle(
+        self,
+        status: Status,
+        *,
+        http_status: int | None = None,
+        reading: Reading | None = None,
+        provider_request_id: str = "",
+        error: str = "",
+    ) -> None:
         """Write the settlement; later calls do nothing."""
         if self.is_settled:
             return
@@ -74,7 +82,9 @@ class Relay:
     a `filtered` stream the client gets the decoded and filtered bytes instead.
     """
 
-    def __init__(self, answer: upstream.Answer, ticket: Ticket, meter: Meter, *, chunk_filter: ChunkFilter | None = None) -> None:
+    def __init__(
+        self, answer: upstream.Answer, ticket: Ticket, meter: Meter, *, chunk_filter: ChunkFilter | None = None
+    ) -> None:
         self._answer = answer
         self._source: AsyncIterator[bytes] = aiter(answer)
         self._ticket = ticket
@@ -100,25 +110,27 @@ class Relay:
         return self._passed(chunk)
 
     def _passed(self, chunk: bytes) -> bytes:
-        decoded = self._decoded(chunk)
-        if decoded:
-            self._meter.feed(decoded)
+        decoded = self._observed(chunk)
         return chunk if self._filter is None else self._filter.feed(decoded)
 
-    def _decoded(self, chunk: bytes) -> bytes:
+    def _observed(self, chunk: bytes) -> bytes:
         if self._decode is None:
             return b""
         try:
-            return self._decode(chunk)
-        except Exception:  # noqa: BLE001 - each codec has errors of its own, and none may stop the relay
-            logger.warning("an answer is not in the encoding that it claims; its usage is not read")
+            decoded = self._decode(chunk)
+            self._meter.feed(decoded)
+        except Exception:
+            logger.exception("an answer could not be read; it is relayed without its usage")
             self._decode = None
             return b""
+        return decoded
 
     async def _end(self) -> None:
         reading = self._meter.reading()
         is_whole = reading.is_complete or self._answer.status >= 400
-        self._settle("complete" if is_whole else "partial", "" if is_whole else "ended without its closing event", reading)
+        self._settle(
+            "complete" if is_whole else "partial", "" if is_whole else "ended without its closing event", reading
+        )
         await self._answer.close()
 
     async def close(self) -> None:

@@ -43,6 +43,11 @@ class OwnError(HttpResponse):
     def of(cls, exc: Exception, dialect: Dialect, headers: dict[str, Any] | None = None) -> OwnError:
         """The answer that the table in `proxy.errors` gives for an exception."""
         status, code = errors.status_and_code(exc)
-        response = cls(errors.body(dialect, status, code, str(exc)), status=status, content_type="application/json", headers=headers)
+        response = cls(
+            errors.body(dialect, status, code, str(exc)),
+            status=status,
+            content_type="application/json",
+            headers=headers,
+        )
         response["x-headroom-error"] = code
         return response

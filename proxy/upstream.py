@@ -21,7 +21,17 @@ from proxy.aiohttp_transport import AiohttpTransport
 from proxy.values import Headers
 
 HOP_BY_HOP = frozenset(
-    (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
 )
 RETRYABLE = frozenset((429, 500, 502, 503, 504, 529))
 MAX_RETRY_WAIT_S = 20.0
@@ -112,7 +122,9 @@ class Pool:
         if settings.HTTP_TRANSPORT == "aiohttp":
             self._transport = AiohttpTransport(connect_timeout_s=connect_s, read_timeout_s=timeout_s)
         else:
-            self._transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=200))
+            self._transport = httpx.AsyncHTTPTransport(
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=200)
+            )
 
     async def close(self) -> None:
         transport, self._transport = self._transport, None
@@ -124,10 +136,19 @@ class Pool:
         found = self._targets.get(base_url)
         if found is None:
             parts = urlsplit(base_url)
-            found = self._targets[base_url] = Target(base_url, httpx.URL(base_url), parts.path.encode(), _http_proxy(parts.scheme, parts.hostname or ""))
+            found = self._targets[base_url] = Target(
+                base_url, httpx.URL(base_url), parts.path.encode(), _http_proxy(parts.scheme, parts.hostname or "")
+            )
         return found
 
-    async def send(self, method: str, base_url: str, path_and_query: bytes, headers: Headers, body: bytes | AsyncIterable[bytes] | None) -> Answer:
+    async def send(
+        self,
+        method: str,
+        base_url: str,
+        path_and_query: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterable[bytes] | None,
+    ) -> Answer:
         """Send one request and return when the answer's headers are here.
 
         Raises UpstreamUnreachable (nothing was sent), UpstreamTimeout or UpstreamBroke (something was).
@@ -145,7 +166,12 @@ class Pool:
             extensions={
                 "target": target.path_prefix + path_and_query,
                 "http_proxy": target.http_proxy,
-                "timeout": {"connect": settings.CONNECT_TIMEOUT_S, "read": settings.REQUEST_TIMEOUT_S, "write": settings.REQUEST_TIMEOUT_S, "pool": None},
+                "timeout": {
+                    "connect": settings.CONNECT_TIMEOUT_S,
+                    "read": settings.REQUEST_TIMEOUT_S,
+                    "write": settings.REQUEST_TIMEOUT_S,
+                    "pool": None,
+                },
             },
         )
         try:
@@ -175,7 +201,9 @@ class _Body(httpx.AsyncByteStream):
 
 def end_to_end(headers: Headers) -> Headers:
     """Header lines without the hop-by-hop ones, those that `Connection` names included."""
-    named = {name.strip().lower() for key, value in headers if key.lower() == b"connection" for name in value.split(b",")}
+    named = {
+        name.strip().lower() for key, value in headers if key.lower() == b"connection" for name in value.split(b",")
+    }
     dropped = HOP_BY_HOP | named
     return [(lower, value) for key, value in headers if (lower := key.lower()) not in dropped]
 

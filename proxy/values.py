@@ -37,7 +37,9 @@ class Exchange:
     @property
     def has_body(self) -> bool:
         """Whether the header lines announce a body (RFC 9112 §6.3)."""
-        return any(key == b"transfer-encoding" or (key == b"content-length" and value != b"0") for key, value in self.headers)
+        return any(
+            key == b"transfer-encoding" or (key == b"content-length" and value != b"0") for key, value in self.headers
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,11 @@ class Meter(Protocol):
 class Provider(Protocol):
     """One dialect on one route. Implemented by modules, not classes: `proxy.providers.anthropic` and its neighbours."""
 
-    NAME: str
-    DIALECT: Dialect
+    @property
+    def NAME(self) -> str: ...
+
+    @property
+    def DIALECT(self) -> Dialect: ...
 
     def parse(self, body: bytes) -> Call:
         """Read a request. Never raises: what is not understood is forwarded as it is."""

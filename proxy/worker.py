@@ -33,5 +33,5 @@ def current() -> Worker:
 
 def install(worker: Worker | None) -> None:
     """Make a worker the one of this process, or take it away."""
-    global _current  # noqa: PLW0603 - the one pool of the process
+    global _current
     _current = worker

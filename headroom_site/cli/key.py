@@ -35,7 +35,9 @@ def create(name: str, team: str, labels: tuple[str, ...], as_json: bool) -> None
     if as_json:
         click.echo(json.dumps({"id": str(key.id), "name": key.name, "secret": secret}))
         return
-    click.echo(f"{secret}\n\nThis is the only time it is shown. Send it as the header x-headroom-key beside the provider's own credential.")
+    click.echo(
+        f"{secret}\n\nThis is the only time it is shown. Send it as the header x-headroom-key beside the provider's own credential."
+    )
 
 
 @command.command("list")

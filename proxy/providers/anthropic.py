@@ -122,7 +122,9 @@ def _results(messages: Any) -> Iterator[ToolResult]:
     if not isinstance(messages, list):
         return
     calls: dict[str, tuple[str, str]] = {}
-    last_answer = max((n for n, m in enumerate(messages) if isinstance(m, dict) and m.get("role") == "assistant"), default=-1)
+    last_answer = max(
+        (n for n, m in enumerate(messages) if isinstance(m, dict) and m.get("role") == "assistant"), default=-1
+    )
     for n, message in enumerate(messages):
         content = message.get("content") if isinstance(message, dict) else None
         if not isinstance(content, list):
@@ -130,7 +132,10 @@ def _results(messages: Any) -> Iterator[ToolResult]:
         for k, block in enumerate(content):
             kind = block.get("type") if isinstance(block, dict) else None
             if kind == "tool_use":
-                calls[bodies.text(block.get("id"))] = (bodies.text(block.get("name")), bodies.dumped(block.get("input")))
+                calls[bodies.text(block.get("id"))] = (
+                    bodies.text(block.get("name")),
+                    bodies.dumped(block.get("input")),
+                )
             elif kind == "tool_result":
                 call_id = bodies.text(block.get("tool_use_id"))
                 tool, arguments = calls.get(call_id, ("", ""))

@@ -77,7 +77,11 @@ def read_completion(answer: dict[str, Any]) -> Reading:
     """The account of a complete (not streamed) completion, or of embeddings."""
     usage = answer.get("usage")
     choices = answer.get("choices")
-    texts = [_generated(choice.get("message")) for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    texts = (
+        [_generated(choice.get("message")) for choice in choices if isinstance(choice, dict)]
+        if isinstance(choices, list)
+        else []
+    )
     return Reading(
         usage=read_usage(usage) if isinstance(usage, dict) else Usage(),
         model=bodies.text(answer.get("model")),
@@ -206,14 +210,19 @@ def _results(messages: Any) -> Iterator[ToolResult]:
     if not isinstance(messages, list):
         return
     calls: dict[str, tuple[str, str]] = {}
-    last_answer = max((n for n, m in enumerate(messages) if isinstance(m, dict) and m.get("role") == "assistant"), default=-1)
+    last_answer = max(
+        (n for n, m in enumerate(messages) if isinstance(m, dict) and m.get("role") == "assistant"), default=-1
+    )
     for n, message in enumerate(messages):
         if not isinstance(message, dict):
             continue
         for call in message.get("tool_calls") or ():
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict):
-                calls[bodies.text(call.get("id"))] = (bodies.text(function.get("name")), bodies.text(function.get("arguments")))
+                calls[bodies.text(call.get("id"))] = (
+                    bodies.text(function.get("name")),
+                    bodies.text(function.get("arguments")),
+                )
         if message.get("role") in ("tool", "function"):
             call_id = bodies.text(message.get("tool_call_id"))
             tool, arguments = calls.get(call_id, (bodies.text(message.get("name")), ""))

@@ -7,6 +7,7 @@ import re
 from headroom.shrinkers.grid import MAX_COLUMNS, Item, Row, Sheet, Sheets, unique
 
 _RULE = re.compile(r"^[\s|+:\-=│┃┼├┤┌┐└┘┬┴─━╪╞╡═╔╗╚╝╠╣╦╩╬║]+$")
+_JOINT = re.compile(r"[|+┃│┼├┤┬┴╪╞╡╬╠╣╦╩║]+")
 _BARS = str.maketrans("│┃║", "|||")
 
 
@@ -31,7 +32,7 @@ def read(lines: list[str], sheets: Sheets) -> list[Item]:
     for index, line in enumerate(lines):
         if is_rule(line):
             names = _cells(lines[index - 1]) if index and not is_rule(lines[index - 1]) else ()
-            if sheet is None and 2 <= len(names) <= MAX_COLUMNS:
+            if sheet is None and 2 <= len(names) <= MAX_COLUMNS and len(names) == _parts(line):
                 sheet = sheets.setdefault(names, Sheet(unique(names), lines[index - 1]))
             elif sheet is None:
                 items.append(line)
@@ -43,6 +44,11 @@ def read(lines: list[str], sheets: Sheets) -> list[Item]:
         else:
             items += sheet.take([Row(cells if len(cells) == len(sheet.names) else (), line)])
     return items
+
+
+def _parts(rule: str) -> int:
+    """Return how many cells a rule draws the border of."""
+    return len([part for part in _JOINT.split(rule.strip()) if part.strip()])
 
 
 def _cells(line: str) -> tuple[str, ...]:

@@ -46,17 +46,10 @@ def _is_opaque(run: str) -> bool:
     body = run.strip()
     if _HEX.fullmatch(body):
         return True
-    sample = body[:512]
-    digits = sum(letter.isdigit() for letter in sample)
-    upper = sum(letter.isupper() for letter in sample)
-    lower = sum(letter.islower() for letter in sample)
+    sample = body[:4096]
+    parts = (sum(map(is_one, sample)) for is_one in (str.isdigit, str.isupper, str.islower))
     joints = sum(sample.count(letter) for letter in "/_-")
-    return (
-        digits * 50 >= len(sample)
-        and upper * 10 >= len(sample)
-        and lower * 10 >= len(sample)
-        and joints * 12 <= len(sample)
-    )
+    return all(part * 100 >= len(sample) for part in parts) and joints * 12 <= len(sample)
 
 
 def _kind(run: str) -> str:

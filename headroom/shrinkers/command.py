@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from headroom.shrinkers import drawn, fixed, kubernetes, listing, outline, records
+from headroom.shrinkers import drawn, fixed, kubernetes, listing, outline, reading, records, tree
 from headroom.shrinkers.grid import Item
 from headroom.values import Form, Source
 
@@ -15,7 +15,7 @@ MAX_CHARS = 10_000_000
 def forms(source: Source) -> Iterable[Form]:
     """Yield the output with what its rows or blocks share said once; then, when it is long, with the rows that matter."""
     text, level, wanted = source.text, source.policy.level, source.call.arguments
-    if len(text) > MAX_CHARS:
+    if len(text) > MAX_CHARS or reading.is_quotable(source):
         return
     items = fixed.read(text)
     yield from drawn.forms(items, level, wanted=wanted)
@@ -24,6 +24,9 @@ def forms(source: Source) -> Iterable[Form]:
     if sum(not isinstance(item, str) for item in items) * 2 < len(items):
         yield from records.forms(text, level, wanted=wanted)
         yield from listing.forms(text, level, wanted=wanted)
+    yield from tree.forms(text)
+    if _is_code(text):
+        return
     lines = [drawn.squeeze(line) for line in text.split("\n")]
     folded, saved = outline.fold_repeats(lines)
     if saved:
@@ -40,3 +43,9 @@ def _without_machine_labels(source: Source, items: list[Item]) -> Iterable[Form]
         yield dataclasses.replace(
             form, name=f"{form.name}_labels", left_out=f"{form.left_out}; {note}" if form.left_out else note
         )
+
+
+def _is_code(text: str) -> bool:
+    """Return whether the beginning looks like source code, where blanks inside a line may belong to a string."""
+    lines = [line.rstrip() for line in text[:20_000].split("\n") if line.strip()]
+    return sum(line.endswith(("{", "}", ";", "):", "(", "),")) for line in lines) * 5 > len(lines)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from headroom.shrinkers import kubernetes, outline
+from headroom.shrinkers import kubernetes, outline, reading
 from headroom.values import Form, Source
 
-_FILE_READ = re.compile(r"\b(?:cat|head|tail|sed|nl|less|bat)\b|file_?path|\"path\"", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*(?:#|;|//)(?!!)")
 
 
@@ -26,7 +25,7 @@ def forms(source: Source) -> Iterable[Form]:
         if level != "lossless":
             yield from kubernetes.object_forms(text)
         return
-    if level != "deep" and _is_file(source):
+    if reading.is_quotable(source):
         return
     lines = text.split("\n")
     folded, saved = outline.fold_repeats(lines)
@@ -39,8 +38,3 @@ def forms(source: Source) -> Iterable[Form]:
             yield Form(
                 "\n".join(kept), "config_settings", f"{gone:,} of {len(lines):,} lines: comments and blank lines"
             )
-
-
-def _is_file(source: Source) -> bool:
-    name = source.call.name.lower()
-    return "read" in name or name in {"view", "cat", "open"} or bool(_FILE_READ.search(source.call.arguments[:2000]))

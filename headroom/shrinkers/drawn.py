@@ -15,7 +15,7 @@ TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
 
 ROWS_SHOWN: dict[Level, int] = {"balanced": 60, "deep": 12}
 _PADDING = re.compile(r"(?<=\S) {3,}(?=\S)")
-_BEFORE_COLON = re.compile(r"(?<=\S) {2,}(?=[:=] )")
+_BEFORE_COLON = re.compile(r"(?<=\S)(?:\t[ \t]*| {2,})(?=[:=] )")
 _AFTER_COLON = re.compile(r"(?<=[:=])(?: {2,}|\t[ \t]*)(?=\S)")
 _LEADER = re.compile(r"(?<=[^\s.:])(?: ?\.){5,}(?: ?:(?: |$)| )")
 _LONGEST_LINE = 4000

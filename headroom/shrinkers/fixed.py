@@ -11,6 +11,8 @@ from headroom.shrinkers.grid import MAX_COLUMNS, Item, Row, Sheet, Sheets, uniqu
 
 MIN_ROWS = 3
 MIN_UNNAMED_ROWS = 8
+MAX_UNNAMED_WORDS = 12
+"""Lines with more words are sentences or log lines: their words are no columns."""
 MAX_WIDTH_CHARS = 4000
 _LONG_LISTING = re.compile(
     r"^([-dlbcpsDw][-rwxsStTl]{9}[.+@]?) +(\d+) +(\S+) +(\S+) +(\d+,? *\d*|[\d.]+[KMGTPB]?) +"
@@ -42,7 +44,9 @@ def _paragraph(lines: list[str], sheets: Sheets) -> list[Item]:
     if any(len(line) <= MAX_WIDTH_CHARS and _LONG_LISTING.match(line) for line in lines):
         return _long_listing(lines, sheets)
     if any(barred.is_rule(line) for line in lines[:40]):
-        return barred.read(lines, sheets)
+        barred_items = barred.read(lines, sheets)
+        if not all(isinstance(item, str) for item in barred_items):
+            return barred_items
     items: list[Item] = []
     start, tries = 0, 0
     while start < len(lines):
@@ -97,7 +101,7 @@ def _table(lines: list[str], start: int, sheets: Sheets) -> tuple[int, list[Item
     sheets[names] = sheets[tuple(header.split())] = sheet
     end = body_at + len(body)
     rows = [_row(line, source, gaps) for line, source in zip(body, lines[body_at:end], strict=True)]
-    return end, [*lines[start:body_at], *sheet.take(rows)]
+    return end, [lines[start], *sheet.take(rows)]
 
 
 def _gaps(words: Sequence[tuple[int, int]], body: Sequence[str]) -> list[int]:
@@ -179,7 +183,7 @@ def _unnamed(lines: list[str], sheets: Sheets) -> list[Item]:
         return [*lines]
     counts = Counter(len(line.split()) for line in lines if len(line) <= MAX_WIDTH_CHARS)
     count, times = max(counts.items(), key=lambda pair: (pair[1], -pair[0]), default=(0, 0))
-    if not 2 <= count <= MAX_COLUMNS or times * 10 < len(lines) * 8:
+    if not 2 <= count <= MAX_UNNAMED_WORDS or times * 10 < len(lines) * 8:
         return [*lines]
     names = tuple(f"word {index}" for index in range(1, count + 1))
     sheet = sheets.setdefault(names, Sheet(names, is_named=False))

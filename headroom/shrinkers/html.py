@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from headroom.shrinkers import reading
 from headroom.values import Form, Source
 
 MAX_CHARS = 5_000_000
@@ -95,7 +96,7 @@ def is_page(text: str) -> bool:
 def forms(source: Source) -> Iterable[Form]:
     """Yield the page as text."""
     text = source.text
-    if source.policy.level == "lossless" or len(text) > MAX_CHARS or not is_page(text):
+    if source.policy.level == "lossless" or len(text) > MAX_CHARS or not is_page(text) or reading.is_quotable(source):
         return
     root = LexborHTMLParser(text).root
     if root is None:

@@ -97,7 +97,7 @@ def object_forms(text: str) -> Iterable[Form]:
 
 def _objects(lines: Sequence[str]) -> list[str]:
     stops = outline.ends(outline.depths(lines))
-    kept: list[str] = []
+    kept: list[tuple[str, bool]] = []
     dash_at = -1
     index = 0
     while index < len(lines):
@@ -111,10 +111,27 @@ def _objects(lines: Sequence[str]) -> list[str]:
             if dash_at >= 0 and indent == dash_at + 2:
                 line = f"{line[:dash_at]}- {text}"
             dash_at = -1
-            kept.append(line.rstrip())
             stop = index + 1
+            kept.append((line.rstrip(), _is_above(line, lines[stop] if stop < len(lines) else "")))
         index = stop
-    return kept
+    return _without_bare_keys(kept)
+
+
+def _is_above(line: str, below: str) -> bool:
+    """Return whether a line is a key whose value stands on the lines below it."""
+    if not line.rstrip().endswith(":"):
+        return False
+    indent, depth = len(line) - len(line.lstrip(" -")), len(below) - len(below.lstrip())
+    return depth > indent or (depth == indent and below[depth:].startswith("- "))
+
+
+def _without_bare_keys(kept: Sequence[tuple[str, bool]]) -> list[str]:
+    """Drop the keys that lost everything below them: they would read as empty."""
+    lines: list[str] = []
+    for line, had_below in reversed(kept):
+        if not had_below or _is_above(line, lines[-1] if lines else ""):
+            lines.append(line)
+    return lines[::-1]
 
 
 def _skipped(lines: Sequence[str], index: int, stop: int) -> int:
@@ -134,9 +151,9 @@ def _is_usual_item(lines: Sequence[str]) -> bool:
     """Return whether a list item is one that every healthy pod has: a good condition, the default tolerations."""
     indent = len(lines[0]) - len(lines[0].lstrip()) + 2
     fields = {line[indent:].rstrip() for line in lines if len(line) - len(line.lstrip(" -")) == indent}
-    if 'status: "True"' in fields:
+    if fields & {'status: "True"', "status: 'True'"}:
         return any(f"type: {name}" in fields for name in _GOOD_WHEN_TRUE)
-    if 'status: "False"' in fields:
+    if fields & {'status: "False"', "status: 'False'"}:
         return any(
             field.startswith("type: ") and field.endswith(("Pressure", "NetworkUnavailable")) for field in fields
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 MIN_REPEATED_LINES = 4
 MIN_REPEATED_CHARS = 80
+_NAME = re.compile(r"name: \S")
 _BULLET = re.compile(r"^(\s*)((?:- )+)")
 
 
@@ -70,8 +71,16 @@ def fold_repeats(lines: Sequence[str]) -> tuple[list[str], int]:
 
 
 def _context(lines: Sequence[str], levels: Sequence[int], index: int) -> str:
-    """Return the nearest line above that a reader can find the block by."""
+    """Return the line above that a reader can find the block by: the name of its object, else what it stands under."""
+    parent = name = ""
+    ceiling = levels[index]
     for above in range(index - 1, max(-1, index - 200), -1):
-        if 0 <= levels[above] < levels[index]:
-            return lines[above].strip()[:60]
-    return lines[index].strip()[:60]
+        text = lines[above].strip()
+        if text == "metadata:" and levels[above] <= ceiling and name:
+            return name
+        if _NAME.match(text) and levels[above] <= ceiling + 2:
+            name = text[:80]
+        if 0 <= levels[above] < ceiling:
+            ceiling = levels[above]
+            parent = parent or text[:80]
+    return parent or lines[index].strip()[:80]

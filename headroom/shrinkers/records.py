@@ -11,7 +11,7 @@ from headroom.shrinkers import drawn, trouble
 from headroom.shrinkers.grid import Item, Row, Sheet, unique, weight
 from headroom.values import Form, Level
 
-MIN_RECORDS = 3
+MIN_RECORDS = 2
 MAX_RECORD_LINES = 600
 _KEY = re.compile(r"\s*([^\s:=][^:=\t]{0,60}?)(?: ?\.{3,} ?:? ?|\s*:(?=\s|$)|\s*=|\t+| {2,}| is (?=\S)|:(?=\S))")
 _FIELD = re.compile(r"(?<=\S)(?:\t| {2,})[ \t]*(?=[\w(][\w./()-]{0,30}(?: [\w./()-]{1,30}){0,5}: )")

@@ -1,4 +1,4 @@
-"""Tables: CSV and its relatives, markdown and database tables, columns drawn with blanks."""
+"""CSV and its relatives; tables drawn with blanks or bars are found by `command` inside any output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from headroom.shrinkers import drawn, fixed, sample
+from headroom.shrinkers import drawn, reading, sample
 from headroom.shrinkers.grid import MAX_COLUMNS, Row, Sheet, arrange, unique, weight
 from headroom.values import Form, Level, Source
 
@@ -34,10 +34,10 @@ def forms(source: Source) -> Iterable[Form]:
     level, wanted = source.policy.level, source.call.arguments
     table = read(source.text)
     if table is None:
-        yield from drawn.forms(fixed.read(source.text), level, wanted=wanted)
         return
     columns = _columns(table)
-    yield from _lifted(table)
+    if not reading.is_quotable(source):
+        yield from _lifted(table)
     if level != "lossless":
         yield from _sampled(table, columns, level, wanted)
 

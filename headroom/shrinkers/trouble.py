@@ -16,9 +16,9 @@ _STEMS = (
     "missing", "expired", "disconnected", "down", "warn", "timeout", "timed", "time-out", "time out", "killed", "pending",
 )  # fmt: skip
 _WORDS = re.compile(
-    r"error|fail|fatal|panic|crash|backoff|oomkill|evict|denied|refused|unhealthy|unreachable|unable|cannot|critical"
-    r"|invalid|degraded|corrupt|conflict|exception|traceback|not[ -]?ready|unavailable|not found|missing|expired"
-    r"|disconnected|\bdown\b|\berr\b|\bwarn|timed?[ -]?out|err-?disabled?|\bkilled\b|\bpending\b",
+    r"error|fail|fatal|panic|crash|backoff|oomkill|evict|denied|refused|unhealthy|unreachable|not[ -]?ready|unavailable|not found"
+    r"|traceback|exception|degraded|disconnected|err-?disabled?"
+    r"|\b(?:unable|cannot|critical|invalid|corrupt(?:ed)?|conflicts?|missing|expired|down|err|warn(?:ing)?s?|time(?:d[ -]?|[ -])?out|killed|pending)\b"
 )
 _ZERO_COUNT = re.compile(
     r"\b0(?:\.0+)?%? (?:[a-z]+ ){0,2}(?:errors?|fail(?:ed|ures?)?|drops?)\b|\b(?:errors?|fail(?:ed|ures?)?)[ :=]+0\b",

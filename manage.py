@@ -11,7 +11,7 @@ from headroom_site import bootstrap
 
 def main() -> int:
     bootstrap.enter_environment(sys.argv)
-    from headroom_site import cli  # noqa: PLC0415 - importable only inside the environment
+    from headroom_site import cli
 
     return cli.main_for_checkout(sys.argv)
 

@@ -125,10 +125,6 @@ def _run_daphne(sockets: list[socket.socket]) -> None:
     from headroom_site.asgi import application
 
     click.echo("daphne cuts running streams when it is stopped; uvicorn finishes them.", err=True)
-    endpoints = [
-        f"fd:fileno={listener.fileno()}:family={'inet6' if listener.family == socket.AF_INET6 else 'inet'}"
-        for listener in sockets
-    ]
     endpoints = [f"tcp:port={settings.PORT}:interface={settings.HOST}"]
     for listener in sockets:
         listener.close()

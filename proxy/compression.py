@@ -14,7 +14,7 @@ from django.http import HttpResponse, JsonResponse
 from headroom.messages import Result, Scope
 from headroom.values import Level, Policy
 from proxy import conversations, database, decisions, errors, gateway, own_routes, worker
-from proxy.decisions import Decided
+from proxy.decisions import Kept
 from proxy.own_routes import BadRequest, field
 from proxy.requests import OwnError, RoadRequest
 
@@ -88,10 +88,10 @@ def _asked(document: dict[str, Any]) -> Asked:
         target_ratio=ratio,
         level="lossless" if field(config, "mode", str) == "lossless" else None,
         scope=Scope(
-            user=field(config, "compress_user_messages", bool, False),
-            system=field(config, "compress_system_messages", bool, False),
-            frozen=_not_negative(config, "frozen_message_count") or 0,
-            recent=_not_negative(config, "protect_recent") or 0,
+            user_text=field(config, "compress_user_messages", bool, False),
+            system_text=field(config, "compress_system_messages", bool, False),
+            frozen_messages=_not_negative(config, "frozen_message_count") or 0,
+            recent_messages=_not_negative(config, "protect_recent") or 0,
         ),
     )
 
@@ -109,13 +109,19 @@ def _policy(asked: Asked, level: Level | None = None) -> Policy:
 
 
 def _keep_originals(owner: str, result: Result) -> None:
-    made = [
-        (block.original, block.call.name, Decided.from_shrunk(block.shrunk))
-        for block in result.blocks
-        if block.shrunk.is_lossy
+    kept = [
+        Kept(
+            block.original_hash,
+            result.originals[block.original_hash],
+            block.tool,
+            block.tokens_before,
+            block.tokens_after,
+        )
+        for block in result.explain
+        if block.original_hash
     ]
-    if made:
-        decisions.keep_originals(owner, made, datetime.now(UTC), conversations.lifetime())
+    if kept:
+        decisions.keep_originals(owner, kept, datetime.now(UTC), conversations.lifetime())
 
 
 def _report(result: Result, notes: list[str] | None = None) -> dict[str, Any]:

@@ -131,9 +131,12 @@ def store(
     Returns the decisions that hold now: ours, or another worker's that was quicker.
     """
     with transaction.atomic():
-        keep_originals(
-            owner, [(results[key].text, results[key].tool, made) for key, made in decided.items()], now, lifetime
-        )
+        lossy = [(results[key], made) for key, made in decided.items() if made.original_hash]
+        kept = [
+            Kept(made.original_hash, result.text, result.tool, made.tokens_before, made.tokens_after)
+            for result, made in lossy
+        ]
+        keep_originals(owner, kept, now, lifetime)
         Decision.objects.bulk_create(
             [
                 Decision(
@@ -167,23 +170,32 @@ def unpack(stored: bytes | memoryview) -> str:
     return zlib.decompress(stored).decode("utf-8", "surrogatepass")
 
 
-def keep_originals(owner: str, made: list[tuple[str, str, Decided]], now: datetime, lifetime: timedelta) -> None:
-    """Store (text, tool, decision) originals of lossy forms; one that is there already lives on."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An original to keep, and how much of it was sent instead."""
+
+    hash: str
+    text: str
+    tool: str
+    tokens: int
+    tokens_sent: int
+
+
+def keep_originals(owner: str, originals: Iterable[Kept], now: datetime, lifetime: timedelta) -> None:
+    """Store originals for their owner; one that is there already lives on."""
     Original.objects.bulk_create(
         [
             Original(
                 owner=owner,
-                hash=decided.original_hash,
-                content=pack(text),
-                tokens=decided.tokens_before,
-                tokens_sent=decided.tokens_after,
-                lines_sent=(decided.form or "").count("\n") + 1,
-                tool=attribution.clean(tool),
+                hash=kept.hash,
+                content=pack(kept.text),
+                tokens=kept.tokens,
+                tokens_sent=kept.tokens_sent,
+                tool=attribution.clean(kept.tool),
                 created_at=now,
                 expires_at=now + lifetime,
             )
-            for text, tool, decided in made
-            if decided.original_hash
+            for kept in {kept.hash: kept for kept in originals}.values()
         ],
         update_conflicts=True,
         unique_fields=["owner", "hash"],

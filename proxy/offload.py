@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from headroom import pipeline, tokens
-from headroom.messages import Result, Scope, compress, texts
+from headroom.messages import Result, Scope, compress
 from headroom.values import Policy, Shrunk, ToolCall
 from proxy import lineage
 
@@ -43,8 +43,8 @@ class Offload:
 
     async def compress(self, messages: list[Any], model: str, policy: Policy, scope: Scope) -> Result:
         """Shrink whole messages, wherever their size says. Raises BrokenProcessPool when the helper dies of them."""
-        if sum(len(text) for _, text, _ in texts(messages, scope)) <= INLINE_MAX_CHARS:
-            return compress(messages, model=model, policy=policy, scope=scope)
+        if _chars(messages) <= INLINE_MAX_CHARS:
+            return _compress(messages, model, policy, scope)
         return await asyncio.get_running_loop().run_in_executor(
             self._started(), _compress, messages, model, policy, scope
         )
@@ -67,7 +67,16 @@ def _shrink(text: str, call: ToolCall, policy: Policy) -> Shrunk:
 
 
 def _compress(messages: list[Any], model: str, policy: Policy, scope: Scope) -> Result:
-    return compress(messages, model=model, policy=policy, scope=scope)
+    return compress(messages, model=model, policy=policy, scope=scope, explain=True)
+
+
+def _chars(value: Any) -> int:
+    """Characters in all strings of a JSON value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_chars, value.values()))
+    return sum(map(_chars, value)) if isinstance(value, list) else 0
 
 
 def _left_alone(text: str, reason: str) -> Shrunk:

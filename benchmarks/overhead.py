@@ -30,22 +30,27 @@ SETTLE_S = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A sort of request. `make` gets the round's number and returns the bodies to take turns over."""
+    """A sort of request. `make` gets the round's number and returns the bodies to take turns over.
+
+    `before` is sent once, one by one: a conversation is warm when its earlier turns came through here.
+    """
 
     name: str
     requests: int
     make: Callable[[int], Sequence[bytes]]
+    before: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One target under one kind of load in one round."""
+    """One target under one kind of load in one round. `forwarded` is the share of requests that the provider saw."""
 
     per_s: float
     p50_ms: float
     p99_ms: float
     cpu_ms: float | None
     rss_mb: float | None
+    forwarded: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,16 @@ class Row:
     added_p99_ms: float
     cpu_ms: float | None
     rss_mb: float | None
+    forwarded: float
 
 
 def kinds(scale: float) -> list[Kind]:
     """The four loads, with `scale` times the usual number of requests."""
-    warm = [bodies.conversation(1)]
+    turns = bodies.growing(1)
     return [
         Kind("small", round(3000 * scale), lambda _: [bodies.small()]),
         Kind("stream", round(2000 * scale), lambda _: [bodies.small(is_stream=True)]),
-        Kind("93 kB, warm", round(1000 * scale), lambda _: warm),
+        Kind("93 kB, warm", round(1000 * scale), lambda _: turns[-1:], before=turns),
         Kind("growing", round(440 * scale), _growing),
     ]
 
@@ -83,18 +89,23 @@ def measure(targets: Sequence[Target], loads: Sequence[Kind], rounds: int) -> di
     """All targets under all loads; the order of targets turns from round to round."""
     samples: dict[tuple[str, str], list[Sample]] = {}
     for target in targets:
-        for kind in loads[:3]:
+        for kind in loads:
+            if kind.before:
+                load.run(target.url, kind.before, requests=len(kind.before), connections=1)
             load.run(target.url, kind.make(-1), requests=max(50, kind.requests // 10), connections=CONNECTIONS)
     for number in range(rounds):
         for kind in loads:
             requests = kind.make(number)
             for target in [*targets[number % len(targets) :], *targets[: number % len(targets)]]:
                 _progress(f"round {number + 1} of {rounds}: {kind.name}, {target.name}")
-                samples.setdefault((kind.name, target.name), []).append(_sample(target, requests, kind.requests))
+                samples.setdefault((kind.name, target.name), []).append(
+                    _sample(target, targets[0], requests, kind.requests)
+                )
     return samples
 
 
-def _sample(target: Target, requests: Sequence[bytes], count: int) -> Sample:
+def _sample(target: Target, provider: Target, requests: Sequence[bytes], count: int) -> Sample:
+    calls = processes.provider_calls(provider)
     before = processes.cpu_s(target.pid) if target.pid else 0.0
     result = load.run(target.url, requests, requests=count, connections=CONNECTIONS)
     time.sleep(SETTLE_S)
@@ -104,6 +115,7 @@ def _sample(target: Target, requests: Sequence[bytes], count: int) -> Sample:
         p99_ms=result.percentile_ms(0.99),
         cpu_ms=1000 * (processes.cpu_s(target.pid) - before) / count if target.pid else None,
         rss_mb=processes.rss_mb(target.pid) if target.pid else None,
+        forwarded=(processes.provider_calls(provider) - calls) / count,
     )
 
 
@@ -123,6 +135,7 @@ def rows(samples: dict[tuple[str, str], list[Sample]]) -> list[Row]:
                 added_p99_ms=p99_ms - direct_ms,
                 cpu_ms=_median([one.cpu_ms for one in ones]),
                 rss_mb=_median([one.rss_mb for one in ones]),
+                forwarded=statistics.median(one.forwarded for one in ones),
             )
         )
     return found
@@ -143,7 +156,8 @@ def table(found: list[Row]) -> str:
         cpu = "–" if row.cpu_ms is None else f"{row.cpu_ms:.2f}"
         rss = "–" if row.rss_mb is None else f"{row.rss_mb:.0f}"
         figures = f"{row.per_s:>9.0f}{row.p50_ms:>9.2f}{row.p99_ms:>9.2f}{row.added_p99_ms:>9.2f}{cpu:>9}{rss:>9}"
-        lines.append(f"{name:14}{row.target:12}{figures}")
+        note = "" if row.forwarded == 1 else f"   only {row.forwarded:.0%} reached the provider"
+        lines.append(f"{name:14}{row.target:12}{figures}{note}")
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -105,6 +106,12 @@ def provider(directory: Path, *, event_gap_ms: float = 0.0) -> Iterator[Target]:
     url = f"http://127.0.0.1:{port}"
     with running(command, log=directory / "provider.log", ready_url=f"{url}/count") as process:
         yield Target("direct", url, process.pid)
+
+
+def provider_calls(provider: Target) -> int:
+    """How many calls the stand-in provider has answered so far."""
+    with urllib.request.urlopen(f"{provider.url}/count", timeout=5) as answer:
+        return int(json.load(answer)["calls"])
 
 
 @contextlib.contextmanager

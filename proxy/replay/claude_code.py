@@ -183,7 +183,7 @@ def _holds_result(content: str | list[Any]) -> bool:
 def _blocks(content: Any) -> list[Any]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return list(content) if isinstance(content, list) else []
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
 def _input_tokens(usage: dict[str, Any]) -> int | None:

@@ -66,7 +66,9 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "webfetch": ("html", "prose"),
 }
 
-_PROGRAM = re.compile(r"(?:^|[;&|(\n]|&&|\|\||\bsudo|\bxargs|\btime|\benv|\bexec)\s*(?:\w+=\S+\s+)*([\w./+-]+)(?:\s+(?:-\S+\s+)*([\w-]+))?")
+_PROGRAM = re.compile(
+    r"(?:^|[;&|(\n]|&&|\|\||\bsudo|\bxargs|\btime|\benv|\bexec)\s*(?:\w+=\S+\s+)*([\w./+-]+)(?:\s+(?:-\S+\s+)*([\w-]+))?"
+)
 _STAMP = re.compile(
     r"(?m)^.{0,40}?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\b\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)"
 )
@@ -84,6 +86,21 @@ _CODE = re.compile(
     r"(?m)^\s*(?:\d+\s*[\t→|:]\s*)?(?:def |class |import |from \S+ import |function |const |let |var |export |package |func |fn |pub |impl |use "
     r"|#include|using |namespace |public |private |protected |static |struct |enum |interface |module |require\b|end\b|\}|return\b)"
 )
+
+
+_SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
+    ("diff", _DIFF, 0.0),
+    ("git_log", _COMMIT, 0.0),
+    ("html", _HTML, 0.0),
+    ("search", _HIT, 0.5),
+    ("logs", _STAMP, 0.25),
+    ("logs", _LEVEL, 0.33),
+    ("test_output", _TEST, 0.0),
+    ("path_list", re.compile("/"), 0.5),
+    ("config", _KEY, 0.5),
+    ("code", _CODE, 0.1),
+)
+"""A kind, what its lines look like, and the share of lines that must: more than one in any case."""
 
 
 def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
@@ -116,32 +133,13 @@ def _command(call: ToolCall) -> str:
 def _by_structure(text: str) -> Iterator[str]:
     head = text[:HEAD_CHARS]
     lines = head.count("\n") + 1
-    start = head.lstrip()[:1]
-    if start in ("{", "[") or '{"' in head or "[{" in head:
+    is_json = head.lstrip()[:1] in ("{", "[")
+    if is_json or '{"' in head or "[{" in head:
         yield "json"
-    if "\x1b" in text or "\r" in text or "\b" in text:
-        yield "terminal"
-    if _DIFF.search(head):
-        yield "diff"
-    if len(_COMMIT.findall(head)) > 1:
-        yield "git_log"
-    if len(_HTML.findall(head)) > 2:
-        yield "html"
-    if len(_HIT.findall(head)) * 2 > lines:
-        yield "search"
-    if len(_STAMP.findall(head)) * 4 > lines or len(_LEVEL.findall(head)) * 3 > lines:
-        yield "logs"
-    if len(_TEST.findall(head)) > 1:
-        yield "test_output"
-    if head.count("/") * 2 > lines:
-        yield "path_list"
-    yield "table"
-    if len(_KEY.findall(head)) * 2 > lines:
-        yield "config"
-    if len(_CODE.findall(head)) * 10 > lines:
-        yield "code"
-    yield "command"
-    yield "blob"
-    if start not in ("{", "["):
-        yield "logs"
-        yield "prose"
+    for kind, pattern, share in _SHAPES:
+        if len(pattern.findall(head)) > max(1, share * lines):
+            yield kind
+    if not is_json:
+        yield from ("table", "command", "blob", "logs", "prose")
+    else:
+        yield "blob"

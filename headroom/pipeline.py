@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from headroom import detect, registry, tokens
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
@@ -14,26 +14,31 @@ MARKER = "[headroom left out "
 """How the last line of every lossy form begins."""
 
 LOSSY_SHARE = 0.10
-"""A lossy form must be this much shorter than the best lossless one: what is whole needs no second look."""
+"""A lossy form must be this much shorter than the best one without loss: what is whole needs no second look."""
 
+_MARKED = re.compile(r"\[headroom left out [^\n]*\]\s*\Z")
+_NOISE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_MARKER_CHARS = 2_000
 _MAX_ROUNDS = 8
-_MARKER_LINE = re.compile(r"\[headroom left out [^\n]*\]\s*\Z")
-_MAX_NOTE_CHARS = 300
 
 
 def shrink(text: str, *, call: ToolCall, policy: Policy) -> Shrunk:
-    """Return the shortest form that clears the policy's margin, or the text itself and the reason why."""
+    """Return the shortest form that clears the policy's margin, or the text itself and the reason why not."""
     before = tokens.count(text)
     level = _level(call, policy)
-    refusal = _refusal(text, before, level, policy)
-    if level is None or refusal:
-        return Shrunk(text, before, before, reason=refusal)
-    return _search(text, before, call, replace(policy, level=level))
+    if level is None:
+        return Shrunk(text, before, before, reason="excluded")
+    if is_shrunk(text):
+        return Shrunk(text, before, before, reason="already_shrunk")
+    if before < policy.min_tokens:
+        return Shrunk(text, before, before, reason="too_small")
+    work = _Work(call, replace(policy, level=level), original_hash(text), before)
+    return work.outcome(text)
 
 
 def is_shrunk(text: str) -> bool:
     """Return whether a text ends in our marker."""
-    return MARKER in text[-2_000:] and bool(_MARKER_LINE.search(text[-2_000:]))
+    return bool(_MARKED.search(text[-_MARKER_CHARS:]))
 
 
 def original_hash(text: str) -> str:
@@ -48,31 +53,108 @@ def _level(call: ToolCall, policy: Policy) -> Level | None:
     return dict(policy.tool_levels).get(call.name, policy.level)
 
 
-def _refusal(text: str, before: int, level: Level | None, policy: Policy) -> str:
-    if level is None:
-        return "excluded"
-    if before < policy.min_tokens:
-        return "too_small"
-    return "already_shrunk" if is_shrunk(text) else ""
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A form with its marker, measured."""
+
+    text: str
+    tokens: int
+    kind: str
+    name: str
+    left_out: str
 
 
-def _search(text: str, before: int, call: ToolCall, policy: Policy) -> Shrunk:
-    """Shrink until nothing is gained: a form without loss may open the way for another one."""
-    attempts: list[Attempt] = []
-    failed: list[str] = []
-    digest = original_hash(text)
-    current, cost, names, kind, left_out = text, before, [], "", ""
-    for _ in range(_MAX_ROUNDS):
-        best = _best(current, cost, call, policy, digest, attempts, failed)
-        if best is None:
-            break
-        current, cost, kind, left_out = best.text, best.tokens, kind or best.kind, best.form.left_out
-        names.append(best.form.name)
-        if left_out or cost < policy.min_tokens:
-            break
-    if not names:
-        reason = f"failed:{failed[0]}" if failed else "no_gain"
-        return Shrunk(text, before, before, reason=reason, attempts=tuple(attempts))
-    return Shrunk(
-        current, before, cost, kind, "+".join(names), left_out, digest if left_out else "", attempts=tuple(attempts)
-    )
+@dataclass(slots=True)
+class _Work:
+    """One text on its way: what was tried so far and what went wrong."""
+
+    call: ToolCall
+    policy: Policy
+    digest: str
+    before: int
+    attempts: list[Attempt] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def outcome(self, text: str) -> Shrunk:
+        """Shrink until nothing more is gained: a form without loss may open the way for another one."""
+        taken: list[_Candidate] = []
+        current, cost = text, self.before
+        for _ in range(_MAX_ROUNDS):
+            best = self._best(current, cost)
+            if best is None:
+                break
+            taken.append(best)
+            current, cost = best.text, best.tokens
+            if best.left_out or cost < self.policy.min_tokens:
+                break
+        if not taken:
+            reason = f"failed:{self.failed[0]}" if self.failed else "no_gain"
+            return Shrunk(text, self.before, self.before, reason=reason, attempts=tuple(self.attempts))
+        return Shrunk(
+            current,
+            self.before,
+            cost,
+            kind=taken[0].kind,
+            form="+".join(dict.fromkeys(step.name for step in taken)),
+            left_out=taken[-1].left_out,
+            original_hash=self.digest if taken[-1].left_out else "",
+            attempts=tuple(self.attempts),
+        )
+
+    def _best(self, text: str, cost: int) -> _Candidate | None:
+        """Return the form to take next: without loss where that nearly does, as mild as the target allows."""
+        enough = cost * (1 - self.policy.margin_share)
+        found = [one for one in self._candidates(text, cost, self.policy) if one.tokens <= enough]
+        target = self.policy.target_ratio
+        if target is None:
+            return _shortest(found, cost)
+        limit = target * self.before
+        if self.policy.level == "balanced" and not any(one.tokens <= limit for one in found):
+            deeper = self._candidates(text, cost, replace(self.policy, level="deep"))
+            found += [one for one in deeper if one.tokens <= enough]
+        fitting = [one for one in found if one.tokens <= limit]
+        mildest = max(fitting, key=lambda one: (not one.left_out, one.tokens), default=None)
+        return mildest or min(found, key=lambda one: one.tokens, default=None)
+
+    def _candidates(self, text: str, cost: int, policy: Policy) -> Iterator[_Candidate]:
+        shown = text
+        if _NOISE.search(text):
+            shown = next((form.text for _, form in self._forms(("terminal",), text, policy)), text)
+            if shown != text and shown.strip():
+                yield self._measured("terminal", Form(shown, "terminal"))
+        for kind, form in self._forms(detect.kinds(shown, self.call), shown, policy):
+            if kind != "terminal" and form.text.strip() and len(form.text) <= len(text):
+                yield self._measured(kind, form)
+
+    def _forms(self, kinds: tuple[str, ...], text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
+        """Run the shrinkers; one that raises is skipped and named: the text is worth more than the form."""
+        source = Source(text, self.call, policy)
+        for kind in kinds:
+            if kind not in registry.SHRINKERS:
+                continue
+            try:
+                for form in registry.SHRINKERS[kind](source):
+                    yield kind, form
+            except Exception as error:  # noqa: BLE001
+                self.failed.append(kind)
+                self.attempts.append(Attempt(f"{kind} raised {type(error).__name__}", self.before, is_lossy=False))
+
+    def _measured(self, kind: str, form: Form) -> _Candidate:
+        text = form.text
+        if form.is_lossy:
+            text = f"{text.rstrip()}\n{self._marker(form.left_out)}"
+        found = _Candidate(text, tokens.count(text), kind, form.name, form.left_out)
+        self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy))
+        return found
+
+    def _marker(self, left_out: str) -> str:
+        way_back = self.policy.retrieval.replace("{hash}", self.digest)
+        parts = [f"{MARKER}{' '.join(left_out.split())}", "the file or command itself is intact", way_back]
+        return "; ".join(part for part in parts if part) + "]"
+
+
+def _shortest(found: list[_Candidate], cost: int) -> _Candidate | None:
+    whole = min((one for one in found if not one.left_out), key=lambda one: one.tokens, default=None)
+    lossy = min((one for one in found if one.left_out), key=lambda one: one.tokens, default=None)
+    limit = (whole.tokens if whole else cost) * (1 - LOSSY_SHARE)
+    return lossy if lossy is not None and lossy.tokens <= limit else whole

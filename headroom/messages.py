@@ -35,6 +35,7 @@ class Block:
     reason: str
     tokens_before: int
     tokens_after: int
+    lines_after: int
     original_hash: str
     attempts: tuple[Attempt, ...]
 
@@ -162,6 +163,7 @@ def _told(place: int, call: ToolCall, outcome: Shrunk) -> Block:
         reason=outcome.reason,
         tokens_before=outcome.tokens_before,
         tokens_after=outcome.tokens_after,
+        lines_after=outcome.text.count("\n") + 1,
         original_hash=outcome.original_hash,
         attempts=outcome.attempts,
     )

@@ -116,6 +116,7 @@ def _keep_originals(owner: str, result: Result) -> None:
             block.tool,
             block.tokens_before,
             block.tokens_after,
+            block.lines_after,
         )
         for block in result.explain
         if block.original_hash

@@ -131,11 +131,7 @@ def store(
     Returns the decisions that hold now: ours, or another worker's that was quicker.
     """
     with transaction.atomic():
-        lossy = [(results[key], made) for key, made in decided.items() if made.original_hash]
-        kept = [
-            Kept(made.original_hash, result.text, result.tool, made.tokens_before, made.tokens_after)
-            for result, made in lossy
-        ]
+        kept = [_kept(results[key], made) for key, made in decided.items() if made.original_hash]
         keep_originals(owner, kept, now, lifetime)
         Decision.objects.bulk_create(
             [
@@ -170,6 +166,11 @@ def unpack(stored: bytes | memoryview) -> str:
     return zlib.decompress(stored).decode("utf-8", "surrogatepass")
 
 
+def _kept(result: ToolResult, made: Decided) -> Kept:
+    lines = (made.form or "").count("\n") + 1
+    return Kept(made.original_hash, result.text, result.tool, made.tokens_before, made.tokens_after, lines)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """An original to keep, and how much of it was sent instead."""
@@ -179,6 +180,7 @@ class Kept:
     tool: str
     tokens: int
     tokens_sent: int
+    lines_sent: int
 
 
 def keep_originals(owner: str, originals: Iterable[Kept], now: datetime, lifetime: timedelta) -> None:
@@ -191,6 +193,7 @@ def keep_originals(owner: str, originals: Iterable[Kept], now: datetime, lifetim
                 content=pack(kept.text),
                 tokens=kept.tokens,
                 tokens_sent=kept.tokens_sent,
+                lines_sent=kept.lines_sent,
                 tool=attribution.clean(kept.tool),
                 created_at=now,
                 expires_at=now + lifetime,

@@ -37,6 +37,7 @@ class Original(models.Model):
     content = models.BinaryField()
     tokens = models.PositiveIntegerField()
     tokens_sent = models.PositiveIntegerField()
+    lines_sent = models.PositiveIntegerField()
     tool = models.CharField(max_length=200, blank=True)
     retrieval_count = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()

@@ -129,7 +129,7 @@ def _answer(found: tuple[Original, str], wanted: Wanted) -> dict[str, Any]:
         "original_content": text,
         "original_tokens": row.tokens,
         "original_item_count": lines,
-        "compressed_tokens": row.tokens_sent,
+        "compressed_item_count": row.lines_sent,
         "tool_name": row.tool,
         "retrieval_count": row.retrieval_count,
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from headroom.shrinkers import diff_parts, repeats
 from headroom.shrinkers.diff_parts import File, Hunk
-from headroom.values import Form, Source
+from headroom.values import Form, Level, Source
 
 _KEPT_AROUND = 1
 # In an old diff a longer run of changed lines keeps its beginning and end.
@@ -30,6 +30,11 @@ def forms(source: Source) -> Iterable[Form]:
         yield Form(text, f"diff_{source.policy.level}", tally.left_out)
 
 
+def lines(file: File, *, level: Level) -> list[str]:
+    """Return one file's part of a diff in the short spelling, for diffs inside other output."""
+    return [line for _, line in _rows(file, _Tally(), level=level)]
+
+
 class _Tally:
     """Counts what was left out, for the marker."""
 
@@ -48,21 +53,26 @@ class _Tally:
         return " and ".join(said)
 
 
-def _told(parts: list[str | File], tally: _Tally, *, level: str) -> str:
+def _told(parts: list[str | File], tally: _Tally, *, level: Level) -> str:
     rows: list[tuple[str, str]] = []
     for part in parts:
-        if isinstance(part, str):
-            rows.append(("", part))
-            continue
-        rows.extend(("", line) for line in part.heading())
-        if level != "lossless" and part.is_generated():
-            rows.extend(("", line) for line in _summary(part, tally))
-            continue
-        for hunk in part.hunks:
-            for smaller in [hunk] if level == "lossless" else _trimmed(hunk, tally):
-                rows.append(("", smaller.head))
-                rows.extend((line[:1], line) for line in _ends(smaller.lines, tally, level))
+        rows.extend([("", part)] if isinstance(part, str) else _rows(part, tally, level=level))
     return "\n".join(_folded(rows))
+
+
+def _rows(file: File, tally: _Tally, *, level: Level) -> Iterator[tuple[str, str]]:
+    """Yield the lines of one file, each with its sign ("" for headings)."""
+    for line in file.heading():
+        yield "", line
+    if level != "lossless" and file.is_generated():
+        for line in _summary(file, tally):
+            yield "", line
+        return
+    for hunk in file.hunks:
+        for smaller in [hunk] if level == "lossless" else _trimmed(hunk, tally):
+            yield "", smaller.head
+            for line in _ends(smaller.lines, tally, level):
+                yield line[:1], line
 
 
 def _summary(file: File, tally: _Tally) -> list[str]:
@@ -101,7 +111,7 @@ def _kept(lines: list[str]) -> list[bool]:
     return keep
 
 
-def _ends(lines: list[str], tally: _Tally, level: str) -> list[str]:
+def _ends(lines: list[str], tally: _Tally, level: Level) -> list[str]:
     if level != "deep":
         return lines
     out: list[str] = []

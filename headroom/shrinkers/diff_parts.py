@@ -39,6 +39,11 @@ class File:
     head: list[str]
     hunks: list[Hunk] = field(default_factory=list)
 
+    @property
+    def line_count(self) -> int:
+        """Lines it had in the text."""
+        return len(self.head) + sum(1 + len(hunk.lines) for hunk in self.hunks)
+
     def heading(self) -> list[str]:
         """Return the heading with each path once; blob hashes go, modes, renames and odd lines stay."""
         git = _GIT.fullmatch(self.head[0])

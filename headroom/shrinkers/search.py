@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from headroom.shrinkers import path_list, terminal
+from headroom.shrinkers import terminal
 from headroom.values import Form, Source
 
 # `path:12:text`. The path may hold blanks, but not end like the clock of a log line ("Jan 3 12:30:45").
@@ -40,11 +40,10 @@ class Hit:
 
 
 def forms(source: Source) -> Iterable[Form]:
-    """Yield grouped forms of grep-like output or of a list of paths; nothing when the text is neither."""
+    """Yield grouped forms of grep-like output ; nothing when the text is none."""
     text = terminal.strip_escapes(source.text).replace("\r\n", "\n")
     rows = parse(text)
     if rows is None:
-        yield from path_list.forms(source)
         return
     yield Form(_by_file(rows), "search_by_file")
     yield Form(_by_folder(rows), "search_by_folder")
@@ -181,9 +180,7 @@ def _files(rows: list[Hit | str]) -> list[tuple[str | None, list[Hit | str]]]:
     groups: list[tuple[str | None, list[Hit | str]]] = []
     for row in rows:
         path = row.path if isinstance(row, Hit) else None
-        if path is None and row == "--" and groups:
-            groups[-1][1].append(row)
-        elif groups and groups[-1][0] == path:
+        if path is None and row == "--" and groups or groups and groups[-1][0] == path:
             groups[-1][1].append(row)
         else:
             groups.append((path, [row]))

@@ -1,0 +1,107 @@
+"""Findings of compilers and linters, one per line: each file and each message written once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from headroom.shrinkers import terminal
+from headroom.values import Form, Source
+
+_FINDING = re.compile(
+    r"(\[(?:WARNING|ERROR|INFO)\] )?\[?((?:[A-Za-z]:)?[^\s:()\[\]][^:()\[\]]{0,300}\.\w{1,12}|(?:[A-Za-z]:)?[^\s:()\[\]]+[/\\][^\s:()\[\]]+)"
+    r"(?::(\d+(?::\d+)?|\[\d+(?:,\d+)?\])(?::|\])? ?|\((\d+(?:[,:]\d+)?)\) ?:? ?)(?=\S|  )(.*)"
+)
+_MIN_FINDINGS = 5
+_MIN_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding: `place` is the line, or line and column as the tool wrote them."""
+
+    path: str
+    place: str
+    message: str
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the findings grouped by file and by message; nothing when the text is no list of findings."""
+    rows = parse(terminal.clean(source.text))
+    if rows is None:
+        return
+    yield Form(_by_file(rows), "findings_by_file")
+    yield Form(_by_message(rows), "findings_by_message")
+
+
+def parse(text: str) -> list[Finding | str] | None:
+    """Return findings and other lines in order; None when findings are not the bulk of the text."""
+    rows: list[Finding | str] = []
+    filled = findings = 0
+    for line in text.split("\n"):
+        found = _FINDING.match(line) if len(line) < 4000 else None
+        filled += bool(line.strip())
+        if line[:1] in (" ", "\t") and rows and isinstance(rows[-1], Finding) and not found:
+            # What is indented below a finding belongs to it: a snippet, a link.
+            filled -= bool(line.strip())
+            rows[-1] = replace(rows[-1], message=f"{rows[-1].message}\n{line}")
+        elif found:
+            findings += 1
+            rows.append(Finding(found[2], found[3] or found[4], (found[1] or "") + found[5].strip()))
+        else:
+            rows.append(line)
+    return rows if findings >= max(_MIN_FINDINGS, _MIN_SHARE * filled) else None
+
+
+def _by_file(rows: list[Finding | str]) -> str:
+    """Return a heading per file, below it each message with all its places; other lines stay where they were."""
+    out: list[str] = []
+    path = ""
+    messages: dict[str, int] = {}
+    for row in rows:
+        if isinstance(row, str):
+            out.append(row)
+            path = ""
+            continue
+        if row.path != path:
+            path, messages = row.path, {}
+            out.append(path)
+        at = messages.get(row.message)
+        if at is None:
+            messages[row.message] = len(out)
+            out.append(f" {row.place} {row.message}")
+        else:
+            places, message = out[at].lstrip().split(" ", 1)
+            out[at] = f" {places},{row.place} {message}"
+    return "\n".join(out)
+
+
+def _by_message(rows: list[Finding | str]) -> str:
+    """Return each run of findings with a heading per message, below it the files by folder."""
+    out: list[str] = []
+    run: list[Finding] = []
+    for row in [*rows, ""]:
+        if isinstance(row, Finding):
+            run.append(row)
+            continue
+        out.extend(_messages(run))
+        run = []
+        out.append(row)
+    return "\n".join(out[:-1])
+
+
+def _messages(run: list[Finding]) -> list[str]:
+    by_message: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for row in run:
+        cut = max(row.path.rfind("/"), row.path.rfind("\\")) + 1
+        folders = by_message.setdefault(row.message, {})
+        folders.setdefault(row.path[:cut], {}).setdefault(row.path[cut:], []).append(row.place)
+    out: list[str] = []
+    for message, folders in by_message.items():
+        count = sum(len(places) for files in folders.values() for places in files.values())
+        out.append(f"{count:,} time{'s' * (count > 1)}: {message}")
+        for folder, files in folders.items():
+            names = " ".join(f"{name}:{','.join(places)}" for name, places in files.items())
+            out.append(f" {folder}{names}")
+    return out

@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "journalctl": ("logs",),
     "jq": ("json",),
     "kubectl": ("json", "config", "logs", "command"),
-    "make": ("build_output", "test_output"),
+    "make": ("build_output",),
     "mvn": ("test_output", "build_output"),
     "npm": ("test_output", "build_output"),
     "pip": ("build_output",),
@@ -88,6 +88,13 @@ _CODE = re.compile(
 )
 
 
+_RUNNERS = frozenset(["build_output", "test_output"])
+_SETTLING = frozenset(["build_output", "diff", "git_log", "path_list", "search", "test_events", "xml_report"])
+"""Kinds whose structure leaves no doubt about what the text is."""
+
+_EVENTS = re.compile(r'(?m)^\{"(?:Time":"[^"\n]{10,40}","Action|Action|protocolVersion)"|^\{[^\n]{0,200}"type":"test(?:Start|Done)"')
+_XML = re.compile(r"(?i)^\ufeff?\s*(?:<\?xml\b|<[a-z][\w:.-]*[ >])")
+
 _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ("diff", _DIFF, 0.0),
     ("git_log", _COMMIT, 0.0),
@@ -105,7 +112,17 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
 
 def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     """Return the kinds that may fit, likeliest first, each once; the measured tokens decide between them."""
-    return tuple(dict.fromkeys([*_by_call(call), *_by_structure(text)]))
+    called, built = [*_by_call(call)], [*_by_structure(text)]
+    found = dict.fromkeys([*called, *built])
+    settled = _SETTLING.intersection(built) | _RUNNERS.intersection(called)
+    if settled:
+        # Shrinkers that look for records or sentences would drop what these know to keep.
+        found = dict.fromkeys(kind for kind in found if kind in _SETTLING or kind in ("json", "terminal", *called))
+    if "test_events" in found:
+        found.pop("json", None)
+    if "build_output" in found:
+        found.pop("test_output", None)
+    return tuple(found)
 
 
 def _by_call(call: ToolCall) -> Iterator[str]:
@@ -134,6 +151,10 @@ def _by_structure(text: str) -> Iterator[str]:
     head = text[:HEAD_CHARS]
     lines = head.count("\n") + 1
     is_json = head.lstrip()[:1] in ("{", "[")
+    if _EVENTS.search(head):
+        yield "test_events"
+    if _XML.search(head) and not _HTML.search(head[:1_000]):
+        yield "xml_report"
     if is_json or '{"' in head or "[{" in head:
         yield "json"
     for kind, pattern, share in _SHAPES:

@@ -24,7 +24,7 @@ _MAX_ROUNDS = 8
 
 def shrink(text: str, *, call: ToolCall, policy: Policy) -> Shrunk:
     """Return the shortest form that clears the policy's margin, or the text itself and the reason why not."""
-    before = tokens.count(text)
+    before = tokens.estimate(text)
     level = _level(call, policy)
     if level is None:
         return Shrunk(text, before, before, reason="excluded")
@@ -143,7 +143,7 @@ class _Work:
         text = form.text
         if form.is_lossy:
             text = f"{text.rstrip()}\n{self._marker(form.left_out)}"
-        found = _Candidate(text, tokens.count(text), kind, form.name, form.left_out)
+        found = _Candidate(text, tokens.estimate(text), kind, form.name, form.left_out)
         self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy))
         return found
 

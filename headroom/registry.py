@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from headroom.shrinkers import (
     blob,
+    build_output,
     command,
     config,
     diff,
@@ -22,6 +23,7 @@ from headroom.values import Form, Source
 
 SHRINKERS: dict[str, Callable[[Source], Iterable[Form]]] = {
     "blob": blob.forms,
+    "build_output": build_output.forms,
     "command": command.forms,
     "config": config.forms,
     "diff": diff.forms,

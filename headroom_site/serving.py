@@ -82,6 +82,7 @@ async def stop() -> None:
     await parts.worker.pool.close()
     parts.worker.conversations.offload.close()
     await asyncio.to_thread(parts.flusher.stop)
+    parts.journal.close()
     await asyncio.to_thread(snapshot.stop)
     await asyncio.to_thread(database.close)
     worker.install(None)

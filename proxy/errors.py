@@ -23,7 +23,7 @@ HTTP: dict[type[Exception], tuple[HTTPStatus, str]] = {
     upstream.UpstreamUnreachable: (HTTPStatus.BAD_GATEWAY, "upstream_unreachable"),
     upstream.UpstreamBroke: (HTTPStatus.BAD_GATEWAY, "upstream_broke"),
     upstream.UpstreamTimeout: (HTTPStatus.GATEWAY_TIMEOUT, "upstream_timeout"),
-    journal.JournalFull: (HTTPStatus.SERVICE_UNAVAILABLE, "ledger_full"),
+    journal.JournalUnwritable: (HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unwritable"),
 }
 
 _ANTHROPIC_TYPES = {

@@ -19,7 +19,7 @@ from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
 from proxy.requests import OwnError, RelayResponse, RoadRequest
 from proxy.upstream import Answer
 from proxy.values import Call, Exchange, Headers, Plan, Provider
-from savings.journal import JournalUnwritable
+from savings.journal import JournalFull, JournalUnwritable
 from savings.receipts import Admission
 
 logger = logging.getLogger(__name__)
@@ -247,9 +247,10 @@ def _admit(journey: Journey, attempt: int, is_edited: bool) -> Ticket:
     journal = worker.current().journal
     try:
         journal.admit(admission)
-    except JournalUnwritable:
-        # The agent goes on; the settlement is kept in memory until the disk takes it.
-        logger.exception("call %s is admitted without a journal line", call_id)
+    except (JournalFull, JournalUnwritable) as exc:
+        # The agent goes on. Memory keeps the call until there is room again, and refuses once it has its share too.
+        logger.error("call %s is kept in memory: %s", call_id, exc)
+        journal.remember(admission)
     return Ticket(journal, call_id, journey.exchange.started if attempt == 0 else time.perf_counter())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable
 
 from headroom.shrinkers import drawn, fixed, kubernetes, listing, outline, reading, records, tree
@@ -10,12 +11,17 @@ from headroom.shrinkers.grid import Item
 from headroom.values import Form, Source
 
 MAX_CHARS = 10_000_000
+# Our own words above rows and entries: what was written shorter once is not read as a command's output again.
+_FOLDED = re.compile(
+    r"^(?:Unless a (?:row|line) says otherwise in brackets: |In all [\d,]+ rows: |[\d,]+ (?:entries\. Unless|lines like “))",
+    re.MULTILINE,
+)
 
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the output with what its rows or blocks share said once; then, when it is long, with the rows that matter."""
     text, level, wanted = source.text, source.policy.level, source.call.arguments
-    if len(text) > MAX_CHARS or reading.is_quotable(source):
+    if len(text) > MAX_CHARS or reading.is_quotable(source) or _FOLDED.search(text):
         return
     items = fixed.read(text)
     yield from drawn.forms(items, level, wanted=wanted)

@@ -20,6 +20,7 @@ _LONG_LISTING = re.compile(
     r"|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+ [-+]\d{4})?)?) (.+)$"
 )
 _LONG_NAMES = ("mode", "links", "owner", "group", "size", "changed", "name")
+_LOGGED = re.compile(r"\s*[{\[<]|.{0,60}?\d\d:\d\d:\d\d")
 _RULE = re.compile(r"^[\s\-=+|_─━═]+$")
 _NUMERIC = re.compile(r"[-+]?[\d.,:%/]+[A-Za-z%]{0,3}")
 
@@ -183,6 +184,8 @@ def _unnamed(lines: list[str], sheets: Sheets) -> list[Item]:
         return [*lines]
     counts = Counter(len(line.split()) for line in lines if len(line) <= MAX_WIDTH_CHARS)
     count, times = max(counts.items(), key=lambda pair: (pair[1], -pair[0]), default=(0, 0))
+    if sum(1 for line in lines if _LOGGED.match(line)) * 3 > len(lines):
+        return [*lines]
     if not 2 <= count <= MAX_UNNAMED_WORDS or times * 10 < len(lines) * 8:
         return [*lines]
     names = tuple(f"word {index}" for index in range(1, count + 1))

@@ -183,9 +183,7 @@ class _Writer:
         if tag in _BLOCKS:
             self._part(tag)
         if tag in ("td", "th"):
-            if self._line:
-                self._line.append(" | ")
-            self._cells += _is_plain(node)
+            self._cell(node)
             return
         if tag in _HEADINGS and not self._cells:
             self._lines.append("")
@@ -202,6 +200,11 @@ class _Writer:
             self._line.append(f"[image: {node.attributes['alt']}]")
         elif tag == "option" and "selected" in node.attributes:
             self._line.append("(selected) ")
+
+    def _cell(self, node: LexborNode) -> None:
+        if self._line:
+            self._line.append(" | ")
+        self._cells += _is_plain(node)
 
     def _leave(self, node: LexborNode) -> None:
         tag = node.tag or ""

@@ -13,7 +13,7 @@ _SHOWN = re.compile(
     r"(?:^|&&|;|\|\|)\s*(?:sudo\s+)?(?:cat|head|tail|nl|less|more|bat|sed\s+-n|awk\s+'?NR)\b([^|;&]*)(?=$|[;&]|\|\s*(?:cat|head|tail|nl|less|sed)\b)"
 )
 _DATA = re.compile(
-    r"\.(?:csv|tsv|psv|log|out|err|jsonl|ndjson|txt|html?|dat)(?:\.\d+)?\b|/proc/|/sys/|/var/log/", re.IGNORECASE
+    r"\.(?:csv|tsv|psv|log|out|err|jsonl|ndjson|txt|dat)(?:\.\d+)?\b|/proc/|/sys/|/var/log/", re.IGNORECASE
 )
 
 

@@ -79,18 +79,15 @@ def _sessions(outcomes: Sequence[Outcome]) -> str:
     if len(outcomes) < 2:
         return ""
     largest = sorted(outcomes, key=lambda one: -one.before.cost_nano_usd)[:LISTED_SESSIONS]
-    shown = [
-        (
-            _clipped(one.name),
-            str(one.turns),
-            _usd(one.before.cost_nano_usd),
-            _usd(one.after.cost_nano_usd),
-            _percent(one),
-        )
-        for one in largest
-    ]
+    shown = [(_clipped(one.name), str(one.turns), *_bill(one)) for one in largest]
     title = "largest bills" if len(outcomes) > len(largest) else "session"
     return _table((title, "turns", "without", "with", "saved"), shown)
+
+
+def _bill(outcome: Outcome) -> tuple[str, str, str]:
+    if outcome.turns and outcome.turns == sum(outcome.unpriced.values()):
+        return ("no price", "", "")
+    return (_usd(outcome.before.cost_nano_usd), _usd(outcome.after.cost_nano_usd), _percent(outcome))
 
 
 def _foot(every: Outcome) -> str:

@@ -12,8 +12,11 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from headroom import pipeline, tokens
+from headroom.values import Policy, Shrunk, ToolCall
 from proxy import gateway
 from proxy.conversations import Conversations, NoStore
+from proxy.offload import MAX_CHARS, Offload
 from proxy.replay import outcomes, recordings
 from proxy.replay.outcomes import Outcome
 from proxy.replay.playback import Playback, Settings
@@ -74,17 +77,27 @@ async def replay(
     """Replay every file with the policy that the proxy has here and now, and no store but memory."""
     options = Settings(policy=gateway.policy(), prices=_prices(), now_s=time.time(), model=model, max_turns=max_turns)
     road = Conversations(store=NoStore())
+    road.offload = _InProcess()
+    tokens.load()
     run = Run()
     seen: set[str] = set()
-    try:
-        for target in files:
-            session = _read(target, seen, run)
-            if session is not None:
-                run.sessions.append(await Playback(session, road, options).play(on_turn))
-            on_file()
-    finally:
-        road.offload.close()
+    for target in files:
+        session = _read(target, seen, run)
+        if session is not None:
+            run.sessions.append(await Playback(session, road, options).play(on_turn))
+        on_file()
     return run
+
+
+class _InProcess(Offload):
+    """Shrinks large texts here: there is no other request that would have to wait. The bytes are the same."""
+
+    async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
+        return (
+            pipeline.shrink(text, call=call, policy=policy)
+            if len(text) <= MAX_CHARS
+            else await super().shrink(text, call, policy)
+        )
 
 
 def _read(target: Target, seen: set[str], run: Run) -> Session | None:

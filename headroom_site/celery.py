@@ -1,0 +1,24 @@
+"""The Celery application: `celery --app headroom_site.celery worker` and `… beat` in set-ups with Redis."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
+
+app = Celery("headroom", include=["headroom_site.tasks"])
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    timezone="UTC",
+    task_ignore_result=True,
+    # A task whose worker died is done again; every task of ours may be done twice.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    beat_schedule={
+        "forget-unused": {"task": "headroom.forget_unused", "schedule": 3600.0, "options": {"expires": 3000.0}},
+    },
+)

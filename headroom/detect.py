@@ -92,7 +92,9 @@ _RUNNERS = frozenset(["build_output", "test_output"])
 _SETTLING = frozenset(["build_output", "diff", "git_log", "path_list", "search", "test_events", "xml_report"])
 """Kinds whose structure leaves no doubt about what the text is."""
 
-_EVENTS = re.compile(r'(?m)^\{"(?:Time":"[^"\n]{10,40}","Action|Action|protocolVersion)"|^\{[^\n]{0,200}"type":"test(?:Start|Done)"')
+_EVENTS = re.compile(
+    r'(?m)^\{"(?:Time":"[^"\n]{10,40}","Action|Action|protocolVersion)"|^\{[^\n]{0,200}"type":"test(?:Start|Done)"'
+)
 _XML = re.compile(r"(?i)^\ufeff?\s*(?:<\?xml\b|<[a-z][\w:.-]*[ >])")
 
 _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (

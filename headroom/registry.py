@@ -18,6 +18,9 @@ from headroom.shrinkers import (
     search,
     table,
     terminal,
+    test_events,
+    test_output,
+    xml_report,
 )
 from headroom.values import Form, Source
 
@@ -35,4 +38,7 @@ SHRINKERS: dict[str, Callable[[Source], Iterable[Form]]] = {
     "search": search.forms,
     "table": table.forms,
     "terminal": terminal.forms,
+    "test_events": test_events.forms,
+    "test_output": test_output.forms,
+    "xml_report": xml_report.forms,
 }

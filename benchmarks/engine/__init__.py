@@ -1,0 +1,1 @@
+"""What the engine saves and keeps, by kind of tool output."""

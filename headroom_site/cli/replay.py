@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from importlib import import_module
@@ -67,10 +66,8 @@ def _replay(paths: tuple[Path, ...], demo: bool, model: str, max_turns: int | No
             bar.current_item = turns
             bar.render_progress()
 
-        return asyncio.run(
-            replays.replay(
-                files, model=model, max_turns=max_turns, on_turn=count_turn, on_file=lambda: bar.update(1, turns)
-            )
+        return replays.replay(
+            files, model=model, max_turns=max_turns, on_turn=count_turn, on_file=lambda: bar.update(1, turns)
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -66,7 +67,7 @@ def targets(paths: Iterable[Path], *, with_demo: bool) -> list[Target]:
     return demo + named
 
 
-async def replay(
+def replay(
     files: Iterable[Target],
     *,
     model: str,
@@ -76,9 +77,15 @@ async def replay(
 ) -> Run:
     """Replay every file with the policy that the proxy has here and now, and no store but memory."""
     options = Settings(policy=gateway.policy(), prices=_prices(), now_s=time.time(), model=model, max_turns=max_turns)
+    tokens.load()
+    return asyncio.run(_replayed(files, options, on_turn, on_file))
+
+
+async def _replayed(
+    files: Iterable[Target], options: Settings, on_turn: Callable[[], None], on_file: Callable[[], None]
+) -> Run:
     road = Conversations(store=NoStore())
     road.offload = _InProcess()
-    tokens.load()
     run = Run()
     seen: set[str] = set()
     for target in files:

@@ -118,8 +118,8 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     found = dict.fromkeys([*called, *built])
     settled = _SETTLING.intersection(built) | _RUNNERS.intersection(called)
     if settled:
-        # Shrinkers that look for records or sentences would drop what these know to keep.
-        found = dict.fromkeys(kind for kind in found if kind in _SETTLING or kind in ("json", "terminal", *called))
+        # Shrinkers that look for records or sentences would drop what these know to keep. They strip escape codes themselves, where those are not content.
+        found = dict.fromkeys(kind for kind in found if kind in _SETTLING or kind in ("json", *called))
     if "test_events" in found:
         found.pop("json", None)
     if "build_output" in found:

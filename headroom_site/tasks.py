@@ -8,7 +8,7 @@ from headroom_site.celery import app
 from proxy import conversations, decisions
 
 
-@app.task(name="headroom.forget_unused")  # type: ignore[misc]
+@app.task(name="headroom.forget_unused")  # type: ignore[untyped-decorator]
 def forget_unused() -> int:
     """Delete decisions and originals whose conversations ended long ago. Returns how many rows went."""
     return decisions.prune(datetime.now(UTC), conversations.lifetime())

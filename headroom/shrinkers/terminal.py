@@ -14,13 +14,16 @@ _ESCAPE = re.compile(
     r"|[()*+][A-Za-z0-9]"  # character sets
     r"|[@-Z\\-_a-z=>78])"
 )
+_DIFF_START = re.compile(r"(?:commit [0-9a-f]{7,40}\b|diff --git |--- \S|Index: \S)")
 _WORD = re.compile(r"[^\W\d_]+")
 _CONTROLS = dict.fromkeys([*range(0, 8), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def forms(source: Source) -> Iterable[Form]:
-    """Yield the text as a terminal would show it, when that differs."""
+    """Yield the text as a terminal would show it, when that differs; nothing where the codes are what a diff is about."""
+    if _DIFF_START.match(source.text):
+        return
     shown = clean(source.text)
     if shown != source.text and shown:
         yield Form(shown, "terminal")

@@ -13,7 +13,7 @@ from headroom.values import Form, Level
 TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
 MIN_NAMES = 30
 ALWAYS_SHOWN = 8
-_NAME = re.compile(r"\S+(?: \S+){0,3}$")
+_NAME = re.compile(r"(?=[^A-Za-z\n]*[A-Za-z])[^\s,;|={}<>\"]+(?: [^\s,;|={}<>\"]+){0,3}$")
 _EXTENSION = re.compile(r"(?<=[^./])(\.[A-Za-z][\w-]{0,9})[*/@=|]?$")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -51,7 +50,7 @@ def read(text: str) -> Delimited | None:
     if delimiter is None:
         return None
     records: list[Row] = []
-    reader = csv.reader(iter([line + "\n" for line in lines]), delimiter=delimiter)
+    reader = csv.reader((line.rstrip("\r") + "\n" for line in lines), delimiter=delimiter)
     start = 0
     try:
         for cells in reader:
@@ -70,14 +69,22 @@ def read(text: str) -> Delimited | None:
 
 def _delimiter(lines: Sequence[str]) -> str | None:
     """Return the delimiter that cuts the first line and most of the next ones into equally many cells, two or more."""
-    probe = [line for line in lines[:40] if line.strip()]
+    probe = [line for line in lines[:60] if line.strip()]
     for delimiter in ("\t", ",", ";", "|"):
-        counts = Counter(len(next(csv.reader([line], delimiter=delimiter), [])) for line in probe)
-        wanted = len(next(csv.reader([probe[0]], delimiter=delimiter), [])) if probe else 0
-        prose = delimiter in ",;" and sum(f"{delimiter} " in line for line in probe) * 2 > len(probe) and wanted < 4
-        if wanted >= 2 and counts[wanted] * 10 >= len(probe) * 7 and not prose:
+        counts = _cell_counts(probe, delimiter)
+        prose = (
+            delimiter in ",;" and sum(f"{delimiter} " in line for line in probe) * 2 > len(probe) and counts[:1] < [4]
+        )
+        if counts and counts[0] >= 2 and counts.count(counts[0]) * 10 >= len(counts) * 7 and not prose:
             return delimiter
     return None
+
+
+def _cell_counts(lines: Sequence[str], delimiter: str) -> list[int]:
+    try:
+        return [len(cells) for cells in csv.reader((line.rstrip("\r") + "\n" for line in lines), delimiter=delimiter)]
+    except csv.Error:
+        return []
 
 
 def _columns(table: Delimited) -> list[list[str]]:

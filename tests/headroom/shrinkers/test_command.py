@@ -1,0 +1,159 @@
+"""The output of any command: tables, repeated blocks, lists of names."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headroom.shrinkers import command, drawn, fixed, grid, listing, records, trouble
+from headroom.values import Policy, Source, ToolCall
+from tests.headroom.shrinkers import golden, texts
+
+
+def best(text: str) -> str:
+    forms = list(command.forms(Source(text)))
+    return min((form.text for form in forms), key=len, default=text)
+
+
+@pytest.mark.parametrize("name", golden.names("command"))
+def test_real_output_is_written_as_reviewed(name: str) -> None:
+    assert golden.written("command", name) == golden.expected("command", name)
+
+
+@given(texts.ANY, st.sampled_from(["lossless", "balanced", "deep"]))
+def test_no_text_makes_it_fail_or_waver(text: str, level: str) -> None:
+    source = Source(text, ToolCall("Bash", '{"command": "x"}'), Policy(level=level))  # type: ignore[arg-type]
+    first, second = list(command.forms(source)), list(command.forms(source))
+    assert first == second
+    assert level != "lossless" or not any(form.is_lossy for form in first)
+
+
+@settings(max_examples=60)
+@given(texts.grids())
+def test_every_cell_can_be_read_back_from_a_folded_table(table: tuple[list[str], list[list[str]]]) -> None:
+    names, rows = table
+    items = fixed.read(texts.drawn(names, rows))
+    sheets = {id(item[0]): item[0] for item in items if not isinstance(item, str)}
+    for sheet in sheets.values():
+        layout = grid.arrange(sheet)
+        fixed_cells, usual = dict(layout.constant), {column: (value, twin) for column, value, twin in layout.usual}
+        for row in sheet.rows:
+            if len(row.cells) != len(sheet.names):
+                continue
+            written = layout.write(row)
+            for column, cell in enumerate(row.cells):
+                if column in layout.inline:
+                    assert cell in written
+                elif column in fixed_cells:
+                    assert fixed_cells[column] == cell
+                else:
+                    value, twin = usual[column]
+                    said = f"{sheet.names[column]}={cell or '(empty)'}"
+                    assert (said in written) or cell == (row.cells[twin] if twin >= 0 else value)
+
+
+@settings(max_examples=60)
+@given(texts.grids(min_rows=5))
+def test_lossless_forms_keep_every_value(table: tuple[list[str], list[list[str]]]) -> None:
+    names, rows = table
+    for form in command.forms(Source(texts.drawn(names, rows), policy=Policy(level="lossless"))):
+        assert {cell for row in rows for cell in row} <= set(re.split(r"[\s;|=\[\]“”<>]+", form.text)) or all(
+            cell in form.text for row in rows for cell in row
+        )
+
+
+def test_what_all_rows_share_is_said_once_and_exceptions_stand_in_their_row() -> None:
+    rows = [[f"web-{number}", "Running", "7" if number == 5 else "0", "node-a"] for number in range(9)]
+    text = best(texts.drawn(["NAME", "STATUS", "RESTARTS", "NODE"], rows))
+    assert text.count("node-a") == 1
+    assert text.count("Running") == 1
+    assert "web-5 [RESTARTS=7]" in text
+    assert text.count("RESTARTS=7") == 1
+
+
+def test_a_row_in_trouble_stays_as_it_came() -> None:
+    rows = [f"web-{number}       1/1     Running            0" for number in range(30)]
+    rows[11] = "web-11      0/1     CrashLoopBackOff   42"
+    text = best("NAME        READY   STATUS             RESTARTS\n" + "\n".join(rows))
+    assert rows[11] in text.split("\n")
+
+
+def test_a_long_table_keeps_its_extremes_and_says_how_long_it_was() -> None:
+    rows = [[f"job-{number:04d}", str(100 + number % 7), "ok", f"queue-{number % 3}"] for number in range(2000)]
+    rows[1234][1] = "99999"
+    forms = list(command.forms(Source(texts.drawn(["NAME", "MILLIS", "STATE", "QUEUE"], rows))))
+    sampled = next(form for form in forms if form.name == "table_rows")
+    assert "job-1234 99999" in sampled.text
+    assert "job-0000" in sampled.text and "job-1999" in sampled.text
+    shown = int(re.search(r"2,000 rows, ([\d,]+) of them shown", sampled.text)[1])  # type: ignore[index]
+    assert sampled.left_out == f"{2000 - shown:,} of 2,000 rows"
+    assert len(re.findall(r"job-\d{4}", sampled.text)) == shown
+
+
+def test_rows_named_by_the_call_are_shown() -> None:
+    rows = [[f"job-{number:04d}", str(number % 7), "ok", f"queue-{number % 3}"] for number in range(3000)]
+    call = ToolCall("Bash", '{"command": "jobs --near job-1777"}')
+    forms = list(command.forms(Source(texts.drawn(["NAME", "CODE", "STATE", "QUEUE"], rows), call)))
+    assert "job-1777" in next(form for form in forms if form.name == "table_rows").text
+
+
+def test_ragged_rows_survive_whole() -> None:
+    rows = [f"alpha{number}   {number}   ok" for number in range(40)]
+    rows[20] = "this line does not fit the columns at all"
+    assert rows[20] in best("NAME     COUNT   STATE\n" + "\n".join(rows))
+
+
+def test_entries_with_equal_lines_say_them_once_and_what_they_lack() -> None:
+    entry = "Port {0}\n  Speed: 10G\n  Mode: trunk\n  Serial: S{0}\n  Vendor: Acme Networks\n"
+    text = "".join(entry.format(number) for number in range(1, 7)).replace(
+        "  Mode: trunk\n  Serial: S4\n", "  Serial: S4\n"
+    )
+    form = next(iter(records.forms(text.rstrip("\n"), "lossless")))
+    assert form.text.count("Acme Networks") == 1
+    assert all(f"Serial: S{number}" in form.text for number in range(1, 7))
+    assert "Port 4\n  Serial: S4\n  none of: Mode" in form.text
+
+
+def test_long_lists_of_names_say_what_kinds_they_hold() -> None:
+    names = [f"part_{number:04d}.{'c' if number % 9 else 'h'}" for number in range(3000)]
+    form = next(iter(listing.forms("src:\n" + "\n".join(names), "balanced")))
+    assert form.text.startswith("src:\npart_0000.h")
+    assert "of 3,000 names here; in all 2,666 .c, 334 .h" in form.text
+    assert form.left_out.endswith("of 3,000 names")
+
+
+def test_a_file_that_was_just_read_keeps_its_spelling() -> None:
+    text = "\n".join(f"name{number}      = {number}        # why" for number in range(50))
+    assert list(command.forms(Source(text, ToolCall("Read", '{"file_path": "/app/a.py"}')))) == []
+    assert list(command.forms(Source(text, ToolCall("Bash", '{"command": "cat a.py"}')))) == []
+
+
+def test_its_own_words_are_not_read_as_output_again() -> None:
+    once = best(golden.source("command", "ps").text)
+    assert once != golden.source("command", "ps").text
+    assert list(command.forms(Source(once))) == []
+
+
+@given(texts.LINE)
+def test_padding_is_all_that_squeezing_takes(line: str) -> None:
+    assert re.sub(r"[\s.:]+", "", drawn.squeeze(line)) == re.sub(r"[\s.:]+", "", line)
+
+
+@pytest.mark.parametrize(
+    "line", ["link is down", "0/3 nodes are available: FailedScheduling", "read timed out", "exit: ENOENT not found"]
+)
+def test_lines_of_trouble_are_known(line: str) -> None:
+    assert trouble.reports(line)
+
+
+@pytest.mark.parametrize("line", ["0 errors", "errors: 0", "0 input errors, 0 CRC", "countdown started", "all ready"])
+def test_counts_of_no_trouble_are_none(line: str) -> None:
+    assert not trouble.reports(line)
+
+
+@pytest.mark.parametrize("unit", [" ", "a", "a  ", "a\t", ". . ", "| ", "- ", "│ ", "=", "a: b   "])
+def test_one_endless_line_is_read_in_linear_time(unit: str) -> None:
+    list(command.forms(Source(unit * (1_000_000 // len(unit)))))

@@ -60,14 +60,17 @@ def running(
             start_new_session=True,
         )
     try:
-        wait_until_answering(ready_url, process, log)
+        wait_until_answering(ready_url, process)
         yield process
+    except Exception:
+        sys.stderr.write(f"the last that {shlex.join(command)} said:\n{_tail(log)}\n")
+        raise
     finally:
         _stop(process)
 
 
-def wait_until_answering(url: str, process: subprocess.Popen[bytes], log: Path) -> float:
-    """Return the seconds until `url` answered with 2xx. Raises RuntimeError with the last lines of the log."""
+def wait_until_answering(url: str, process: subprocess.Popen[bytes]) -> float:
+    """Return the seconds until `url` answered with 2xx. Raises RuntimeError when the program ends or takes too long."""
     started = time.perf_counter()
     while time.perf_counter() - started < START_TIMEOUT_S:
         if process.poll() is not None:
@@ -76,8 +79,11 @@ def wait_until_answering(url: str, process: subprocess.Popen[bytes], log: Path) 
             if 200 <= answer.status < 300:
                 return time.perf_counter() - started
         time.sleep(0.01)
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
-    raise RuntimeError(f"{url} never answered; {shlex.join(process.args)} said:\n{tail}")  # type: ignore[arg-type]
+    raise RuntimeError(f"{url} never answered")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-25:])
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headroom.values import Policy
+from proxy.conversations import Conversations, NoStore
+from proxy.replay import outcomes, recordings
+from proxy.replay.outcomes import Outcome
+from proxy.replay.playback import Playback, Settings
+from savings.pricing import PriceBook
+
+NOW_S = 1_772_000_000.0
+MODEL = "claude-sonnet-4-5-20250929"
+RECORDS = json.dumps(
+    [{"id": n, "name": f"server-{n}", "region": "eu-central-1", "state": "running"} for n in range(120)], indent=2
+)
+
+
+def steps(*results: str) -> list[dict[str, Any]]:
+    """An Anthropic conversation in which a tool answers with these texts, one a turn."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Look at the servers. " + "Be thorough. " * 400}]
+    for n, text in enumerate(results):
+        use = {"type": "tool_use", "id": f"c{n}", "name": "list_servers", "input": {"page": n}}
+        messages += [
+            {"role": "assistant", "content": [use]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": f"c{n}", "content": text}]},
+        ]
+    return [*messages, {"role": "assistant", "content": "Done."}]
+
+
+def chat(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same conversation as chat completions."""
+    lines: list[dict[str, Any]] = []
+    for message in messages:
+        block = message["content"][0] if isinstance(message["content"], list) else {}
+        if block.get("type") == "tool_use":
+            function = {"name": block["name"], "arguments": json.dumps(block["input"])}
+            lines.append(
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"id": block["id"], "type": "function", "function": function}],
+                }
+            )
+        elif block.get("type") == "tool_result":
+            lines.append({"role": "tool", "tool_call_id": block["tool_use_id"], "content": block["content"]})
+        else:
+            lines.append(message)
+    return lines
+
+
+async def play(tmp_path: Path, document: Any, **options: Any) -> Outcome:
+    path = tmp_path / "session.json"
+    path.write_text(json.dumps(document) if not isinstance(document, str) else document)
+    settings = Settings(policy=Policy(), prices=PriceBook(), now_s=NOW_S, **options)
+    return await Playback(recordings.read(path), Conversations(store=NoStore()), settings).play(lambda: None)
+
+
+async def test_a_session_with_compressible_results_becomes_cheaper(tmp_path: Path) -> None:
+    outcome = await play(tmp_path, {"messages": steps(RECORDS, "ok", "ok"), "model": MODEL})
+    assert outcome.turns == 4
+    assert outcome.saved_nano_usd > 0
+    assert sum(form.results for form in outcome.forms.values()) == 1
+    (form,) = outcome.forms.values()
+    assert form.tokens_after < form.tokens_before
+
+
+async def test_what_was_shrunk_once_is_saved_in_every_later_turn(tmp_path: Path) -> None:
+    """Written once at first sight, read ever after: removed tokens are saved as one write and as reads of later turns."""
+    outcome = await play(tmp_path, {"messages": steps(RECORDS, "ok", "ok"), "model": MODEL})
+    (form,) = outcome.forms.values()
+    removed = form.tokens_before - form.tokens_after
+    assert outcome.before.cache_write_5m - outcome.after.cache_write_5m == removed
+    assert outcome.before.cache_read - outcome.after.cache_read == 2 * removed
+    assert outcome.saved_nano_usd == removed * (3750 + 2 * 300)
+
+
+async def test_without_tool_results_both_bills_are_the_same(tmp_path: Path) -> None:
+    outcome = await play(tmp_path, {"messages": steps("ok", "fine"), "model": MODEL})
+    assert outcome.before == outcome.after
+    assert outcome.saved_nano_usd == 0
+
+
+async def test_chat_sessions_are_billed_without_writes(tmp_path: Path) -> None:
+    outcome = await play(tmp_path, {"messages": chat(steps(RECORDS, "ok", "ok")), "model": "gpt-4o"})
+    assert outcome.saved_nano_usd > 0
+    assert outcome.before.cache_write_5m == 0
+    assert outcome.before.cache_read > 0
+
+
+async def test_models_whose_writes_cost_are_billed_for_them(tmp_path: Path) -> None:
+    outcome = await play(tmp_path, {"messages": chat(steps(RECORDS)), "model": "gpt-5.6-cyber"})
+    assert outcome.before.cache_write_5m > 0
+
+
+async def test_a_model_without_a_price_is_counted_but_never_billed(tmp_path: Path) -> None:
+    outcome = await play(tmp_path, {"messages": steps(RECORDS, "ok"), "model": "claude-nobody-sells"})
+    assert outcome.unpriced == {"claude-nobody-sells": 3}
+    assert outcome.before == outcomes.Spent()
+    assert outcome.saved_percent is None
+
+
+async def test_another_model_may_be_asked_for(tmp_path: Path) -> None:
+    document = {"messages": steps(RECORDS, "ok"), "model": "claude-nobody-sells"}
+    assert (await play(tmp_path, document, model=MODEL)).unpriced == {}
+
+
+async def test_only_the_first_turns_are_played_when_so_many_are_asked_for(tmp_path: Path) -> None:
+    assert (await play(tmp_path, steps("ok", "ok", "ok"), max_turns=2)).turns == 2
+
+
+async def test_the_same_result_is_counted_once_however_often_it_is_sent(tmp_path: Path) -> None:
+    outcome = await play(tmp_path, {"messages": steps(RECORDS, *["ok"] * 6), "model": MODEL})
+    assert sum(form.results for form in outcome.forms.values()) + sum(outcome.left_alone.values()) == 1
+
+
+def log(*pause_s: int, input_tokens: int = 9000) -> str:
+    """A log of Claude Code with these pauses between its turns."""
+    records: list[dict[str, Any]] = []
+    clock_s = 0
+    for n, pause in enumerate((0, *pause_s)):
+        clock_s += pause
+        stamp = f"2026-03-01T{10 + clock_s // 3600:02}:{clock_s // 60 % 60:02}:{clock_s % 60:02}.000Z"
+        usage = {
+            "input_tokens": 5,
+            "cache_creation_input_tokens": input_tokens,
+            "cache_read_input_tokens": 0,
+            "output_tokens": 50,
+        }
+        answer = {
+            "id": f"m{n}",
+            "model": MODEL,
+            "role": "assistant",
+            "content": [{"type": "text", "text": "hm"}],
+            "usage": usage,
+        }
+        records += [
+            {
+                "type": "user",
+                "uuid": f"u{n}",
+                "sessionId": "s",
+                "timestamp": stamp,
+                "message": {"role": "user", "content": "go on"},
+            },
+            {"type": "assistant", "uuid": f"a{n}", "sessionId": "s", "timestamp": stamp, "message": answer},
+        ]
+    return "\n".join(json.dumps(record) for record in records)
+
+
+async def test_pauses_longer_than_the_cache_lives_are_paid_for(tmp_path: Path) -> None:
+    warm, cold = await play(tmp_path, log(60, 60)), await play(tmp_path, log(60, 301))
+    assert warm.before.cache_write_5m == pytest.approx(9000, abs=60)
+    assert cold.before.cache_write_5m == pytest.approx(18000, abs=60)
+
+
+async def test_a_prompt_that_was_not_recorded_counts_as_long_as_the_provider_said(tmp_path: Path) -> None:
+    outcome = await play(tmp_path, log(60, 60))
+    assert outcome.before.cache_read == pytest.approx(2 * 9000, abs=60)
+    assert outcome.before.output == 150
+    assert outcome.before == outcome.after
+
+
+def test_sums_add_everything_up_and_keep_the_slowest_turn() -> None:
+    one = Outcome(
+        "a",
+        1,
+        2,
+        outcomes.Spent(1, 2, 3, 4, 5, 6),
+        outcomes.Spent(1),
+        {"x": outcomes.Form(1, 9, 3)},
+        {"no_gain": 1},
+        {"m": 1},
+        5.0,
+        4.0,
+    )
+    two = Outcome(
+        "b", 1, 3, outcomes.Spent(1), outcomes.Spent(cost_nano_usd=8), {"x": outcomes.Form(2, 5, 5)}, {}, {}, 2.0, 1.0
+    )
+    every = outcomes.total([one, two])
+    assert (every.sessions, every.turns, every.slowest_turn_ms, every.turn_ms_sum) == (2, 5, 4.0, 7.0)
+    assert every.forms == {"x": outcomes.Form(3, 14, 8)}
+    assert every.saved_nano_usd == -2
+    assert every.saved_percent == pytest.approx(-100 / 3)
+    assert outcomes.as_json(every)["bill_usd"]["saved_percent"] == -33.333

@@ -32,6 +32,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             read_bufsize=READ_BUFFER_BYTES,
             skip_auto_headers=_NO_AUTO_HEADERS,
         )
+        # Else it would send a GET or DELETE again when a kept connection breaks, and count two calls as one.
+        self._session._retry_connection = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and return when the answer's headers are here."""
@@ -42,7 +44,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             response = await self._session.request(
                 request.method,
                 yarl.URL(f"{url.scheme}://{url.netloc.decode('ascii')}{target}", encoded=True),
-                headers=CIMultiDict((k.decode("latin-1"), v.decode("latin-1")) for k, v in request.headers.raw),
+                headers=CIMultiDict((k.decode("latin-1"), _text(v)) for k, v in request.headers.raw),
                 data=body,
                 allow_redirects=False,
                 proxy=request.extensions["http_proxy"],
@@ -58,6 +60,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._session.close()
+
+
+def _text(value: bytes) -> str:
+    """A header value as aiohttp turns it back into the same bytes: it writes UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 class _Stream(httpx.AsyncByteStream):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from budgets import gate
+from budgets import gate, keys
 from headroom.values import Policy
 from proxy import attribution, conversations, errors, exchange, ids, splice, upstream, worker
 from proxy.exchange import BodyReader, ClientGone
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 OTHER_PATHS = "*"
 NOT_FORWARDED = frozenset((b"host", b"content-length", b"expect"))
+OWN_KEY = keys.MARK.encode()
 REFUSES_EDIT = frozenset((400, 413, 422))
 """Answers that an edit of ours may have caused: the client's own bytes are then sent, so that it sees what it would have
 seen without us."""
@@ -134,6 +135,7 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
     content: bytes | AsyncIterable[bytes] | None = outgoing if is_edited else raw
     if raw is None and journey.exchange.has_body:
         content = body
+        headers += _declared_length(journey.exchange)
     attempt, tries = 0, 0
     while True:
         ticket = _admit(journey, attempt, is_edited)
@@ -163,6 +165,13 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
         tries += 1
         await _discard(answer, ticket)
         await upstream.pause(wait_s)
+
+
+def _declared_length(client: Exchange) -> Headers:
+    """The length of a body that is passed on as it arrives: a provider may refuse one that is of unknown length."""
+    if any(key == b"transfer-encoding" for key, _ in client.headers):
+        return []
+    return [(key, value) for key, value in client.headers if key == b"content-length"][:1]
 
 
 async def _send(
@@ -213,7 +222,18 @@ def _outgoing_headers(journey: Journey, *, drops_encoding: bool) -> Headers:
         NOT_FORWARDED | {journey.principal.presented_in.encode()} | ({b"content-encoding"} if drops_encoding else set())
     )
     lines = upstream.end_to_end(journey.exchange.headers)
-    return [(key, value) for key, value in lines if key not in dropped and not key.startswith(b"x-headroom-")]
+    return [
+        (key, value)
+        for key, value in lines
+        if key not in dropped and not key.startswith(b"x-headroom-") and not _holds_own_key(key, value)
+    ]
+
+
+def _holds_own_key(name: bytes, value: bytes) -> bool:
+    """A key of ours in a provider's place, beside the one that let the caller in."""
+    if name == b"x-api-key":
+        return value.startswith(OWN_KEY)
+    return name == b"authorization" and value[:7].lower() == b"bearer " and value[7:].strip().startswith(OWN_KEY)
 
 
 def _admit(journey: Journey, attempt: int, is_edited: bool) -> Ticket:

@@ -12,6 +12,7 @@ from proxy.requests import RoadRequest
 
 api = NinjaAPI(title="Headroom", docs_url=None, openapi_url=None, urls_namespace="road")
 
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 MESSAGES = Route("/v1/messages", anthropic)
 COUNT_TOKENS = Route("/v1/messages/count_tokens", passthrough.anthropic, is_billable=False)
 CHAT_COMPLETIONS = Route("/v1/chat/completions", openai_chat)
@@ -84,6 +85,25 @@ async def health_report(request: RoadRequest) -> HttpResponseBase:
     return await health.report(request)
 
 
-@api.api_operation(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], "/{path:rest}")
+async def another_method(request: RoadRequest) -> HttpResponseBase:
+    return await serve(request, gateway.passthrough_route(request))
+
+
+for path in (
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+):
+    api.api_operation([method for method in METHODS if method != "POST"], path)(another_method)
+
+
+@api.api_operation(METHODS, "/")
+async def root(request: RoadRequest) -> HttpResponseBase:
+    return await serve(request, gateway.passthrough_route(request))
+
+
+@api.api_operation(METHODS, "/{path:rest}")
 async def anything_else(request: RoadRequest, rest: str) -> HttpResponseBase:
     return await serve(request, gateway.passthrough_route(request))

@@ -26,7 +26,7 @@ def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[
     sheets = {id(item[0]): item[0] for item in items if not isinstance(item, str)}
     if not sheets:
         return
-    quoted = trouble.positions(item if isinstance(item, str) else item[1].line for item in items)
+    quoted = trouble.positions([item if isinstance(item, str) else item[1].line for item in items])
     layouts = {key: arrange(sheet) for key, sheet in sheets.items()}
     yield Form(_written(items, layouts, {}, quoted), "table_columns")
     if level == "lossless":

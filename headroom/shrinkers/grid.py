@@ -8,6 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 MAX_COLUMNS = 200
+PROBED_ROWS = 40
+MAX_TWINS = 40
+"""A column is only compared with this many columns before it, to stay linear in the width of a table."""
+
 _PIECE = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]+")
 
 
@@ -129,7 +133,9 @@ def arrange(sheet: Sheet, *, separator: str = "") -> Layout:
     """Return the shortest layout for the rows of a sheet that fit its columns; `separator` when it is not free to choose."""
     width = len(sheet.names)
     rows = [row.cells for row in sheet.rows if len(row.cells) == width]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * width
+    if not rows:
+        return Layout(sheet.names, tuple(range(width)), (), (), separator or " ", 0, sheet.is_named)
+    columns = list(zip(*rows, strict=True))
     constant: list[tuple[int, str]] = []
     usual: list[tuple[int, str, int]] = []
     inline: list[int] = []
@@ -162,22 +168,29 @@ def _habit(
 ) -> tuple[str, int] | None:
     """Return the usual value of a column, or the earlier column that it repeats, where saying so once is shorter."""
     column = columns[index]
-    weights = Counter(column)
-    costs = {value: weight(value) for value in weights}
+    counts = Counter(column)
+    value, count = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+    twins = [twin for twin in inline[-MAX_TWINS:] if _is_close(column[:PROBED_ROWS], columns[twin][:PROBED_ROWS])]
+    if count * 2 < len(column) and not twins:
+        return None
+    costs = {value: weight(value) for value in counts}
     named = weight(names[index]) + 3
     best: tuple[int, str, int] | None = None
-    value, count = max(weights.items(), key=lambda pair: (pair[1], pair[0]))
     if count * 2 >= len(column):
-        spelled = sum((costs[other] + named) * times for other, times in weights.items() if other != value)
+        spelled = sum((costs[other] + named) * times for other, times in counts.items() if other != value)
         best = (spelled + costs[value] + named, value, -1)
-    for twin in inline:
+    for twin in twins:
         differing = [mine for mine, other in zip(column, columns[twin], strict=True) if mine != other]
         if len(differing) * 4 <= len(column):
             spelled = sum(costs[mine] + named for mine in differing) + named + weight(names[twin])
             if best is None or spelled < best[0]:
                 best = (spelled, "", twin)
-    written = sum((cost + 1) * weights[other] for other, cost in costs.items())
+    written = sum((cost + 1) * counts[other] for other, cost in costs.items())
     return (best[1], best[2]) if best is not None and best[0] < written else None
+
+
+def _is_close(column: Sequence[str], other: Sequence[str]) -> bool:
+    return sum(1 for mine, theirs in zip(column, other, strict=True) if mine != theirs) * 2 <= len(column)
 
 
 def _separator(columns: Sequence[Sequence[str]], inline: Sequence[int]) -> str:

@@ -24,7 +24,7 @@ def pick(lines: Sequence[str], columns: Sequence[Sequence[str]], keep: int, *, w
     chosen = {*range(min(ENDS, count)), *range(max(0, count - ENDS), count)}
     for column in columns:
         chosen.update(standing_out(column))
-    reported = [index for index, line in enumerate(lines) if trouble.reports(line)]
+    reported = trouble.reporting(lines)
     if len(reported) * 3 <= count or len(reported) <= keep:
         chosen.update(reported)
     chosen.update(_named(lines, wanted))
@@ -54,7 +54,7 @@ def standing_out(column: Sequence[str]) -> set[int]:
 
 def as_number(cell: str) -> float | None:
     """Return the number that a cell holds, None when it holds none."""
-    if len(cell) > 40 or not _NUMBER.fullmatch(cell):
+    if not cell[-1:].isdigit() or len(cell) > 40 or not _NUMBER.fullmatch(cell):
         return None
     return float(cell.replace(",", ""))
 

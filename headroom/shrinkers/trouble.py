@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 
 QUOTED = 16
 """Trouble in more lines than this, and in more than a tenth of them, is the normal state: only the first are quoted."""
@@ -37,12 +39,22 @@ def reports(line: str) -> bool:
     return bool(_WORDS.search(line)) and bool(_WORDS.search(_ZERO_COUNT.sub("", line)))
 
 
-def positions(lines: Iterable[str]) -> frozenset[int]:
+def positions(lines: Sequence[str]) -> frozenset[int]:
     """Return the indices of the lines that report trouble; where trouble is nothing unusual, only the first ones."""
-    count = 0
-    found = []
-    for index, line in enumerate(lines):
-        count += 1
-        if reports(line):
-            found.append(index)
-    return frozenset(found if len(found) <= max(QUOTED, count // 10) else found[:QUOTED])
+    found = reporting(lines)
+    return frozenset(found if len(found) <= max(QUOTED, len(lines) // 10) else found[:QUOTED])
+
+
+def reporting(lines: Sequence[str]) -> list[int]:
+    """Return the indices of all lines that report trouble: what `reports` says, for many lines at once."""
+    lowered = [line[:_LONGEST_LINE].lower() for line in lines]
+    starts = list(accumulate((len(line) + 1 for line in lowered), initial=0))
+    text = "\n".join(lowered)
+    asked: set[int] = set()
+    for stem in _STEMS:
+        at = text.find(stem)
+        while at >= 0:
+            index = bisect_right(starts, at) - 1
+            asked.add(index)
+            at = text.find(stem, starts[index + 1])
+    return [index for index in sorted(asked) if reports(lowered[index])]

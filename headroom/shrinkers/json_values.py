@@ -1,17 +1,36 @@
-"""JSON: the same values without the layout."""
+"""JSON: alike objects as rows, what repeats said once, long lists by what stands out."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
-from headroom.values import Form, Source
+from headroom.shrinkers import json_text
+from headroom.shrinkers.json_text import Document
+from headroom.shrinkers.json_write import FOLD_CHARS, Writer, references
+from headroom.values import Form, Level, Source
+
+WHOLE_CHARS = 2_000_000
+"""Of longer texts no form without loss is tried, unless nothing else is allowed."""
 
 
 def forms(source: Source) -> Iterable[Form]:
-    """Yield the value without the blanks between its parts."""
-    try:
-        value = json.loads(source.text)
-    except (ValueError, RecursionError):
+    """Yield the value with every row, then with the rows that matter most."""
+    document = json_text.read(source.text)
+    if document is None:
         return
-    yield Form(json.dumps(value, ensure_ascii=False, separators=(",", ":")), "json_compact")
+    level = source.policy.level
+    if level == "lossless" or len(source.text) <= WHOLE_CHARS:
+        yield Form(_written(document, source, "lossless")[0], "json")
+    if level != "lossless":
+        text, left_out = _written(document, source, level)
+        if left_out:
+            yield Form(text, f"json_{level}", left_out)
+
+
+def _written(document: Document, source: Source, level: Level) -> tuple[str, str]:
+    folds = len(source.text) <= FOLD_CHARS and "<same as" not in source.text and "…" not in source.text
+    writer = Writer(level, source.call.arguments, references(document.value), folds)
+    text = json_text.finished(writer.write(document.value))
+    others = "".join(f"\nbetween them, before number {place + 1}: {line}" for place, line in document.others)
+    end = "\n[the text is cut off here, its end:] " if document.is_cut else ""
+    return f"{document.before}{text}{others}{end}{document.after}", writer.left_out()

@@ -1,0 +1,186 @@
+"""Reads JSON as tools print it: whole, one value per line, behind a heading, or cut off. Spellings of numbers survive."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+NUMBER = "\ue0f1"
+"""Stands before a number whose spelling a float would lose (1.10); such a number travels as a string."""
+
+MIN_SHARE = 0.5
+MAX_DEPTH = 150
+_MAX_STARTS = 5
+_ODD_INTEGER = re.compile(r"(?<![\w.\"-])-0(?![\d.eE])|\d{4000}")
+_OPENING = re.compile(r"\{(?=\s*\")|\[(?=\s*[{\[\"\d-])")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++|"', re.DOTALL)
+_CLOSING = {"{": "}", "[": "]"}
+
+
+class Unreadable(ValueError):
+    """Not JSON, or JSON that a reader would not understand as one value: a key comes twice in an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What was read: text before and after the value stays as it is; `is_cut` says that the value ended too early.
+
+    `lines` holds, for one value per line, the places of the lines that are no JSON and what they say.
+    """
+
+    value: Any
+    before: str = ""
+    after: str = ""
+    is_cut: bool = False
+    is_lines: bool = False
+    others: tuple[tuple[int, str], ...] = ()
+
+
+def read(text: str) -> Document | None:
+    """Return the JSON in a text when it makes up most of it, else None."""
+    if NUMBER in text or not ("{" in text or "[" in text):
+        return None
+    decoder = _decoder(text)
+    try:
+        return _whole(text, decoder) or _lines(text, decoder) or _embedded(text, decoder) or _cut(text, decoder)
+    except (Unreadable, RecursionError):
+        return None
+
+
+def _decoder(text: str) -> json.JSONDecoder:
+    integer = _kept if _ODD_INTEGER.search(text) else int
+    return json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=integer)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Unreadable("a key comes twice")
+    return found
+
+
+def _float(spelling: str) -> float | str:
+    number = float(spelling)
+    return number if repr(number) == spelling else NUMBER + spelling
+
+
+def _kept(spelling: str) -> int | str:
+    return NUMBER + spelling if spelling == "-0" or len(spelling) > 300 else int(spelling)
+
+
+def _decode(decoder: json.JSONDecoder, text: str, start: int) -> tuple[Any, int] | None:
+    try:
+        return decoder.raw_decode(text, start)
+    except json.JSONDecodeError:
+        return None
+
+
+def _whole(text: str, decoder: json.JSONDecoder) -> Document | None:
+    start = len(text) - len(text.lstrip())
+    if text[start : start + 1] not in ("{", "["):
+        return None
+    found = _decode(decoder, text, start)
+    if found is None:
+        return None
+    value, end = found
+    if not text[end:].strip():
+        return Document(value)
+    values = [value]
+    while end < len(text):
+        end += len(text[end : end + 200]) - len(text[end : end + 200].lstrip())
+        found = _decode(decoder, text, end) if text[end : end + 1] in ("{", "[") else None
+        if found is None:
+            break
+        values.append(found[0])
+        end = found[1]
+    if text[end:].strip() and end < len(text) * MIN_SHARE:
+        return None
+    if len(values) == 1:
+        return Document(value, after=text[end:])
+    return Document(values, after=text[end:].strip("\n"), is_lines=True)
+
+
+def _lines(text: str, decoder: json.JSONDecoder) -> Document | None:
+    """Read one object per line, with other lines among them."""
+    lines = text.split("\n")
+    if len(lines) < 3 or sum(line[:1] in ("{", "[") for line in lines) < len(lines) * MIN_SHARE:
+        return None
+    values: list[Any] = []
+    others: list[tuple[int, str]] = []
+    for line in lines:
+        found = _decode(decoder, line, 0) if line[:1] in ("{", "[") else None
+        if found is not None and not line[found[1] :].strip():
+            values.append(found[0])
+        elif line.strip():
+            others.append((len(values), line))
+    if len(values) < 2 or len(others) * 2 > len(lines):
+        return None
+    return Document(values, is_lines=True, others=tuple(others))
+
+
+def _embedded(text: str, decoder: json.JSONDecoder) -> Document | None:
+    """Read one value that starts on a line of its own, behind a heading or before a summary."""
+    starts = re.finditer(r"(?m)^[ \t]*(?=[{\[])", text)
+    for _, line in zip(range(_MAX_STARTS), starts, strict=False):
+        found = _decode(decoder, text, line.end())
+        if found is not None and (found[1] - line.end()) >= len(text) * MIN_SHARE:
+            return Document(found[0], before=text[: line.end()], after=text[found[1] :])
+    return None
+
+
+def _cut(text: str, decoder: json.JSONDecoder) -> Document | None:
+    """Read a value that breaks off, up to its last whole member."""
+    opening = _OPENING.search(text)
+    if opening is None:
+        return None
+    first = opening.start()
+    place, closing = _last_member(text, first)
+    if place - first < len(text) * MIN_SHARE:
+        return None
+    found = _decode(decoder, text[first:place] + closing, 0)
+    return Document(found[0], before=text[:first], after=text[place:].lstrip(","), is_cut=True) if found else None
+
+
+def _last_member(text: str, start: int) -> tuple[int, str]:
+    """Return where the last whole member ends, and what closes everything that is open there."""
+    open_brackets: list[str] = []
+    place = start
+    still_open: list[str] = []
+    for token in _TOKEN.finditer(text, start):
+        mark = token.group()
+        if mark == '"':
+            break
+        if mark in _CLOSING:
+            open_brackets.append(mark)
+            if len(open_brackets) > MAX_DEPTH:
+                break
+        elif mark in ("}", "]"):
+            if not open_brackets or _CLOSING[open_brackets.pop()] != mark:
+                break
+            place, still_open = token.end(), open_brackets.copy()
+        elif mark == ",":
+            place, still_open = token.start(), open_brackets.copy()
+    return place, "".join(_CLOSING[mark] for mark in reversed(still_open))
+
+
+Encode = Callable[[Any], str]
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+_SPELLED = re.compile(f'"{NUMBER}([^"]*)"')
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def compact(value: Any) -> str:
+    """Return a value without layout. Numbers may still carry their mark: `finished` takes it off."""
+    return _encoder.encode(value)
+
+
+def finished(text: str) -> str:
+    """Return written JSON with numbers as they were spelled and nothing that cannot be sent."""
+    if NUMBER in text:
+        text = _SPELLED.sub(r"\1", text)
+    if not text.isascii() and _SURROGATE.search(text):
+        text = _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text

@@ -289,6 +289,7 @@ class Journal:
                 self._fd = new_fd
                 self._size = self._read = self._acknowledged = len(carried)
                 self._marks.clear()
+                self._remembered.clear()
             if rest:
                 self._batch = Batch(receipts, self._read, len(rest), finished_file)
             elif finished_file is not None:

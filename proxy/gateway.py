@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from django.conf import settings
 
@@ -277,10 +278,19 @@ def _admit(journey: Journey, attempt: int, is_edited: bool) -> Ticket:
 def _relayed(journey: Journey, answer: Answer, ticket: Ticket, is_edited: bool) -> RelayResponse:
     is_event_stream = answer.header(b"content-type").startswith("text/event-stream")
     chunk_filter = _filter(journey, answer, is_edited) if is_event_stream else None
-    relay = Relay(answer, ticket, journey.provider.meter(is_event_stream), chunk_filter=chunk_filter)
+    relay = Relay(
+        answer,
+        ticket,
+        journey.provider.meter(is_event_stream),
+        chunk_filter=chunk_filter,
+        has_unknown_end=isinstance(journey.provider, passthrough.Passthrough),
+    )
     headers = upstream.end_to_end(answer.headers)
     if chunk_filter is not None:
         headers = [(key, value) for key, value in headers if key not in (b"content-length", b"content-encoding")]
+    elif answer.status == HTTPStatus.NOT_MODIFIED:
+        # It would announce a body that does not come, and the server insists on one.
+        headers = [(key, value) for key, value in headers if key != b"content-length"]
     return RelayResponse(answer.status, headers + _own_headers(journey, is_edited), relay)
 
 

@@ -79,11 +79,18 @@ class Relay:
     """The body of one answer on its way to the client: an iterator with a `close` that may be called at any time.
 
     The client gets the provider's bytes piece by piece as they come. `decode` and `meter` look over their shoulder; with
-    a `filtered` stream the client gets the decoded and filtered bytes instead.
+    a `filtered` stream the client gets the decoded and filtered bytes instead. `has_unknown_end`: nobody knows how streams
+    of this route end, so that the connection's end stands for it.
     """
 
     def __init__(
-        self, answer: upstream.Answer, ticket: Ticket, meter: Meter, *, chunk_filter: ChunkFilter | None = None
+        self,
+        answer: upstream.Answer,
+        ticket: Ticket,
+        meter: Meter,
+        *,
+        chunk_filter: ChunkFilter | None = None,
+        has_unknown_end: bool = False,
     ) -> None:
         self._answer = answer
         self._source: AsyncIterator[bytes] = aiter(answer)
@@ -91,6 +98,9 @@ class Relay:
         self._meter = meter
         self._decode: Callable[[bytes], bytes] | None = exchange.decoder_for(answer.header(b"content-encoding"))
         self._filter = chunk_filter
+        self._is_event_stream = answer.header(b"content-type").startswith("text/event-stream")
+        self._has_unknown_end = has_unknown_end and self._is_event_stream
+        self._is_unreadable = False
 
     def __aiter__(self) -> Relay:
         return self
@@ -99,35 +109,54 @@ class Relay:
         try:
             chunk = await anext(self._source)
         except StopAsyncIteration:
-            if self._filter is not None and (held := self._filter.flush()):
+            if held := self._held_back():
                 return held
             await self._end()
             raise
         except (upstream.UpstreamBroke, upstream.UpstreamTimeout) as exc:
             self._settle("partial", str(exc))
             await self._answer.close()
+            if held := self._held_back():
+                self._source = _raising(exc)
+                return held
             raise
         return self._passed(chunk)
 
     def _passed(self, chunk: bytes) -> bytes:
-        decoded = self._observed(chunk)
-        return chunk if self._filter is None else self._filter.feed(decoded)
+        if self._filter is None:
+            self._observe(self._decoded(chunk))
+            return chunk
+        decoded = self._decoded(chunk)
+        if self._decode is None:
+            raise upstream.UpstreamBroke("the answer is not in the encoding that it claims")
+        self._observe(decoded)
+        return self._filter.feed(decoded)
 
-    def _observed(self, chunk: bytes) -> bytes:
+    def _held_back(self) -> bytes:
+        return self._filter.flush() if self._filter is not None else b""
+
+    def _decoded(self, chunk: bytes) -> bytes:
         if self._decode is None:
             return b""
         try:
-            decoded = self._decode(chunk)
+            return self._decode(chunk)
+        except Exception as exc:  # noqa: BLE001 - each codec has errors of its own
+            logger.warning("an answer is not in the encoding that it claims (%s); its usage is not read", exc)
+            self._decode = None
+            return b""
+
+    def _observe(self, decoded: bytes) -> None:
+        if not decoded or self._is_unreadable:
+            return
+        try:
             self._meter.feed(decoded)
         except Exception:
             logger.exception("an answer could not be read; it is relayed without its usage")
-            self._decode = None
-            return b""
-        return decoded
+            self._is_unreadable = True
 
     async def _end(self) -> None:
         reading = self._meter.reading()
-        is_whole = reading.is_complete or self._answer.status >= 400
+        is_whole = reading.is_complete or self._answer.status >= 400 or self._has_unknown_end
         self._settle(
             "complete" if is_whole else "partial", "" if is_whole else "ended without its closing event", reading
         )
@@ -135,9 +164,13 @@ class Relay:
 
     async def close(self) -> None:
         """Abort: cut the connection to the provider, which stops its work, and settle what was relayed."""
-        if not self._ticket.is_settled:
-            self._settle("partial", "the client hung up")
-            await self._answer.close()
+        if self._ticket.is_settled:
+            return
+        reading = self._meter.reading()
+        # Clients leave as soon as they have read the closing event; nothing was cut short then.
+        is_whole = reading.is_complete and self._is_event_stream
+        self._settle("complete" if is_whole else "partial", "" if is_whole else "the client hung up", reading)
+        await self._answer.close()
 
     def _settle(self, status: Status, error: str, reading: Reading | None = None) -> None:
         self._ticket.settle(
@@ -147,6 +180,12 @@ class Relay:
             provider_request_id=provider_request_id(self._answer),
             error=error,
         )
+
+
+async def _raising(exc: Exception) -> AsyncIterator[bytes]:
+    """A source that has nothing more to give than this."""
+    raise exc
+    yield b""
 
 
 def provider_request_id(answer: upstream.Answer) -> str:

@@ -43,6 +43,26 @@ def dumped(value: Any) -> str:
         return json.dumps(value)
 
 
+OPAQUE_CHARS = 6000
+"""What an image or a document counts for: providers bill them by area, not by the length of their base64."""
+
+
+def items(value: Any) -> list[Any]:
+    """A list as it is, anything else as an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def size(value: Any) -> int:
+    """About how many characters of text a JSON value is to the model."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        if value.get("type") in ("image", "image_url", "input_image", "document", "input_file", "input_audio"):
+            return OPAQUE_CHARS
+        return sum(map(size, value.values())) + 8 * len(value)
+    return sum(map(size, value)) + len(value) if isinstance(value, list) else 4
+
+
 class JsonMeter:
     """Reads one JSON answer at its end. `read` turns the parsed object into a reading."""
 
@@ -66,7 +86,8 @@ class JsonMeter:
             usage = _last_usage(body)
             return self._read({"usage": usage} if usage else {})
         answer = load_object(body)
-        return self._read(answer) if answer is not None else Reading()
+        # What is no JSON (a file, speech) has no end of its own to look for: the connection vouches for it.
+        return self._read(answer) if answer is not None else Reading(is_complete=body.lstrip()[:1] not in (b"{", b"["))
 
 
 def _last_usage(tail: bytes) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ end the connection stays open for the next request, as a provider's does.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -20,6 +20,13 @@ class Pause:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Wait until something is so that only the other side can bring about: no clock decides what a test sees."""
+
+    is_true: Callable[[], bool]
+
+
 class End(Enum):
     """How a connection ends when it does not end well."""
 
@@ -29,7 +36,7 @@ class End(Enum):
 
 
 CLOSE, RESET, FOREVER = End.CLOSE, End.RESET, End.FOREVER
-Piece = bytes | Pause | End
+Piece = bytes | Pause | Until | End
 Answer = Sequence[Piece]
 Lines = Sequence[tuple[str, str]]
 
@@ -65,7 +72,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 def chunked(
-    parts: Iterable[bytes | Pause | End],
+    parts: Iterable[Piece],
     status: int = 200,
     lines: Lines = (),
     content_type: str = "text/event-stream",
@@ -279,10 +286,14 @@ def response_events(
     texts: Sequence[str] = ("Hel", "lo"), *, usage: dict[str, Any] | None = None, final: str = "completed"
 ) -> list[bytes]:
     """A Responses answer as events."""
-    documents: list[dict[str, Any]] = [{"type": "response.created", "response": response(status="in_progress")}]
-    documents += [
-        {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": text}
-        for text in texts
+    where = {"item_id": "msg_1", "output_index": 0}
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}
+    part = {"type": "output_text", "text": "", "annotations": []}
+    documents: list[dict[str, Any]] = [
+        {"type": "response.created", "response": response(status="in_progress")},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.content_part.added", **where, "content_index": 0, "part": part},
+        *({"type": "response.output_text.delta", **where, "content_index": 0, "delta": text} for text in texts),
+        {"type": f"response.{final}", "response": response("".join(texts), usage=usage, status=final)},
     ]
-    documents.append({"type": f"response.{final}", "response": response("".join(texts), usage=usage, status=final)})
     return [event({**one, "sequence_number": n}, one["type"]) for n, one in enumerate(documents)]

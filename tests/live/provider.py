@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.live import answers
-from tests.live.answers import Answer, End, Pause
+from tests.live.answers import Answer, End, Pause, Until
 
 MAX_HEAD_BYTES = 256 * 1024
 WAIT_S = 10.0
@@ -201,6 +201,9 @@ class Provider:
                 received.answered_bytes += len(piece)
             elif isinstance(piece, Pause):
                 await asyncio.sleep(piece.seconds)
+            elif isinstance(piece, Until):
+                while not piece.is_true():  # noqa: ASYNC110 - a test's thread makes it true
+                    await asyncio.sleep(0.002)
             elif piece is End.FOREVER:
                 await asyncio.Event().wait()
             else:

@@ -23,6 +23,14 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
 WAIT_S = 10.0
+UNCAUGHT = (
+    "Exception in ASGI application",
+    "was never retrieved",
+    "never awaited",
+    "Warning:",
+    "Exception in thread",
+    "Exception ignored",
+)
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 
 
@@ -156,7 +164,7 @@ def free_port() -> int:
 def running(
     workspace: Path, upstream_url: str, *, flags: tuple[str, ...] = (), env: dict[str, str] | None = None
 ) -> Iterator[Proxy]:
-    """A serving proxy for the length of a block. A traceback in its output fails the test."""
+    """A serving proxy for the length of a block. What nobody caught fails the test."""
     proxy = Proxy(workspace, upstream_url, flags=flags, env=env)
     try:
         proxy.start()
@@ -165,4 +173,4 @@ def running(
     finally:
         if proxy.process is not None and proxy.process.poll() is None:
             proxy.kill()
-    assert "Traceback" not in proxy.output, proxy.output
+    assert not [line for line in proxy.output.splitlines() if any(mark in line for mark in UNCAUGHT)], proxy.output

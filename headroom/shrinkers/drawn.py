@@ -14,9 +14,11 @@ TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
 """A table that costs no more than this is shown whole."""
 
 ROWS_SHOWN: dict[Level, int] = {"balanced": 60, "deep": 12}
-_PADDING = re.compile(r"(?<=\S) {3,}(?=\S)")
+_PADDING = re.compile(r"(?<=[^\s:|→>-]) {3,}(?=\S)")
 _BEFORE_COLON = re.compile(r"(?<=\S)(?:\t[ \t]*| {2,})(?=[:=] )")
-_AFTER_COLON = re.compile(r"(?<=[:=])(?: {2,}|\t[ \t]*)(?=\S)")
+_AFTER_KEY = re.compile(r"^(\s*[A-Za-z][\w ()#%-]{0,60}[:=])(?: {2,}|\t[ \t]*)(?=\S)")
+# The blanks behind a line number or a path are the indentation of code: an edit must be able to quote them.
+_NUMBERED = re.compile(r"\s*(?:\S{1,200}?[:-])?\d{1,7}(?:[:|→\t]|-(?!\S)| {2,}\S)")
 _LEADER = re.compile(r"(?<=[^\s.:])(?: ?\.){5,}(?: ?:(?: |$)| )")
 _LONGEST_LINE = 4000
 
@@ -47,12 +49,21 @@ def squeeze(line: str) -> str:
 
     >>> squeeze("Name:        web-1      ")
     'Name: web-1'
+    >>> squeeze("12:        return x")
+    '12:        return x'
     """
     line = line.rstrip()
-    if "  " not in line and "\t" not in line and ".." not in line and " . " not in line or len(line) > _LONGEST_LINE:
+    if (
+        "  " not in line
+        and "\t" not in line
+        and ".." not in line
+        and " . " not in line
+        or len(line) > _LONGEST_LINE
+        or _NUMBERED.match(line)
+    ):
         return line
     line = _LEADER.sub(": ", line)
-    return _PADDING.sub("  ", _AFTER_COLON.sub(" ", _BEFORE_COLON.sub("", line))).rstrip()
+    return _PADDING.sub("  ", _AFTER_KEY.sub(r"\1 ", _BEFORE_COLON.sub("", line))).rstrip()
 
 
 def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> list[int] | None:

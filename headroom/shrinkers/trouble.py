@@ -18,8 +18,8 @@ _STEMS = (
     "missing", "expired", "disconnected", "down", "warn", "timeout", "timed", "time-out", "time out", "killed", "pending",
 )  # fmt: skip
 _WORDS = re.compile(
-    r"error|fail|fatal|panic|crash|backoff|oomkill|evict|denied|refused|unhealthy|unreachable|not[ -]?ready|unavailable|not found"
-    r"|traceback|exception|degraded|disconnected|err-?disabled?"
+    r"(?:error|fail|fatal|panic|crash|backoff|oomkill|evict|denied|refused|unhealthy|unreachable|not[ -]?ready|unavailable|not found"
+    r"|traceback|exception|degraded|disconnected|err-?disabled?)(?!\w*\.[a-z])"
     r"|\b(?:unable|cannot|critical|invalid|corrupt(?:ed)?|conflicts?|missing|expired|down|err|warn(?:ing)?s?|time(?:d[ -]?|[ -])?out|killed|pending)\b"
 )
 _ZERO_COUNT = re.compile(
@@ -30,7 +30,7 @@ _ZERO_COUNT = re.compile(
 def reports(line: str) -> bool:
     """Return whether one line speaks of an error, a failure or a state that is not fine.
 
-    >>> reports("eth0 is down"), reports("0 input errors, 0 CRC"), reports("Status: Running")
+    >>> reports("eth0 is down"), reports("0 input errors, 0 CRC"), reports("errors.py")
     (True, False, False)
     """
     line = line[:_LONGEST_LINE].lower()

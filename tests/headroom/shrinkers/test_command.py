@@ -157,3 +157,18 @@ def test_counts_of_no_trouble_are_none(line: str) -> None:
 @pytest.mark.parametrize("unit", [" ", "a", "a  ", "a\t", ". . ", "| ", "- ", "│ ", "=", "a: b   "])
 def test_one_endless_line_is_read_in_linear_time(unit: str) -> None:
     list(command.forms(Source(unit * (1_000_000 // len(unit)))))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "281:        raise X(",
+        "a/b.py:12:    def f(",
+        "   7→    x = 1",
+        "src/m.c-40-      y",
+        "a.py:    import os",
+        "12 |     let x",
+    ],
+)
+def test_indentation_of_quoted_code_is_not_padding(line: str) -> None:
+    assert drawn.squeeze(line) == line

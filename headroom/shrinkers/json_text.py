@@ -13,6 +13,7 @@ NUMBER = "\ue0f1"
 
 MIN_SHARE = 0.5
 MAX_DEPTH = 150
+_MOST_BEFORE_CHARS = 2_000
 _MAX_STARTS = 5
 _ODD_INTEGER = re.compile(r"(?<![\w.\"-])-0(?![\d.eE])|\d{4000}")
 _OPENING = re.compile(r"\{(?=\s*\")|\[(?=\s*[{\[\"\d-])")
@@ -137,6 +138,8 @@ def _cut(text: str, decoder: json.JSONDecoder) -> Document | None:
     if opening is None:
         return None
     first = opening.start()
+    if first > _MOST_BEFORE_CHARS:
+        return None
     place, closing = _last_member(text, first)
     if place - first < len(text) * MIN_SHARE:
         return None
@@ -161,6 +164,8 @@ def _last_member(text: str, start: int) -> tuple[int, str]:
             if not open_brackets or _CLOSING[open_brackets.pop()] != mark:
                 break
             place, still_open = token.end(), open_brackets.copy()
+        elif mark[0] not in '":,-0123456789' and mark not in ("true", "false", "null"):
+            break
         elif mark == ",":
             place, still_open = token.start(), open_brackets.copy()
     return place, "".join(_CLOSING[mark] for mark in reversed(still_open))

@@ -1,25 +1,155 @@
-"""Logs: lines of one template once, with their count."""
+"""Logs: one or two lines of every template with their count; what reports trouble, its context and rare lines whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from headroom.values import Form, Source
+from headroom.shrinkers import templates, trouble
+from headroom.values import Form, Level, Source
+
+MIN_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`routine`: a template with more lines than that is folded to its first `examples` lines and its last."""
+
+    routine: int
+    examples: int
+    context: int
+    troubles: int
+    line_chars: int
+
+
+LIMITS: dict[Level, Limits] = {
+    "balanced": Limits(routine=5, examples=2, context=2, troubles=24, line_chars=600),
+    "deep": Limits(routine=3, examples=1, context=1, troubles=8, line_chars=240),
+}
+
+_TIMED = re.compile(
+    r"\d\d:\d\d:\d\d|\d{4}-\d\d-\d\d|\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b|level\W{1,3}\w|^[IWEF]\d{4} |^\[ *\d+\.\d+\]"
+)
+_ASKED = re.compile(r"\blogs?\b|journalctl|dmesg")
+_ERROR = re.compile(
+    r"(?i:error|exception|fail|fatal|panic|crash|abort|traceback|unexpected|critical|severe|denied|refused|killed|timed? ?out)"
+    r"|\blevel\W{1,4}(?:err|crit)|^E\d{4} |\[(?:err|crit|alert|emerg)\]"
+)
+_PLAIN, _WEAK, _STRONG = 0, 1, 2
+_TRACE = re.compile(
+    r"^(?:[^\w\s]|\d|[TZ]|INFO|ERROR|WARNING|WARN)*\s*(?:at |File \"|#\d+ |Caused by|\.\.\. \d+ more|\w+Error: )"
+)
+_LONGEST_TRACE = 40
 
 
 def forms(source: Source) -> Iterable[Form]:
-    """Yield runs of the same line once, with their count."""
-    kept: list[str] = []
+    """Yield runs of one line once, with their count; then the log by templates."""
     lines = source.text.split("\n")
+    if len(lines) < MIN_LINES:
+        return
+    runs = _runs(lines)
+    if len(runs) < len(lines):
+        yield Form("\n".join(runs), "log_runs")
+    if source.policy.level == "lossless":
+        return
+    if not _is_log(lines, source.call.arguments):
+        return
+    limits = LIMITS[source.policy.level]
+    text, hidden = _folded(source.text, lines, limits)
+    if hidden:
+        yield Form(text, "log_templates", f"{hidden:,} of {len(lines):,} lines that look like one of those shown")
+
+
+def _is_log(lines: Sequence[str], arguments: str) -> bool:
+    """Return whether most lines carry a time or a level; fewer do where the call asked for a log."""
+    step = max(1, len(lines) // 300)
+    probe = [line for line in lines[::step] if line.strip()]
+    timed = sum(bool(_TIMED.search(line[:120])) for line in probe)
+    return timed * (10 if _ASKED.search(arguments) else 3) > len(probe)
+
+
+def _runs(lines: Sequence[str]) -> list[str]:
+    """Return the lines with immediate repetitions as a count."""
+    kept: list[str] = []
     repeated = 0
-    for line in [*lines, None]:
-        if line is not None and kept and line == kept[-1]:
+    for index, line in enumerate(lines):
+        if index and line == lines[index - 1]:
             repeated += 1
             continue
         if repeated:
-            kept.append(f"[the line above {repeated:,} more times]")
+            kept += _again(lines[index - 1], repeated)
             repeated = 0
-        if line is not None:
-            kept.append(line)
-    if len(kept) < len(lines):
-        yield Form("\n".join(kept), "log_runs")
+        kept.append(line)
+    return kept + (_again(lines[-1], repeated) if repeated else [])
+
+
+def _again(line: str, times: int) -> list[str]:
+    note = f"[the same line {times:,} more times]"
+    return [line] * times if (len(line) + 1) * times <= len(note) else [note]
+
+
+def _folded(text: str, lines: Sequence[str], limits: Limits) -> tuple[str, int]:
+    numbers, marks = templates.find(text, lines, _mark)
+    counts = Counter(numbers)
+    kept = _kept(lines, numbers, marks, counts, limits)
+    shown = Counter(number for number, is_kept in zip(numbers, kept, strict=True) if is_kept)
+    seen: Counter[int] = Counter()
+    out: list[str] = []
+    for index, line in enumerate(lines):
+        if not kept[index]:
+            continue
+        number = numbers[index]
+        seen[number] += 1
+        hidden = counts[number] - shown[number]
+        line = _cut(line, limits.line_chars, marks[number])
+        if hidden and seen[number] == min(limits.examples, shown[number]):
+            line = f"{line} [{hidden:,} more like it]"
+        out.append(line)
+    return "\n".join(out), len(lines) - len(out)
+
+
+def _mark(line: str) -> int:
+    """Say whether a line reports trouble, by a level or a word for it."""
+    if not trouble.reports(line):
+        return _PLAIN
+    return _STRONG if _ERROR.search(line[:4000]) else _WEAK
+
+
+def _kept(
+    lines: Sequence[str], numbers: Sequence[int], marks: Sequence[int], counts: Counter[int], limits: Limits
+) -> bytearray:
+    """Return a mark per line: rare templates, the ends, the first lines and the last of routine ones, trouble."""
+    kept = bytearray(len(lines))
+    members: dict[int, list[int]] = {}
+    for index, number in enumerate(numbers):
+        members.setdefault(number, []).append(index)
+    troubles: list[int] = []
+    for number, places in members.items():
+        most = limits.troubles if marks[number] == _STRONG else limits.routine
+        picked = places if len(places) <= most else _ends(places, limits.examples if not marks[number] else most - 1)
+        for index in picked:
+            kept[index] = 1
+        if marks[number] == _STRONG:
+            troubles += picked
+    for index in [*range(min(5, len(lines))), *range(max(0, len(lines) - 5), len(lines))]:
+        kept[index] = 1
+    for index in troubles:
+        start, stop = max(0, index - limits.context), min(len(lines), index + limits.context + 1)
+        while stop < len(lines) and stop - index < _LONGEST_TRACE and _TRACE.match(lines[stop]):
+            stop += 1
+        kept[start:stop] = b"\x01" * (stop - start)
+    return kept
+
+
+def _ends(places: list[int], count: int) -> list[int]:
+    """Return the first `count` places and the last one."""
+    return [*places[:count], places[-1]]
+
+
+def _cut(line: str, most: int, mark: int) -> str:
+    if len(line) <= (4000 if mark else most):
+        return line
+    head, tail = most * 2 // 3, most // 4
+    return f"{line[:head]}… [{len(line) - head - tail:,} characters left out] …{line[-tail:]}"

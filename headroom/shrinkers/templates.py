@@ -1,0 +1,57 @@
+"""Which lines of a log say the same thing with other values: one template per kind of line, found in linear time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+_DIGITS = b"0123456789"
+_KEY_BYTES = 600
+# A value is a word, or what follows an equals sign, with a character that names rarely have.
+_VALUE = re.compile(
+    r"(?<![^\s=\"'(\[,])(?![A-Z][A-Z_-]{2,}(?![^\s:|\]]))[^\s=/\\.@#{}<>\-_:%]*+[/\\.@#{}<>\-_:%][^\s\"')\],]*+"
+)
+_MAX_COMPARED = 8
+_MAX_SHAPES = 30_000
+_MIN_WORDS = 4
+_ALIKE_SHARE = 0.7
+
+
+def find(text: str, lines: Sequence[str], marks: Callable[[str], int]) -> tuple[list[int], list[int]]:
+    """Return the number of the template of every line, and the mark of every template; a template has lines of one mark.
+
+    `marks` is asked once for all lines that only differ in digits.
+    """
+    keys = text.encode("utf-8", "surrogatepass").translate(None, _DIGITS).split(b"\n")
+    place = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+    distinct = list(place)
+    joined = "\n".join(key[:_KEY_BYTES].decode("utf-8", "ignore") for key in distinct)
+    shapes = _VALUE.sub("*", joined).split("\n")
+    marked = [marks(lines[place[key]]) for key in distinct]
+    numbers, mark_of = _merged(list(zip(marked, shapes, strict=True)))
+    number_of = dict(zip(distinct, numbers, strict=True))
+    return [number_of[key] for key in keys], mark_of
+
+
+def _merged(shapes: Sequence[tuple[int, str]]) -> tuple[list[int], list[int]]:
+    """Number the shapes; those of one mark, length and beginning that share most words get one number."""
+    known: dict[tuple[int, str], int] = {}
+    mark_of: list[int] = []
+    groups: dict[tuple[int, int, str], list[tuple[list[str], int]]] = {}
+    for shape in dict.fromkeys(shapes):
+        words = shape[1].split()
+        group: list[tuple[list[str], int]] = []
+        if len(words) >= _MIN_WORDS and len(known) < _MAX_SHAPES:
+            group = groups.setdefault((shape[0], len(words), words[0]), group)
+        match = next((number for other, number in group[-_MAX_COMPARED:] if _is_alike(words, other)), None)
+        if match is None:
+            match = len(mark_of)
+            mark_of.append(shape[0])
+            group.append((words, match))
+        known[shape] = match
+    return [known[shape] for shape in shapes], mark_of
+
+
+def _is_alike(words: Sequence[str], other: Sequence[str]) -> bool:
+    same = sum(map(str.__eq__, words, other))
+    return same >= len(words) * _ALIKE_SHARE

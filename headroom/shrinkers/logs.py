@@ -15,18 +15,22 @@ MIN_LINES = 12
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`routine`: a template with more lines than that is folded to its first `examples` lines and its last."""
+    """`routine`: a template with more lines than that is folded to its first `examples` lines and its last one.
+
+    Of a template that reports trouble `troubles` lines stay, the first `surrounded` of them with `context` lines around.
+    """
 
     routine: int
     examples: int
     context: int
     troubles: int
+    surrounded: int
     line_chars: int
 
 
 LIMITS: dict[Level, Limits] = {
-    "balanced": Limits(routine=5, examples=2, context=2, troubles=24, line_chars=600),
-    "deep": Limits(routine=3, examples=1, context=1, troubles=8, line_chars=240),
+    "balanced": Limits(routine=5, examples=2, context=2, troubles=24, surrounded=6, line_chars=600),
+    "deep": Limits(routine=3, examples=1, context=1, troubles=8, surrounded=3, line_chars=240),
 }
 
 _TIMED = re.compile(
@@ -66,7 +70,7 @@ def _is_log(lines: Sequence[str], arguments: str) -> bool:
     """Return whether most lines carry a time or a level; fewer do where the call asked for a log."""
     step = max(1, len(lines) // 300)
     probe = [line for line in lines[::step] if line.strip()]
-    timed = sum(bool(_TIMED.search(line[:120])) for line in probe)
+    timed = sum(bool(_TIMED.search(line[:1000])) for line in probe)
     return timed * (10 if _ASKED.search(arguments) else 3) > len(probe)
 
 
@@ -132,7 +136,7 @@ def _kept(
         for index in picked:
             kept[index] = 1
         if marks[number] == _STRONG:
-            troubles += picked
+            troubles += picked[: limits.surrounded]
     for index in [*range(min(5, len(lines))), *range(max(0, len(lines) - 5), len(lines))]:
         kept[index] = 1
     for index in troubles:

@@ -53,5 +53,7 @@ def _merged(shapes: Sequence[tuple[int, str]]) -> tuple[list[int], list[int]]:
 
 
 def _is_alike(words: Sequence[str], other: Sequence[str]) -> bool:
-    same = sum(map(str.__eq__, words, other))
-    return same >= len(words) * _ALIKE_SHARE
+    """Say whether most words are the same, and none that differs is a level, a verdict or another name in capitals."""
+    if sum(map(str.__eq__, words, other)) < len(words) * _ALIKE_SHARE:
+        return False
+    return not any(one != two and (one.isupper() or two.isupper()) for one, two in zip(words, other, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ MIN_ROWS = 5
 MAX_LINE_CHARS = 100_000
 TOKENS_SHOWN: dict[Level, int] = {"balanced": 2000, "deep": 600}
 ROWS_SHOWN: dict[Level, int] = {"balanced": 40, "deep": 14}
+_LOGGED = re.compile(r"\d\d:\d\d:\d\d,\d{3}\b")
 WIDE_ROW_TOKENS = 25
 """Rows of prose cost more and tell more than rows of numbers: a table of them is shown whole up to twice the size."""
 
@@ -44,7 +46,7 @@ def forms(source: Source) -> Iterable[Form]:
 def read(text: str) -> Delimited | None:
     """Return a text as rows when it is delimited by commas, semicolons, tabs or bars; None when it is not."""
     lines = text.rstrip("\n").split("\n")
-    if len(lines) <= MIN_ROWS or any(len(line) > MAX_LINE_CHARS for line in lines) or "\0" in text:
+    if len(lines) <= MIN_ROWS or _LOGGED.search(lines[0]) or any(len(line) > MAX_LINE_CHARS for line in lines) or "\0" in text:
         return None
     delimiter = _delimiter(lines)
     if delimiter is None:

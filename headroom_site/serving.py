@@ -14,9 +14,10 @@ from django.db import DatabaseError, close_old_connections
 
 from budgets import snapshot
 from headroom import tokens
-from proxy import conversations, database, decisions, ids, lineage, worker
+from proxy import database, decisions, ids, lineage, worker
 from savings.flusher import Flusher
 from savings.journal import Journal
+from savings.pricing import PriceBook
 
 CHORES_EVERY_S = 600.0
 
@@ -28,8 +29,9 @@ class _Parts:
 
     def __init__(self) -> None:
         self.journal = Journal(settings.WORKSPACE_DIR / "journal" / ids.uuid7(), max_bytes=settings.JOURNAL_MAX_BYTES)
-        self.flusher = Flusher(self.journal)
-        self.worker = worker.Worker(self.journal)
+        self.prices = PriceBook()
+        self.flusher = Flusher(self.journal, prices=self.prices)
+        self.worker = worker.Worker(self.journal, self.prices)
         self.stopping = threading.Event()
         self.chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
@@ -37,7 +39,7 @@ class _Parts:
         """Now and then: prolong decisions that were replayed, delete those that nobody used."""
         while not self.stopping.wait(CHORES_EVERY_S):
             try:
-                now, lifetime = datetime.now(UTC), conversations.lifetime()
+                now, lifetime = datetime.now(UTC), decisions.lifetime()
                 decisions.touch(self.worker.conversations.memory.take_used(), now, lifetime)
                 decisions.prune(now, lifetime)
             except DatabaseError:

@@ -82,6 +82,16 @@ SECRET_KEY = env.text("HEADROOM_SECRET_KEY") or workspace.secret_key(WORKSPACE_D
 # --- the road --------------------------------------------------------------------------------------------------------
 ANTHROPIC_API_URL = env.base_url("ANTHROPIC_TARGET_API_URL", "https://api.anthropic.com")
 OPENAI_API_URL = env.base_url("OPENAI_TARGET_API_URL", "https://api.openai.com")
+MODES = {
+    "token": "token",
+    "cache": "cache",
+    "token_mode": "token",
+    "token_savings": "token",
+    "token_headroom": "token",
+    "cache_mode": "cache",
+    "cost_savings": "cache",
+}
+MODE = MODES[env.choice("HEADROOM_MODE", "token", tuple(MODES))]
 OPTIMIZE = env.boolean("HEADROOM_OPTIMIZE", True)
 LOSSLESS = env.boolean("HEADROOM_LOSSLESS", False)
 REQUEST_TIMEOUT_S = env.integer("HEADROOM_REQUEST_TIMEOUT", 600, minimum=1, maximum=86_400)

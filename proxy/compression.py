@@ -13,7 +13,7 @@ from django.http import HttpResponse, JsonResponse
 
 from headroom.messages import Result, Scope
 from headroom.values import Level, Policy
-from proxy import conversations, database, decisions, errors, gateway, own_routes, worker
+from proxy import database, decisions, errors, gateway, own_routes, worker
 from proxy.decisions import Kept
 from proxy.own_routes import BadRequest, field
 from proxy.requests import OwnError, RoadRequest
@@ -122,7 +122,7 @@ def _keep_originals(owner: str, result: Result) -> None:
         if block.original_hash
     ]
     if kept:
-        decisions.keep_originals(owner, kept, datetime.now(UTC), conversations.lifetime())
+        decisions.keep_originals(owner, kept, datetime.now(UTC), decisions.lifetime())
 
 
 def _report(result: Result, notes: list[str] | None = None) -> dict[str, Any]:

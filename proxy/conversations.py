@@ -7,19 +7,19 @@ then on their form is fixed. A block that was first seen further back stays as i
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+import time
+from collections.abc import Mapping, Sequence
 
-from django.conf import settings
 from django.db import DatabaseError
 
 from headroom.values import Policy, ToolCall
-from proxy import database, decisions
+from proxy import decisions
+from proxy.aging import Aged, Aging, Look, Stand
 from proxy.decisions import Decided
+from proxy.epochs import Billing
 from proxy.offload import Offload
-from proxy.values import Call, Plan, ToolResult
+from proxy.stores import DatabaseStore, Store
+from proxy.values import Call, Plan, Provider, ToolResult
 
 logger = logging.getLogger(__name__)
 
@@ -29,51 +29,6 @@ SMALL_CHARS = 400
 """Shorter results cannot reach the policy's floor of tokens and need no decision."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """Where one result of a request stands: its key, and what was decided about it (`None`: nothing yet)."""
-
-    key: str
-    result: ToolResult
-    decided: Decided | None
-
-
-class Store(Protocol):
-    """Where decisions outlive the process."""
-
-    async def load(self, keys: list[str]) -> dict[str, Decided]:
-        """The stored decisions among these keys. Raises DatabaseError or TimeoutError."""
-
-    async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
-    ) -> dict[str, Decided]:
-        """Store new decisions with their originals and return those that hold now: the first writer's."""
-
-
-class DatabaseStore:
-    """The store that all workers share."""
-
-    async def load(self, keys: list[str]) -> dict[str, Decided]:
-        return await database.run(decisions.load, keys)
-
-    async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
-    ) -> dict[str, Decided]:
-        return await database.run(decisions.store, owner, made, results, policy, datetime.now(UTC), lifetime())
-
-
-class NoStore:
-    """Remembers nothing beyond the process: for replays of recorded sessions."""
-
-    async def load(self, keys: list[str]) -> dict[str, Decided]:
-        return {}
-
-    async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
-    ) -> dict[str, Decided]:
-        return made
-
-
 class Conversations:
     """The conversations of one worker."""
 
@@ -81,9 +36,20 @@ class Conversations:
         self.store = store or DatabaseStore()
         self.memory = decisions.Memory()
         self.offload = Offload()
+        self._aging = Aging(self.store, self.memory, self.offload)
 
-    async def plan(self, call: Call, *, owner: str, policy: Policy) -> Plan:
-        """Decide on a request. Never raises for anything that is wrong with texts, shrinkers or the store."""
+    async def plan(
+        self,
+        call: Call,
+        provider: Provider,
+        *,
+        owner: str,
+        policy: Policy,
+        billing: Billing | None = None,
+        at_s: float | None = None,
+    ) -> Plan:
+        """Decide on a request. `billing` are the provider's cache prices, `None` to leave older results as they are;
+        `at_s` is the time of the request, now if `None`."""
         if call.document is None:
             return untouched(call, "unparsed")
         sizable = [result for result in call.results if len(result.text) >= SMALL_CHARS]
@@ -92,7 +58,11 @@ class Conversations:
         stands = await self._recall(owner, sizable)
         new = {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}
         made = await self._decide(owner, new, policy) if new else {}
-        return _plan(call, [(s.result, s.decided or made.get(s.key)) for s in stands])
+        stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
+        if billing is None or policy.level == "lossless":
+            return _plan(call, stands, Aged({}))
+        look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
+        return _plan(call, stands, await self._aging.age(look))
 
     async def _recall(self, owner: str, results: list[ToolResult]) -> list[Stand]:
         keyed = [(decisions.key_of(owner, result), result) for result in results]
@@ -129,11 +99,6 @@ class Conversations:
         return held
 
 
-def lifetime() -> timedelta:
-    """How long decisions and originals outlive their last use."""
-    return timedelta(seconds=settings.DECISION_LIFETIME_S)
-
-
 def untouched(call: Call, reason: str) -> Plan:
     """The plan that sends a request as it is."""
     estimated_tokens = len(call.body) // BYTES_PER_TOKEN
@@ -147,7 +112,9 @@ def _without_loss(decided: Decided) -> Decided:
     return Decided(None, "", "store_down", decided.tokens_before, decided.tokens_before)
 
 
-def _plan(call: Call, outcomes: list[tuple[ToolResult, Decided | None]]) -> Plan:
+def _plan(call: Call, stands: Sequence[Stand], aged: Aged) -> Plan:
+    outcomes = [(stand.result, aged.forms.get(stand.key) or stand.decided) for stand in stands]
+    before = {stand.result.path: stand.decided.tokens_before for stand in stands if stand.decided is not None}
     replacements = {result.path: made.form for result, made in outcomes if made is not None and made.form is not None}
     counted = [(result, made) for result, made in outcomes if made is not None]
     uncounted_bytes = max(0, len(call.body) - sum(len(result.text) for result, _ in counted))
@@ -155,9 +122,11 @@ def _plan(call: Call, outcomes: list[tuple[ToolResult, Decided | None]]) -> Plan
     labels = [made.label for _, made in counted if made.form is not None]
     return Plan(
         replacements=replacements,
-        tokens_before=rest + sum(made.tokens_before for _, made in counted),
+        mark=aged.mark,
+        epoch=aged.epoch,
+        tokens_before=rest + sum(before.get(result.path, made.tokens_before) for result, made in counted),
         tokens_after=rest + sum(made.tokens_after for _, made in counted),
-        transforms=tuple(dict.fromkeys(labels)),
+        transforms=tuple(dict.fromkeys(labels)) + ((f"epoch:{aged.epoch}",) if aged.epoch else ()),
         reason="" if replacements else _reason(outcomes),
     )
 

@@ -34,6 +34,7 @@ class InternalError(Exception):
     """A failure of ours that nothing else accounts for."""
 
 
+SOMETHING_ELSE = "/something/else"
 WITHOUT_V1 = ("/chat/completions", "/responses", "/embeddings", "/models", "/messages")
 """Some clients' base URLs lack the `/v1` that these paths have."""
 
@@ -56,6 +57,8 @@ async def handle(scope: Scope, receive: exchange.Receive, send: Send) -> None:
     except (upstream.UpstreamBroke, upstream.UpstreamTimeout) as exc:
         # The answer has begun: returning without its end makes the server cut the connection, as the provider did.
         logger.info("a provider broke off: %s", exc)
+    except TimeoutError:
+        logger.info("a client stopped reading its answer; it is given up on")
     finally:
         hang_up.stop_watching()
         if isinstance(response, RelayResponse):
@@ -98,8 +101,8 @@ class HangUp:
 async def _respond(request: RoadRequest) -> HttpResponseBase:
     try:
         match = _resolve(request.path_info)
-    except Http404:
-        return HttpResponse(status=404)
+    except Http404:  # a path with an encoded newline, which no pattern matches
+        match = _resolve(SOMETHING_ELSE)
     try:
         response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
     except (ClientGone, asyncio.CancelledError):
@@ -141,12 +144,19 @@ async def _send_whole(response: HttpResponseBase, send: Send) -> None:
 def _addressed(client: Exchange) -> tuple[Exchange, str]:
     """Take `/p/<project>` off the path and put a missing `/v1` on it."""
     path, target, project = client.path, client.target, ""
-    if path.startswith("/p/"):
-        project, _, rest = path[3:].partition("/")
-        _, _, raw_rest = target[3:].partition(b"/")
-        path, target = "/" + rest, b"/" + raw_rest
-    if path.startswith(WITHOUT_V1):
+    if target.startswith(b"/p/"):
+        # Cut before decoding: a project may hold an encoded slash, and a query a bare one.
+        raw_path, question_mark, query = target.partition(b"?")
+        raw_project, _, raw_rest = raw_path[3:].partition(b"/")
+        project, path = exchange.decoded(raw_project), exchange.decoded(b"/" + raw_rest)
+        target = b"/" + raw_rest + question_mark + query
+    if path.startswith(WITHOUT_V1) and _is_whole_name(path):
         path, target = "/v1" + path, b"/v1" + target
     if path is client.path:
         return client, ""
     return Exchange(client.method, path, target, client.headers, client.peer, client.started), project
+
+
+def _is_whole_name(path: str) -> bool:
+    """Whether one of the names without `/v1` ends where a part of the path does."""
+    return any(path == name or path.startswith(name + "/") for name in WITHOUT_V1)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
+from django.conf import settings
 from django.db import transaction
 
 from headroom.values import ENGINE_VERSION, Policy, Shrunk
@@ -52,6 +53,11 @@ def key_of(owner: str, result: ToolResult) -> str:
         digest.update(b"%d:" % len(encoded))
         digest.update(encoded)
     return digest.hexdigest()
+
+
+def deep_key(key: str) -> str:
+    """The identity of the deep form of the tool result with this key."""
+    return blake2b(b"deep" + key.encode("ascii"), digest_size=16).hexdigest()
 
 
 class Memory:
@@ -100,6 +106,11 @@ class Memory:
 
 def _size(decided: Decided | None) -> int:
     return ENTRY_OVERHEAD_BYTES + (4 * len(decided.form) if decided is not None and decided.form else 0)
+
+
+def lifetime() -> timedelta:
+    """How long decisions and originals outlive their last use."""
+    return timedelta(seconds=settings.DECISION_LIFETIME_S)
 
 
 def load(keys: Iterable[str]) -> dict[str, Decided]:

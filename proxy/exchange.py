@@ -59,6 +59,8 @@ class BodyReader:
         """The whole body. Raises BodyTooLarge as soon as that is certain."""
         if declared.isdigit() and int(declared) > limit_bytes:
             raise BodyTooLarge(f"the request body is {int(declared):,} bytes; the limit is {limit_bytes:,}")
+        if self.is_finished:
+            return b""
         first = await self._next()
         if self.is_finished:
             return first
@@ -102,12 +104,17 @@ def from_scope(scope: MutableMapping[str, Any]) -> Exchange:
     client = scope.get("client")
     return Exchange(
         method=scope["method"],
-        path=unquote(raw_path.decode("latin-1")) if b"%" in raw_path else raw_path.decode("latin-1"),
+        path=decoded(raw_path),
         target=raw_path + b"?" + query if query else raw_path,
         headers=list(scope["headers"]),
         peer=client[0] if client else "",
         started=time.perf_counter(),
     )
+
+
+def decoded(raw_path: bytes) -> str:
+    """A path without its percent signs."""
+    return unquote(raw_path.decode("latin-1")) if b"%" in raw_path else raw_path.decode("latin-1")
 
 
 def unpack(body: bytes, encoding: str, limit_bytes: int) -> bytes:

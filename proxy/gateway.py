@@ -13,7 +13,7 @@ from django.conf import settings
 
 from budgets import gate, keys
 from headroom.values import Policy
-from proxy import attribution, conversations, errors, exchange, ids, splice, upstream, worker
+from proxy import attribution, cache_prices, conversations, errors, exchange, ids, splice, upstream, worker
 from proxy.exchange import BodyReader, ClientGone
 from proxy.providers import passthrough
 from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
@@ -73,7 +73,7 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
             None if route.is_streamed_up else await body.read(settings.MAX_BODY_BYTES, client.header(b"content-length"))
         )
         call = _parsed(client, route, raw)
-        plan = await _plan(client, call, principal)
+        plan = await _plan(client, provider, call, principal)
         journey = Journey(
             exchange=client,
             provider=provider,
@@ -81,7 +81,7 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
             labels=attribution.attribute(client, call, request.project),
             route=route.name,
             request_id=ids.uuid7(),
-            base_url=settings.ANTHROPIC_API_URL if provider.DIALECT == "anthropic" else settings.OPENAI_API_URL,
+            base_url=_base_url(provider),
             call=call,
             plan=plan,
         )
@@ -104,7 +104,12 @@ def _parsed(client: Exchange, route: Route, raw: bytes | None) -> Call:
         return Call(plain)
 
 
-async def _plan(client: Exchange, call: Call, principal: gate.Principal) -> Plan:
+def _base_url(provider: Provider) -> str:
+    url: str = settings.ANTHROPIC_API_URL if provider.DIALECT == "anthropic" else settings.OPENAI_API_URL
+    return url
+
+
+async def _plan(client: Exchange, provider: Provider, call: Call, principal: gate.Principal) -> Plan:
     if not call.is_billable:
         return Plan(reason="not_a_prompt")
     if not settings.OPTIMIZE:
@@ -115,7 +120,15 @@ async def _plan(client: Exchange, call: Call, principal: gate.Principal) -> Plan
     ):
         return conversations.untouched(call, "bypass")
     try:
-        return await worker.current().conversations.plan(call, owner=principal.owner, policy=policy())
+        here = worker.current()
+        rates = cache_prices.billing(here.prices, provider.DIALECT, _base_url(provider), call.model, time.time())
+        return await here.conversations.plan(
+            call,
+            provider,
+            owner=principal.owner,
+            policy=policy(),
+            billing=rates if settings.MODE == "token" else None,
+        )
     except Exception:
         logger.exception("a request could not be shortened; it goes out as it came")
         return conversations.untouched(call, "failed:plan")

@@ -47,7 +47,7 @@ async def report(request: RoadRequest) -> HttpResponse:
         "optimize": settings.OPTIMIZE,
         "cache": False,
         "rate_limit": False,
-        "mode": "cache",
+        "mode": settings.MODE,
         "database": "sqlite" if settings.IS_EMBEDDED else "postgresql",
         "workers": settings.WORKERS,
     }

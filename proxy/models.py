@@ -48,3 +48,28 @@ class Original(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hash} of {self.owner}"
+
+
+class EpochRecord(models.Model):
+    """A moment at which a conversation's older results began to go out in their deep form.
+
+    `chain` names the conversation up to then, `deepened` all keys in force since (blank-separated), `turn` the answers so
+    far. Predicted cost and gain are in tokens at the price of fresh input.
+    """
+
+    owner = models.CharField(max_length=200)
+    chain = models.CharField(max_length=32)
+    trigger = models.CharField(max_length=16)
+    turn = models.PositiveIntegerField()
+    deepened = models.TextField()
+    mark_key = models.CharField(max_length=32, blank=True)
+    saved_tokens = models.IntegerField()
+    predicted_cost = models.FloatField()
+    predicted_gain = models.FloatField()
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "chain"], name="epoch_owner_chain")]
+
+    def __str__(self) -> str:
+        return f"{self.trigger} epoch at turn {self.turn}"

@@ -10,7 +10,7 @@ from django.db.models import Count, F, Sum
 from django.http import HttpResponse, JsonResponse
 
 from headroom import retrieval
-from proxy import conversations, database, decisions, errors, own_routes
+from proxy import database, decisions, errors, own_routes
 from proxy.models import Original
 from proxy.own_routes import BadRequest, field
 from proxy.requests import OwnError, RoadRequest
@@ -115,7 +115,7 @@ def _fetch(owner: str, hash: str) -> tuple[Original, str] | None:
     if row is None:
         return None
     Original.objects.filter(pk=row.pk).update(
-        retrieval_count=F("retrieval_count") + 1, expires_at=now + conversations.lifetime()
+        retrieval_count=F("retrieval_count") + 1, expires_at=now + decisions.lifetime()
     )
     row.retrieval_count += 1
     return row, decisions.unpack(row.content)
@@ -140,7 +140,7 @@ def _answer(found: tuple[Original, str], wanted: Wanted) -> dict[str, Any]:
 
 
 def _gone(hash: str) -> str:
-    hours = conversations.lifetime().total_seconds() / 3600
+    hours = decisions.lifetime().total_seconds() / 3600
     return f"no original with hash {hash[:64]!r} is kept for you: it never was, or it expired ({hours:.0f} hours after its last use). Run the tool again to see its output."
 
 
@@ -153,7 +153,7 @@ def _stats(owner: str) -> dict[str, Any]:
     return {
         "store": {
             "entry_count": sums["entries"],
-            "default_ttl_seconds": int(conversations.lifetime().total_seconds()),
+            "default_ttl_seconds": int(decisions.lifetime().total_seconds()),
             "total_original_tokens": sums["tokens"] or 0,
             "total_compressed_tokens": sums["sent"] or 0,
             "total_retrievals": sums["retrievals"] or 0,

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -32,18 +34,44 @@ def loads(body: bytes) -> Any:
             raise ValueError("nested too deeply") from exc
 
 
-def replace(body: bytes, document: Any, replacements: Mapping[Path, str]) -> bytes:
-    """Return `body` with the strings at the given paths of its `document` replaced. Raises Unspliceable."""
-    if not replacements:
+Beside = Mapping[Path, Mapping[str, Any]]
+"""Members to add to an object, right behind the string of its that stands at a path."""
+
+
+def replace(
+    body: bytes, document: Any, replacements: Mapping[Path, str], *, beside: Beside = MappingProxyType({})
+) -> bytes:
+    """Return `body` with the strings at the given paths of its `document` replaced. Raises Unspliceable.
+
+    A path in `beside` that is not replaced keeps its string.
+    """
+    if not replacements and not beside:
         return body
-    meant = _edited(document, replacements)
-    guess = _by_search(body, document, replacements)
+    wanted = {path: replacements.get(path) for path in (*replacements, *beside)}
+    edits = {
+        path: _Edit(text if text is not None else at(document, path), beside.get(path, {}))
+        for path, text in wanted.items()
+    }
+    meant = _edited(document, edits)
+    guess = _by_search(body, document, edits)
     if guess is not None and _means(guess, meant):
         return guess
-    exact = _by_scan(body, replacements)
+    exact = _by_scan(body, edits)
     if exact is not None and _means(exact, meant):
         return exact
-    raise Unspliceable(f"{len(replacements)} strings cannot be told apart from the rest of the body")
+    raise Unspliceable(f"{len(edits)} strings cannot be told apart from the rest of the body")
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """A string and the members to write behind it."""
+
+    text: str
+    members: Mapping[str, Any]
+
+    def spelled(self) -> bytes:
+        added = orjson.dumps(dict(self.members))[1:-1] if self.members else b""
+        return spelled(self.text) + (b"," + added if added else b"")
 
 
 def at(document: Any, path: Path) -> Any:
@@ -61,16 +89,20 @@ def spelled(text: str) -> bytes:
         return json.dumps(text).encode("ascii")
 
 
-def _edited(document: Any, replacements: Mapping[Path, str]) -> Any:
-    """A copy of the document with the replacements made; untouched branches are shared, not copied."""
-    branches: dict[str | int, dict[Path, str]] = {}
-    for path, text in replacements.items():
-        if len(path) == 0:
-            return text
-        branches.setdefault(path[0], {})[path[1:]] = text
+def _edited(document: Any, edits: Mapping[Path, _Edit]) -> Any:
+    """A copy of the document with the edits made; untouched branches are shared, not copied."""
+    branches: dict[str | int, dict[Path, _Edit]] = {}
+    for path, one in edits.items():
+        branches.setdefault(path[0], {})[path[1:]] = one
     copy = document.copy()
     for step, below in branches.items():
-        copy[step] = _edited(document[step], below)
+        edit = below.get(())
+        if edit is None:
+            copy[step] = _edited(document[step], below)
+        else:
+            copy[step] = edit.text
+            if edit.members:
+                copy.update(edit.members)
     return copy
 
 
@@ -81,11 +113,11 @@ def _means(body: bytes, meant: Any) -> bool:
         return False
 
 
-def _by_search(body: bytes, document: Any, replacements: Mapping[Path, str]) -> bytes | None:
+def _by_search(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bytes | None:
     """Look for each string in the two spellings that nearly all clients use; parsers list results in body order."""
     pieces: list[bytes] = []
     cursor = 0
-    for path in replacements:
+    for path in sorted(edits):
         old = at(document, path)
         spelling = spelled(old)
         start = body.find(spelling, cursor)
@@ -94,7 +126,7 @@ def _by_search(body: bytes, document: Any, replacements: Mapping[Path, str]) -> 
             start = body.find(spelling, cursor)
         if start < 0:
             return None
-        pieces += (body[cursor:start], spelled(replacements[path]))
+        pieces += (body[cursor:start], edits[path].spelled())
         cursor = start + len(spelling)
     pieces.append(body[cursor:])
     return b"".join(pieces)
@@ -103,15 +135,15 @@ def _by_search(body: bytes, document: Any, replacements: Mapping[Path, str]) -> 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
 
 
-def _by_scan(body: bytes, replacements: Mapping[Path, str]) -> bytes | None:
+def _by_scan(body: bytes, edits: Mapping[Path, _Edit]) -> bytes | None:
     """Find the exact span of every wanted string by walking the document token by token."""
-    spans = _spans(body, set(replacements))
-    if spans.keys() != set(replacements):
+    spans = _spans(body, set(edits))
+    if spans.keys() != set(edits):
         return None
     pieces: list[bytes] = []
     cursor = 0
     for (start, end), path in sorted((span, path) for path, span in spans.items()):
-        pieces += (body[cursor:start], spelled(replacements[path]))
+        pieces += (body[cursor:start], edits[path].spelled())
         cursor = end
     pieces.append(body[cursor:])
     return b"".join(pieces)

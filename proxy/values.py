@@ -44,14 +44,19 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """One text of a tool's answer inside a request. `is_newest`: no assistant turn came after it yet."""
+    """One text of a tool's answer inside a request. `age_turns`: how many answers of the model came after it."""
 
     path: Path
     text: str
     call_id: str
     tool: str
     arguments: str
-    is_newest: bool
+    age_turns: int
+
+    @property
+    def is_newest(self) -> bool:
+        """No answer came after it yet: the model is about to see it for the first time."""
+        return self.age_turns == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +78,32 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """The prompt of a request as a provider's cache sees it: blocks in order, those that cannot change included.
+
+    `chars` are sizes as sent by the client. `results` maps tool results to their blocks. `turn_ends` are the numbers of
+    blocks that earlier requests of this conversation ended with, ascending. `marks` are the client's cache marks:
+    (number of blocks up to and with the marked one, ttl).
+    """
+
+    chars: list[int]
+    results: dict[Path, int]
+    turn_ends: list[int]
+    marks: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to send instead of what: texts by their place, and the account of it.
 
     Tokens are o200k estimates of the whole request. `reason` says why nothing was shortened, "" when something was.
+    `mark` is the result that carries a cache mark of ours and its ttl. `epoch` names the moment at which older results
+    were shortened further, if this is one.
     """
 
     replacements: Mapping[Path, str] = field(default_factory=dict)
+    mark: tuple[Path, str] | None = None
+    epoch: str = ""
     tokens_before: int = 0
     tokens_after: int = 0
     transforms: tuple[str, ...] = ()
@@ -122,6 +146,9 @@ class Provider(Protocol):
 
     def parse(self, body: bytes) -> Call:
         """Read a request. Never raises: what is not understood is forwarded as it is."""
+
+    def outline(self, call: Call) -> Outline:
+        """The blocks of a request that was parsed."""
 
     def render(self, call: Call, plan: Plan) -> bytes:
         """The body to send: the client's own bytes but for the planned replacements."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from proxy.conversations import Conversations
 from proxy.upstream import Pool
 from savings.journal import Journal
+from savings.pricing import PriceBook
 
 
 @dataclass(slots=True)
@@ -15,6 +16,7 @@ class Worker:
     """The pools and the journal of this process. `started` and `started_at` are for uptime and health."""
 
     journal: Journal
+    prices: PriceBook
     pool: Pool = field(default_factory=Pool)
     conversations: Conversations = field(default_factory=Conversations)
     started: float = field(default_factory=time.monotonic)

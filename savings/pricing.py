@@ -104,6 +104,11 @@ class PriceBook:
         """Read the overrides anew."""
         self._overrides = _in_order_of_precedence(PriceOverride.objects.all())
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether the public price list is in memory, so that asking for a tariff costs nothing."""
+        return self._list is not None
+
     def warm(self) -> None:
         """Load the public price list (0.2 s, 30 MB), so that the first price does not wait for it."""
         if self._list is None:

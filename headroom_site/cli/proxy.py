@@ -11,6 +11,7 @@ from headroom_site.cli import setup
 ENVIRONMENT = {
     "host": "HEADROOM_HOST",
     "port": "HEADROOM_PORT",
+    "mode": "HEADROOM_MODE",
     "optimize": "HEADROOM_OPTIMIZE",
     "lossless": "HEADROOM_LOSSLESS",
     "anthropic_api_url": "ANTHROPIC_TARGET_API_URL",
@@ -28,6 +29,11 @@ ENVIRONMENT = {
 @click.command("proxy")
 @click.option("--host", metavar="ADDRESS", help="Listen here; other than loopback needs keys.  [default: 127.0.0.1]")
 @click.option("--port", "-p", type=click.IntRange(1, 65535), help="[default: 8787]")
+@click.option(
+    "--mode",
+    metavar="token|cache",
+    help="cache: never touch what was already sent; token: shorten older results when it pays.  [default: token]",
+)
 @click.option("--no-optimize", is_flag=True, default=None, help="Forward prompts as they are; only meter and record.")
 @click.option(
     "--lossless", is_flag=True, default=None, help="Only rewrite tool results in shorter spellings; leave nothing out."

@@ -8,7 +8,7 @@ from typing import Any
 from proxy import splice
 from proxy.providers import bodies
 from proxy.sse import JsonEvents
-from proxy.values import Call, Dialect, Path, Plan, Reading, ToolResult
+from proxy.values import Call, Dialect, Outline, Path, Plan, Reading, ToolResult
 from savings.receipts import Usage
 
 NAME = "anthropic"
@@ -32,9 +32,47 @@ def parse(body: bytes) -> Call:
     )
 
 
+def outline(call: Call) -> Outline:
+    """Tools, system blocks and message blocks, in the order in which the provider renders them."""
+    document = call.document or {}
+    drawn = Outline([], {}, [])
+    for part in (*_listed(document.get("tools")), *_listed(document.get("system"))):
+        _draw(drawn, part)
+    for n, message in enumerate(_listed(document.get("messages"))):
+        if not isinstance(message, dict):
+            continue
+        if message.get("role") == "assistant":
+            drawn.turn_ends.append(len(drawn.chars))
+        for k, block in enumerate(_listed(message.get("content"))):
+            _draw(drawn, block, ("messages", n, "content", k, "content"))
+    return drawn
+
+
+def _draw(drawn: Outline, block: Any, path: Path = ()) -> None:
+    is_result = isinstance(block, dict) and block.get("type") == "tool_result"
+    if is_result and isinstance(block.get("content"), str):
+        drawn.results[path] = len(drawn.chars)
+        drawn.chars.append(len(block["content"]))
+    else:
+        for part_path, _ in _texts(block.get("content"), path) if is_result else ():
+            drawn.results[part_path] = len(drawn.chars)
+        drawn.chars.append(bodies.size(block))
+    mark = block.get("cache_control") if isinstance(block, dict) else None
+    if isinstance(mark, dict):
+        drawn.marks.append((len(drawn.chars), bodies.text(mark.get("ttl")) or "5m"))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if isinstance(value, str) and value else []
+
+
 def render(call: Call, plan: Plan) -> bytes:
-    """The client's bytes with the planned strings exchanged."""
-    return splice.replace(call.body, call.document, plan.replacements)
+    """The client's bytes with the planned strings exchanged, and our one cache mark beside the string it belongs to."""
+    if plan.mark is None:
+        return splice.replace(call.body, call.document, plan.replacements)
+    path, ttl = plan.mark
+    mark = {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": ttl}
+    return splice.replace(call.body, call.document, plan.replacements, beside={path: {"cache_control": mark}})
 
 
 def meter(is_event_stream: bool) -> StreamMeter | bodies.JsonMeter:
@@ -122,11 +160,10 @@ def _results(messages: Any) -> Iterator[ToolResult]:
     if not isinstance(messages, list):
         return
     calls: dict[str, tuple[str, str]] = {}
-    last_answer = max(
-        (n for n, m in enumerate(messages) if isinstance(m, dict) and m.get("role") == "assistant"), default=-1
-    )
+    answers_to_come = sum(isinstance(m, dict) and m.get("role") == "assistant" for m in messages)
     for n, message in enumerate(messages):
         content = message.get("content") if isinstance(message, dict) else None
+        answers_to_come -= isinstance(message, dict) and message.get("role") == "assistant"
         if not isinstance(content, list):
             continue
         for k, block in enumerate(content):
@@ -140,7 +177,7 @@ def _results(messages: Any) -> Iterator[ToolResult]:
                 call_id = bodies.text(block.get("tool_use_id"))
                 tool, arguments = calls.get(call_id, ("", ""))
                 for path, text in _texts(block.get("content"), ("messages", n, "content", k, "content")):
-                    yield ToolResult(path, text, call_id, tool, arguments, n > last_answer)
+                    yield ToolResult(path, text, call_id, tool, arguments, answers_to_come)
 
 
 def _texts(content: Any, path: Path) -> Iterator[tuple[Path, str]]:

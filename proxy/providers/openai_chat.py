@@ -10,7 +10,7 @@ import orjson
 from proxy import splice
 from proxy.providers import bodies
 from proxy.sse import DONE, END_OF_EVENT, JsonEvents
-from proxy.values import Call, Dialect, Path, Plan, Reading, ToolResult
+from proxy.values import Call, Dialect, Outline, Path, Plan, Reading, ToolResult
 from savings.receipts import Usage
 
 NAME = "openai"
@@ -33,6 +33,20 @@ def parse(body: bytes) -> Call:
         session_hint=bodies.text(document.get("prompt_cache_key")),
         user_hint=bodies.text(document.get("user")),
     )
+
+
+def outline(call: Call) -> Outline:
+    """Tools and messages; any prefix of them may be cached, so nothing finer is needed."""
+    document = call.document or {}
+    drawn = Outline([bodies.size(document["tools"])] if "tools" in document else [], {}, [])
+    for n, message in enumerate(bodies.items(document.get("messages"))):
+        if isinstance(message, dict) and message.get("role") == "assistant":
+            drawn.turn_ends.append(len(drawn.chars))
+        if isinstance(message, dict) and message.get("role") in ("tool", "function"):
+            for path, _ in _texts(message.get("content"), ("messages", n, "content")):
+                drawn.results[path] = len(drawn.chars)
+        drawn.chars.append(bodies.size(message))
+    return drawn
 
 
 def render(call: Call, plan: Plan) -> bytes:
@@ -210,12 +224,11 @@ def _results(messages: Any) -> Iterator[ToolResult]:
     if not isinstance(messages, list):
         return
     calls: dict[str, tuple[str, str]] = {}
-    last_answer = max(
-        (n for n, m in enumerate(messages) if isinstance(m, dict) and m.get("role") == "assistant"), default=-1
-    )
+    answers_to_come = sum(isinstance(m, dict) and m.get("role") == "assistant" for m in messages)
     for n, message in enumerate(messages):
         if not isinstance(message, dict):
             continue
+        answers_to_come -= message.get("role") == "assistant"
         for call in message.get("tool_calls") or ():
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict):
@@ -227,7 +240,7 @@ def _results(messages: Any) -> Iterator[ToolResult]:
             call_id = bodies.text(message.get("tool_call_id"))
             tool, arguments = calls.get(call_id, (bodies.text(message.get("name")), ""))
             for path, text in _texts(message.get("content"), ("messages", n, "content")):
-                yield ToolResult(path, text, call_id, tool, arguments, n > last_answer)
+                yield ToolResult(path, text, call_id, tool, arguments, answers_to_come)
 
 
 def _texts(content: Any, path: Path) -> Iterator[tuple[Path, str]]:

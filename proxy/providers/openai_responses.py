@@ -8,7 +8,7 @@ from typing import Any
 from proxy import splice
 from proxy.providers import bodies
 from proxy.sse import JsonEvents
-from proxy.values import Call, Dialect, Path, Plan, Reading, ToolResult
+from proxy.values import Call, Dialect, Outline, Path, Plan, Reading, ToolResult
 from savings.receipts import Usage
 
 NAME = "openai"
@@ -35,6 +35,21 @@ def parse(body: bytes) -> Call:
         session_hint=bodies.text(document.get("prompt_cache_key")),
         user_hint=bodies.text(document.get("user")),
     )
+
+
+def outline(call: Call) -> Outline:
+    """Instructions, tools and items; any prefix of them may be cached, so nothing finer is needed."""
+    document = call.document or {}
+    drawn = Outline([bodies.size(document[key]) for key in ("instructions", "tools") if key in document], {}, [])
+    items = bodies.items(document.get("input"))
+    for n, item in enumerate(items):
+        if _is_answer(item) and not (n and _is_answer(items[n - 1])):
+            drawn.turn_ends.append(len(drawn.chars))
+        if isinstance(item, dict) and item.get("type") in _OUTPUTS:
+            for path, _ in _texts(item.get("output"), ("input", n, "output")):
+                drawn.results[path] = len(drawn.chars)
+        drawn.chars.append(bodies.size(item))
+    return drawn
 
 
 def render(call: Call, plan: Plan) -> bytes:
@@ -116,7 +131,7 @@ def _results(items: Any) -> Iterator[ToolResult]:
     if not isinstance(items, list):
         return
     calls: dict[str, tuple[str, str]] = {}
-    last_answer = max((n for n, item in enumerate(items) if _is_answer(item)), default=-1)
+    ages = _ages(items)
     for n, item in enumerate(items):
         kind = item.get("type") if isinstance(item, dict) else None
         if kind in _CALLS:
@@ -127,7 +142,17 @@ def _results(items: Any) -> Iterator[ToolResult]:
             call_id = bodies.text(item.get("call_id")) or bodies.text(item.get("id"))
             tool, arguments = calls.get(call_id, ("", ""))
             for path, text in _texts(item.get("output"), ("input", n, "output")):
-                yield ToolResult(path, text, call_id, tool, arguments, n > last_answer)
+                yield ToolResult(path, text, call_id, tool, arguments, ages[n])
+
+
+def _ages(items: list[Any]) -> list[int]:
+    """For each item, how many answers begin after it; neighbouring items of the model's are one answer."""
+    ages = [0] * len(items)
+    answers = 0
+    for n in range(len(items) - 1, -1, -1):
+        ages[n] = answers
+        answers += _is_answer(items[n]) and not (n and _is_answer(items[n - 1]))
+    return ages
 
 
 def _is_answer(item: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.providers import anthropic as messages
 from proxy.providers import bodies, openai_chat, openai_responses
-from proxy.values import Call, Dialect, Exchange, Meter, Plan, Reading
+from proxy.values import Call, Dialect, Exchange, Meter, Outline, Plan, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ class Passthrough:
     def parse(self, body: bytes) -> Call:
         document = bodies.load_object(body)
         return Call(body, model=bodies.text(document.get("model")) if document else "")
+
+    def outline(self, call: Call) -> Outline:
+        return Outline([], {}, [])
 
     def render(self, call: Call, plan: Plan) -> bytes:
         return call.body

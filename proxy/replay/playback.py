@@ -6,10 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from headroom.values import Policy
-from proxy import conversations, decisions, splice
+from proxy import cache_prices, conversations, decisions, splice
 from proxy.conversations import Conversations
+from proxy.epochs import Billing
 from proxy.providers import anthropic, openai_chat
 from proxy.replay import agents, billing
 from proxy.replay.billing import Block, Cache
@@ -37,6 +39,7 @@ class Settings:
     policy: Policy
     prices: PriceBook
     now_s: float
+    mode: Literal["token", "cache"] = "token"
     model: str = ""
     max_turns: int | None = None
 
@@ -85,13 +88,27 @@ class Playback:
     async def _play(self, turn: Turn) -> None:
         model = self._settings.model or turn.model or DEFAULT_MODELS[self._session.dialect]
         body = agents.request(self._session, turn, model=model)
+        at_s = self._settings.now_s if turn.at_s is None else turn.at_s
         started = time.perf_counter()
         call = self._provider.parse(body)
-        plan = await self._road.plan(call, owner=OWNER, policy=self._settings.policy)
+        plan = await self._road.plan(
+            call,
+            self._provider,
+            owner=OWNER,
+            policy=self._settings.policy,
+            billing=self._billing(model, at_s),
+            at_s=at_s,
+        )
         sent = _rendered(self._provider, call, plan)
         self._turn_ms.append(1000 * (time.perf_counter() - started))
         self._note(call)
         self._pay(turn, model, call, sent)
+
+    def _billing(self, model: str, at_s: float) -> Billing | None:
+        dialect = self._session.dialect
+        if self._settings.mode == "cache":
+            return None
+        return cache_prices.billing(self._settings.prices, dialect, UPSTREAMS[dialect], model, at_s)
 
     def _pay(self, turn: Turn, model: str, call: Call, sent: bytes) -> None:
         dialect = self._session.dialect

@@ -16,12 +16,13 @@ from django.db import DatabaseError, connection
 from headroom import pipeline, tokens
 from headroom.values import Policy, Shrunk, ToolCall
 from proxy import gateway
-from proxy.conversations import Conversations, NoStore
+from proxy.conversations import Conversations
 from proxy.offload import MAX_CHARS, Offload
 from proxy.replay import outcomes, recordings
 from proxy.replay.outcomes import Outcome
 from proxy.replay.playback import Playback, Settings
 from proxy.replay.values import Session, Unreadable
+from proxy.stores import NoStore
 from savings.pricing import PriceBook
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,123 @@
+"""When does it pay to shorten what was already sent? Pure arithmetic over one prompt; nothing here remembers anything.
+
+A provider bills what it finds in its prompt cache at a fraction of the price, and everything after the first changed byte
+in full. So old tool results are deepened in batches, called epochs, at moments when the tokens that will not be read again
+and again are worth more than writing the rest of the prompt once more. Between epochs no byte moves.
+
+Prices here are shares of the price of fresh input: reading, and (re)writing what a change makes unreadable.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+LOOKBACK_BLOCKS = 20
+"""Anthropic finds a cached prefix that ends at a mark or at most 19 blocks before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Numbers of the policy version.
+
+    A result is old enough after `min_age_turns`. `horizon_share` of the turns so far are counted on to follow: most
+    sessions end soon, and those that do not are the expensive ones. An epoch must bring `margin_share` more than it costs.
+    """
+
+    min_age_turns: int = 8
+    horizon_share: float = 0.25
+    margin_share: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """How the provider at hand bills: `read` and `write` as shares of the fresh price.
+
+    `finds_any_prefix`: it needs no marks (OpenAI). Otherwise only prefixes that end at `Prompt.entries` can be read.
+    `is_cold`: nothing of this prompt is cached any more, so a change costs nothing that would not be paid anyway.
+    """
+
+    read: float
+    write: float
+    finds_any_prefix: bool
+    is_cold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A result that may be deepened: which block of the prompt it is, and how many tokens that takes away."""
+
+    block: int
+    saved_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as its blocks in order: their tokens as they would be sent now.
+
+    `cached_end` is the number of blocks that the last request sent, and that the provider therefore holds. `entries` are
+    the numbers of blocks after which a prefix of unchanged bytes is on record there, ascending; the first is the end of
+    what the client itself marks at the start (0 when it marks nothing).
+    """
+
+    block_tokens: Sequence[int]
+    cached_end: int
+    entries: Sequence[int]
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A batch worth deepening: the candidates from position `first` on, and what we expect of it, in fresh tokens' price.
+
+    `read_to` is the number of blocks that can still be read from the cache after the change.
+    """
+
+    first: int
+    saved_tokens: int
+    cost: float
+    gain: float
+    read_to: int
+
+
+def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuning: Tuning) -> Epoch | None:
+    """The most profitable batch, or `None` when none pays. Candidates are in the order of the prompt."""
+    prefix_tokens = [0, *accumulate(prompt.block_tokens)]
+    horizon_turns = tuning.horizon_share * prompt.turns
+    best: Epoch | None = None
+    saved_tokens = 0
+    for first in range(len(candidates) - 1, -1, -1):
+        candidate = candidates[first]
+        saved_tokens += candidate.saved_tokens
+        read_to = _readable(prompt, candidate.block, billing)
+        rewritten_tokens = max(0, prefix_tokens[prompt.cached_end] - prefix_tokens[read_to])
+        cost = 0.0
+        if not billing.is_cold:
+            cost = billing.write * (rewritten_tokens - saved_tokens) - billing.read * rewritten_tokens
+        gain = billing.read * saved_tokens * horizon_turns + (billing.write * saved_tokens if billing.is_cold else 0.0)
+        if gain > cost + tuning.margin_share * abs(cost) and (best is None or gain - cost > best.gain - best.cost):
+            best = Epoch(first, saved_tokens, cost, gain, read_to)
+    return best
+
+
+def _readable(prompt: Prompt, block: int, billing: Billing) -> int:
+    """How many blocks before a changed one can still be read."""
+    if billing.finds_any_prefix:
+        return block
+    position = bisect_right(prompt.entries, block) - 1
+    return prompt.entries[position] if position >= 0 else 0
+
+
+Place = Literal["none", "read", "end"]
+
+
+def mark_place(prompt: Prompt, epoch: Epoch, region_end: int) -> Place:
+    """Where the one mark of ours does most: at the end of the deepened region, so that the next epoch finds it, unless
+    the look-back from there does not reach what can still be read; then there. `region_end` counts blocks."""
+    is_clients = epoch.read_to == (prompt.entries[0] if prompt.entries else 0)
+    if is_clients or region_end - epoch.read_to < LOOKBACK_BLOCKS:
+        return "end"
+    return "read"

@@ -1,0 +1,45 @@
+"""Epochs in the database: since when which results of a conversation go out in their deep form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from headroom.values import Policy
+from proxy import decisions
+from proxy.aging import Beginning, Standing
+from proxy.models import EpochRecord
+
+
+def load(owner: str, chains: list[str]) -> Standing | None:
+    """The standing after the last epoch on this chain, whose links come in order."""
+    order = {chain: place for place, chain in enumerate(chains)}
+    rows = EpochRecord.objects.filter(owner=owner, chain__in=chains)
+    last = max(rows, key=lambda row: order[row.chain], default=None)
+    if last is None:
+        return None
+    return Standing(frozenset(last.deepened.split()), last.mark_key, last.turn)
+
+
+def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifetime: timedelta) -> None:
+    """Store an epoch with the forms that it begins to send and the originals behind them, in one transaction."""
+    made = {decisions.deep_key(key): decided for key, _, decided in beginning.deep}
+    results = {decisions.deep_key(key): result for key, result, _ in beginning.deep}
+    standing, epoch = beginning.standing, beginning.epoch
+    record = EpochRecord(
+        owner=owner,
+        chain=beginning.chain,
+        trigger=beginning.trigger,
+        turn=standing.epoch_turn,
+        deepened=" ".join(sorted(standing.deepened)),
+        mark_key=standing.mark_key,
+        saved_tokens=epoch.saved_tokens,
+        predicted_cost=epoch.cost,
+        predicted_gain=epoch.gain,
+        created_at=now,
+    )
+    with transaction.atomic():
+        decisions.store(owner, made, results, replace(policy, level="deep"), now, lifetime)
+        EpochRecord.objects.bulk_create([record], ignore_conflicts=True)

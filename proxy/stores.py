@@ -1,0 +1,59 @@
+"""Where decisions and epochs outlive the process: the database, or nowhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+from headroom.values import Policy
+from proxy import database, decisions, standings
+from proxy.aging import Beginning, EpochStore, Standing
+from proxy.decisions import Decided
+from proxy.values import ToolResult
+
+
+class Store(EpochStore, Protocol):
+    """Decisions and epochs. Every method may raise DatabaseError or TimeoutError."""
+
+    async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+    ) -> dict[str, Decided]:
+        """Store new decisions with their originals and return those that hold now: the first writer's."""
+
+
+class DatabaseStore:
+    """The store that all workers share."""
+
+    async def load(self, keys: list[str]) -> dict[str, Decided]:
+        return await database.run(decisions.load, keys)
+
+    async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+    ) -> dict[str, Decided]:
+        return await database.run(
+            decisions.store, owner, made, results, policy, datetime.now(UTC), decisions.lifetime()
+        )
+
+    async def load_standing(self, owner: str, chains: list[str]) -> Standing | None:
+        return await database.run(standings.load, owner, chains)
+
+    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
+        await database.run(standings.store, owner, beginning, policy, datetime.now(UTC), decisions.lifetime())
+
+
+class NoStore:
+    """Remembers nothing beyond the process: for replays of recorded sessions."""
+
+    async def load(self, keys: list[str]) -> dict[str, Decided]:
+        return {}
+
+    async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+    ) -> dict[str, Decided]:
+        return made
+
+    async def load_standing(self, owner: str, chains: list[str]) -> Standing | None:
+        return None
+
+    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
+        return None

@@ -13,7 +13,7 @@ from savings.journal import LOCK_FILE, READ_BYTES, Batch
 from savings.journal_pairs import Pairs
 from savings.receipts import Receipt
 
-INTERRUPTED_AT_ONCE = 500
+INTERRUPTED_AT_ONCE = 1000
 
 
 def claim(root: Path, *, own: Path | None = None) -> Iterator[Leftover]:

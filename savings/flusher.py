@@ -160,7 +160,8 @@ class Flusher:
             finally:
                 leftover.release()
             self.interrupted_rows += leftover.interrupted_calls
-            log.warning(
+            log.log(
+                logging.WARNING if leftover.interrupted_calls else logging.INFO,
                 "finished the journal of a worker that is gone (%s): %d calls had been interrupted",
                 leftover.directory.name,
                 leftover.interrupted_calls,

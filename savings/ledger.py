@@ -14,8 +14,8 @@ from django.db import DataError, IntegrityError, connection, models, transaction
 from savings.models import LedgerEntry
 from savings.pricing import PricedReceipt
 
-MAX_ROWS = 500
-"""Rows in one transaction. SQLite has one writer for all, and this many keep it for some 10 ms."""
+MAX_ROWS = 200
+"""Rows in one transaction. SQLite has one writer for all: this many hold it for 10 ms, on a crowded machine for 40."""
 
 PostBalances: TypeAlias = Callable[[Sequence[PricedReceipt]], None]
 """Called inside the transaction with the receipts that are really new, to move what depends on them."""

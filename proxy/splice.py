@@ -29,7 +29,8 @@ def loads(body: bytes) -> Any:
         return orjson.loads(body)
     except ValueError:
         try:
-            return json.loads(body)
+            # As text: from bytes, json would also take UTF-16 and UTF-32, in which no string could be found again.
+            return json.loads(body.decode())
         except RecursionError as exc:
             raise ValueError("nested too deeply") from exc
 

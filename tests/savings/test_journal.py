@@ -1,70 +1,22 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from savings import adoption, journal_lines
-from savings.journal import Batch, Journal, JournalFull, JournalInUse, JournalUnwritable
+from savings.journal import Journal, JournalFull, JournalInUse, JournalUnwritable
 from savings.receipts import Admission, Receipt, Usage
+from tests.savings.journals import adopt, by_status, die, drain, full_disk
 from tests.savings.receipts import NOON, make_admission, make_settlement
-
-
-def drain(journal: Journal) -> list[Receipt]:
-    """Everything that ended, acknowledged."""
-    receipts: list[Receipt] = []
-    while (batch := journal.read_batch()).receipts or batch.bytes_read:
-        receipts += batch.receipts
-        journal.acknowledge(batch)
-    journal.acknowledge(batch)
-    return receipts
-
-
-def adopt(root: Path) -> list[Receipt]:
-    """Everything in folders whose process is gone, recorded and removed."""
-    receipts: list[Receipt] = []
-    for leftover in adoption.claim(root):
-        while not leftover.is_finished:
-            batch = leftover.read_batch(now=NOON + 60)
-            receipts += batch.receipts
-            leftover.acknowledge(batch)
-        leftover.remove()
-    return receipts
-
-
-def die(journal: Journal) -> None:
-    """What kill -9 does to a journal: its descriptors are closed and nothing else happens."""
-    os.close(journal._fd)
-    os.close(journal._lock_fd)
-
-
-@contextmanager
-def workspace() -> Iterator[Path]:
-    """A fresh folder for each example; pytest's own lasts for all of them."""
-    directory = tempfile.mkdtemp()
-    try:
-        yield Path(directory)
-    finally:
-        shutil.rmtree(directory)
-
-
-def by_status(receipts: list[Receipt]) -> dict[str, str]:
-    assert len({receipt.admission.call_id for receipt in receipts}) == len(receipts)
-    return {receipt.admission.call_id: receipt.settlement.status for receipt in receipts}
 
 
 def test_a_call_comes_out_as_it_went_in(tmp_path: Path) -> None:
@@ -224,17 +176,6 @@ def test_status_says_how_far_the_ledger_is_behind(tmp_path: Path) -> None:
     assert (journal.status().oldest_unflushed_s, journal.status().open_calls) == (0, 2)
 
 
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond so many bytes: the kernel takes a part of a line, then refuses."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("room", [0, 1, 100, 599])
 def test_a_full_disk_loses_nothing(tmp_path: Path, room: int) -> None:
     journal = Journal(tmp_path / "w")
@@ -339,105 +280,6 @@ def test_a_call_that_only_memory_ever_knew_is_not_opened_again(tmp_path: Path) -
     assert list(by_status(drain(journal))) == [later.call_id]
     journal.close()
     assert list(tmp_path.iterdir()) == []
-
-
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("admit"), st.integers(0, 3)),
-        st.tuples(st.just("settle"), st.integers(0, 30)),
-        st.sampled_from([("read", 0), ("acknowledge", 0), ("restart", 0), ("adopt", 0), ("fill", 0), ("free", 0)]),
-    ),
-    max_size=60,
-)
-
-
-class Model:
-    """A worker, the ledger behind it, and what should be true of both."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.number = 0
-        self.ledger: dict[str, str] = {}
-        self.open: list[Admission] = []
-        self.settled: set[str] = set()
-        self.calls: set[str] = set()
-        self.is_full = False
-        self.start()
-
-    def start(self) -> None:
-        self.number += 1
-        self.journal = Journal(self.root / f"w{self.number:03}", rotate_bytes=2500)
-        self.batch: Batch | None = None
-
-    def record(self, receipts: list[Receipt]) -> None:
-        """As the ledger does: a row that exists stays as it is."""
-        for call_id, status in by_status(receipts).items():
-            self.ledger.setdefault(call_id, status)
-
-    def admit(self, weight: int) -> None:
-        admission = make_admission(session="s" * 150 * weight)
-        try:
-            self.journal.admit(admission)
-        except JournalUnwritable:
-            if weight % 2:
-                return
-            self.journal.remember(admission)
-        self.open.append(admission)
-        self.calls.add(admission.call_id)
-
-    def settle(self, which: int) -> None:
-        if self.open:
-            admission = self.open.pop(which % len(self.open))
-            self.journal.settle(make_settlement(admission.call_id))
-            self.settled.add(admission.call_id)
-
-    def read(self, _: int) -> None:
-        self.batch = self.journal.read_batch()
-
-    def acknowledge(self, _: int) -> None:
-        if self.batch is not None:
-            self.record(self.batch.receipts)
-            self.journal.acknowledge(self.batch)
-            self.batch = None
-
-    def restart(self, _: int) -> None:
-        if self.batch is not None and self.number % 2:
-            self.record(self.batch.receipts)  # the commit went through, the acknowledgement did not
-        # What only memory knew of goes with the process, as far as a full disk kept it there.
-        unwritten = {one.call_id for one in self.journal._remembered} - self.ledger.keys()
-        self.settled -= {one.call_id for one in self.journal._overflow} - self.ledger.keys() | unwritten
-        self.calls -= unwritten
-        die(self.journal)
-        self.open = []
-        self.start()
-
-    def adopt(self, _: int) -> None:
-        self.record(adopt(self.root))
-
-    def fill(self, _: int) -> None:
-        self.is_full = True
-
-    def free(self, _: int) -> None:
-        self.is_full = False
-
-
-@settings(max_examples=150, deadline=None)
-@given(steps=STEPS)
-def test_every_call_is_in_the_ledger_once_whatever_happens(steps: list[tuple[str, int]]) -> None:
-    with workspace() as root:
-        model = Model(root)
-        for name, argument in steps:
-            if model.is_full and name not in {"adopt", "restart"}:
-                with full_disk(max(path.stat().st_size for path in model.journal.directory.glob("*.jsonl")) + 40):
-                    getattr(model, name)(argument)
-            else:
-                getattr(model, name)(argument)
-        model.restart(0)
-        model.journal.close()
-        model.adopt(0)
-        expected = {call_id: "complete" if call_id in model.settled else "interrupted" for call_id in model.calls}
-        assert model.ledger == expected
-        assert list(root.iterdir()) == []
 
 
 def test_a_file_cut_anywhere_keeps_what_was_whole(tmp_path: Path) -> None:

@@ -41,6 +41,12 @@ def read(text: str) -> list[Item]:
     return items
 
 
+def is_table(text: str) -> bool:
+    """Return whether at least half of the lines are rows under a header: a listing, whatever its cells look like."""
+    items = read(text)
+    return sum(1 for item in items if not isinstance(item, str) and item[0].is_named) * 2 >= len(items)
+
+
 def _paragraph(lines: list[str], sheets: Sheets) -> list[Item]:
     if any(len(line) <= MAX_WIDTH_CHARS and _LONG_LISTING.match(line) for line in lines):
         return _long_listing(lines, sheets)

@@ -54,7 +54,8 @@ def forms(text: str, level: Level, *, wanted: str = "") -> Iterable[Form]:
 
 def _blocks(before: Sequence[str], records: Sequence[Record], shared: dict[str, Entry]) -> Form:
     said = [drawn.squeeze(line) for line in before]
-    said.append(f"{len(records):,} entries. Unless an entry says otherwise, each has these lines:")
+    count = sum(1 for record in records if record.entries)
+    said.append(f"{count:,} entries. Unless an entry says otherwise, each has these lines:")
     said += [" " * entry.depth + entry.text for entry in shared.values()]
     said.append("The entries, each with its first line and what is different:")
     for record in records:
@@ -72,14 +73,20 @@ def _table(before: Sequence[str], records: Sequence[Record]) -> list[Item]:
         return []
     titles = {_label(record.title) for record in records}
     is_keyed = len(titles) == 1 and bool(_KEY.match(records[0].title[:200]))
-    sheet = Sheet(unique([titles.pop() if is_keyed else "entry", *(_name(label) for label in labels), "also"]))
-    rows = []
+    is_mixed = len(labels) < len(seen)
+    names = [titles.pop() if is_keyed else "entry", *(_name(label) for label in labels)]
+    sheet = Sheet(unique([*names, "also"] if is_mixed else names))
+    items: list[Item] = [*before]
     for record in records:
+        if not record.entries:
+            items += record.lines
+            continue
         own = {entry.label: _value(entry.text) for entry in record.entries}
         more = "; ".join(entry.text for entry in record.entries if seen[entry.label] * 2 < len(records))
         title = _value(record.title) if is_keyed else record.title
-        rows.append(Row((title, *(own.get(label, "") for label in labels), more), "\n".join(record.lines)))
-    return [*before, *sheet.take(rows)]
+        cells = (title, *(own.get(label, "") for label in labels), *([more] if is_mixed else []))
+        items += sheet.take([Row(cells, "\n".join(record.lines))])
+    return items
 
 
 def _value(text: str) -> str:
@@ -210,6 +217,8 @@ def _written(record: Record, shared: dict[str, Entry]) -> list[str]:
         label for label, entry in shared.items() if label not in own and (not entry.parent or entry.parent in own)
     ]
     lines = [drawn.squeeze(record.title)]
+    if not record.entries:
+        return lines
     if len(shown) <= 12:
         lines += ["  " + "; ".join(entry.text for entry in shown)] if shown else []
     else:

@@ -10,6 +10,10 @@ from headroom.shrinkers import trouble
 
 ENDS = 4
 RARE_PER_COLUMN = 12
+MAX_TERMS = 24
+MAX_NAMED_ROWS = 100
+_VALUE = re.compile(r'"([^"\\]{4,80})"(?!\s*:)')
+_WORD = re.compile(r"[\w./:@-]{5,}")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -94,7 +98,13 @@ def _rare(filled: Sequence[tuple[int, str]], total: int) -> set[int]:
 
 
 def _named(lines: Sequence[str], wanted: str) -> list[int]:
-    words = {word for word in re.findall(r"[\w./:@-]{6,}", wanted[:4000]) if any(letter.isdigit() for letter in word)}
-    if not words:
-        return []
-    return [index for index, line in enumerate(lines) if any(word in line for word in words)][:50]
+    """Return the rows that hold what the call asked for: its values and the words in them that few rows share."""
+    values = _VALUE.findall(wanted[:4000])
+    terms = dict.fromkeys([*values, *(word for value in values for word in _WORD.findall(value))])
+    limit = max(20, len(lines) // 10)
+    found: set[int] = set()
+    for term in list(terms)[:MAX_TERMS]:
+        holding = [index for index, line in enumerate(lines) if term in line]
+        if len(holding) <= limit:
+            found.update(holding)
+    return sorted(found)[:MAX_NAMED_ROWS]

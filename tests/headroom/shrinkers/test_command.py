@@ -172,3 +172,10 @@ def test_one_endless_line_is_read_in_linear_time(unit: str) -> None:
 )
 def test_indentation_of_quoted_code_is_not_padding(line: str) -> None:
     assert drawn.squeeze(line) == line
+
+
+def test_a_heading_between_entries_is_no_entry() -> None:
+    entry = "{0}. Slot: s{0}\n   Date: 2026-08-1{0}\n   Type: In Person\n   Length: 30 minutes\n"
+    text = best("Appointments:\n\n" + "\n".join(entry.format(number) for number in range(6)))
+    assert "Appointments:" in text.split("\n")
+    assert "(empty)" not in text and text.count("30 minutes") == 1

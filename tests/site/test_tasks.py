@@ -14,7 +14,7 @@ import pytest
 
 from headroom_site import tasks
 from headroom_site.celery import app
-from proxy import conversations
+from proxy import decisions
 from proxy.models import Decision
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,8 +37,8 @@ def make_decision(key: str, used_at: datetime) -> Decision:
 @pytest.mark.django_db
 def test_decisions_that_nobody_used_for_a_lifetime_are_forgotten():
     now = datetime.now(UTC)
-    make_decision("old", now - conversations.lifetime() - timedelta(hours=1))
-    make_decision("recent", now - conversations.lifetime() + timedelta(hours=1))
+    make_decision("old", now - decisions.lifetime() - timedelta(hours=1))
+    make_decision("recent", now - decisions.lifetime() + timedelta(hours=1))
     assert tasks.forget_unused.apply().get() == 1
     assert [decision.key for decision in Decision.objects.all()] == ["recent"]
     assert tasks.forget_unused.apply().get() == 0

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from headroom.values import Policy
-from proxy.conversations import Conversations, NoStore
-from proxy.replay import outcomes, recordings
+from proxy.conversations import Conversations
+from proxy.replay import message_files, outcomes, recordings
 from proxy.replay.outcomes import Outcome
 from proxy.replay.playback import Playback, Settings
+from proxy.replay.values import Unreadable
+from proxy.stores import NoStore
 from savings.pricing import PriceBook
 
+BOOK = PriceBook()
 NOW_S = 1_772_000_000.0
 MODEL = "claude-sonnet-4-5-20250929"
 RECORDS = json.dumps(
@@ -56,8 +62,8 @@ def chat(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 async def play(tmp_path: Path, document: Any, **options: Any) -> Outcome:
     path = tmp_path / "session.json"
     path.write_text(json.dumps(document) if not isinstance(document, str) else document)
-    settings = Settings(policy=Policy(), prices=PriceBook(), now_s=NOW_S, **options)
-    return await Playback(recordings.read(path), Conversations(store=NoStore()), settings).play(lambda: None)
+    how = Settings(policy=Policy(), prices=BOOK, now_s=NOW_S, **options)
+    return await Playback(recordings.read(path), Conversations(store=NoStore()), how).play(lambda: None)
 
 
 async def test_a_session_with_compressible_results_becomes_cheaper(tmp_path: Path) -> None:
@@ -186,3 +192,49 @@ def test_sums_add_everything_up_and_keep_the_slowest_turn() -> None:
     assert every.saved_nano_usd == -2
     assert every.saved_percent == pytest.approx(-100 / 3)
     assert outcomes.as_json(every)["bill_usd"]["saved_percent"] == -33.333
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "text", "content", "input", "id", "cache_control", "tool_use_id", "name", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+BLOCKS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "tool_use", "tool_result", "image", "thinking"])},
+    optional={"text": JSON, "content": JSON, "input": JSON, "id": JSON},
+)
+MESSAGES = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "user", "assistant", "tool", "developer"])},
+    optional={"content": JSON | st.lists(BLOCKS, max_size=3), "tool_calls": JSON},
+)
+FILES = st.fixed_dictionaries(
+    {"messages": st.lists(MESSAGES, min_size=2, max_size=6)},
+    optional={
+        "system": JSON,
+        "tools": JSON,
+        "model": JSON,
+        "format": st.sampled_from(["openai", "anthropic", None, 3]),
+    },
+)
+
+
+@given(FILES)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_recording_makes_it_fail(document: dict[str, Any]) -> None:
+    try:
+        session = message_files.read(document, name="x")
+    except Unreadable:
+        return
+    options = Settings(
+        policy=Policy(), prices=BOOK, now_s=NOW_S, model=MODEL if session.dialect == "anthropic" else "gpt-4o"
+    )
+    outcome = asyncio.run(Playback(session, Conversations(store=NoStore()), options).play(lambda: None))
+    assert outcome.turns == len(session.turns)
+    assert outcome.before == outcome.after or outcome.forms

@@ -66,7 +66,11 @@ def _add(out: list[str], line: str) -> None:
         out[-1] += f", {label}{field[2]}"
     elif summary:
         files, added, removed = summary.groups()
-        out.append(f" {files} files" + (f" +{added}" if added else "") + (f" -{removed}" if removed else ""))
+        out.append(
+            f" {files} file{'s' * (files != '1')}"
+            + (f" +{added}" if added else "")
+            + (f" -{removed}" if removed else "")
+        )
     elif line.strip():
         out.append(line[3:] if line.startswith("    ") else line)
 

@@ -17,7 +17,11 @@ _LONG_CHARS = 400
 _KEPT_HEAD_CHARS = 160
 _KEPT_TAIL_CHARS = 100
 _QUOTE_CHARS = 48
-_SINGULAR = {"similar lines": "similar line", line_kinds.PASSED: "passing test", line_kinds.SOURCE: "source line"}
+_SINGULAR = {
+    "similar lines": "similar line",
+    line_kinds.PASSED: "line of passing tests",
+    line_kinds.SOURCE: "source line",
+}
 
 
 def folded(lines: Sequence[str], found: Sequence[str]) -> tuple[list[str], int]:

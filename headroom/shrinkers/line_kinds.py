@@ -11,7 +11,7 @@ KEEP = "keep"
 OTHER = ""
 """Nothing known: stays unless many lines look like it."""
 
-PASSED = "passing tests"
+PASSED = "lines of passing tests"
 TRACE = "shell trace lines"
 PROGRESS = "progress lines"
 CAPTURED = "lines of output of passing tests"
@@ -67,19 +67,24 @@ _TRACE_NOISE = re.compile(
     r"(?:local|case|'?\[+'?|test|export|unset|eval|hash|\.|source|:|set|shift|return|declare|typeset|__\w+|\w+=)(?:\s|$|.*=)|\w+="
 )
 _FRAMEWORK = re.compile(
-    r"\s+at (?:java\.|javax\.|jdk\.|sun\.|com\.sun\.|org\.junit|org\.testng|junit\.|org\.apache\.maven|org\.gradle|org\.springframework"
-    r"|worker\.org\.gradle|android\.|kotlin\.|scala\.|System\.|Microsoft\.|Xunit\.|NUnit\.|.*\(?(?:node:|internal/|.*[/\\]node_modules[/\\]))"
+    r"\s+\d+: (?:<?core::|<?std::|<?alloc::|__rustc|rust_begin_unwind|test::)|\s+at /rustc/"
+    r"|\s+(?:async )?[\w.<>]{1,100} \((?:node:|internal/)"
+    r"|\s+at (?:java\.|javax\.|jdk\.|sun\.|com\.sun\.|org\.junit|org\.testng|junit\.|org\.apache\.maven|org\.gradle"
+    r"|org\.springframework|worker\.org\.gradle|android\.|kotlin\.|scala\.|System\.|Microsoft\.|Xunit\.|NUnit\."
+    r"|(?:async )?[\w.<> \[\]]{0,200}\(?(?:node:|internal/|[^()\n]{0,300}[/\\]node_modules[/\\]))"
 )
 _SECTION = re.compile(r"=+ ([A-Za-z].*?) =+$")
 _CASE = re.compile(r"_+ (\S.*?) _+$")
 _CAPTURE = re.compile(r"-+ Captured .* -+$")
 _MAX_TRACE_VALUE_LINES = 200
+_MAX_TAP_LINES = 20
 _KEPT_SOURCE_LINES = 4
 
 
 def kinds(lines: Sequence[str]) -> list[str]:
     """Return one of the names above for every line. Time is linear in the text."""
     found = _alone(lines)
+    _mark_tap_details(lines, found)
     _mark_traces(lines, found)
     _mark_pytest_sections(lines, found)
     _mark_around(lines, found)
@@ -120,6 +125,19 @@ def _kind(line: str, present: tuple[str, ...]) -> str:
     if _LOCATION.search(line):
         return KEEP
     return OTHER
+
+
+def _mark_tap_details(lines: Sequence[str], found: list[str]) -> None:
+    """Mark the YAML block below a passing TAP line."""
+    at = 1
+    while at < len(lines):
+        end = at
+        if found[at - 1] == PASSED and lines[at].strip() == "---":
+            while end < len(lines) and lines[end].strip() != "..." and end < at + _MAX_TAP_LINES:
+                end += 1
+            if end < len(lines) and lines[end].strip() == "...":
+                found[at : end + 1] = [PASSED] * (end + 1 - at)
+        at = max(end, at) + 1
 
 
 def _mark_traces(lines: Sequence[str], found: list[str]) -> None:
@@ -177,7 +195,7 @@ def _mark_pytest_sections(lines: Sequence[str], found: list[str]) -> None:
 
 def _source(line: str, at: int, found: list[str], source: list[int]) -> list[int]:
     """Collect source lines until the failing one; all but those next to it and the `def` become foldable."""
-    if line.startswith(("    ", "\t")) or not line:
+    if line.startswith(("    ", "\t")) or (source and not line):
         source.append(at)
         return source
     if line.startswith(">"):

@@ -13,7 +13,7 @@ from headroom.values import Form, Source
 _MATCH = re.compile(r"((?:[A-Za-z]:)?[^:]*[^:\s]):(\d+):(.*)")
 _CONTEXT_TAIL = re.compile(r"-(\d+)-(.*)")
 _CLOCK_END = re.compile(r"(?:^|[\sT])\d{1,2}$")
-_UNNUMBERED = re.compile(r"([^\s:\"'(){}<>|=,;]*[./][^\s:\"'(){}<>|=,;]*):(.*)")
+_UNNUMBERED = re.compile(r"([^\s:\"'(){}<>|=,;]+):(.*)")
 
 _MIN_MATCHES = 4
 # A share of lines that must be matches before the text counts as search output; the others pass through unchanged.
@@ -85,6 +85,18 @@ def _numbered(lines: list[str]) -> list[Hit | str]:
                 rows.append(Hit(path, tail[1], "-", tail[2]))
                 continue
         rows.append(line)
+    return _with_leading_context(rows)
+
+
+def _with_leading_context(rows: list[Hit | str]) -> list[Hit | str]:
+    """Return the rows with the context lines recognised that stand before the first match of their file."""
+    path = ""
+    for at in range(len(rows) - 1, -1, -1):
+        row = rows[at]
+        if isinstance(row, Hit):
+            path = row.path
+        elif path and row.startswith(path) and (tail := _CONTEXT_TAIL.fullmatch(row, len(path))):
+            rows[at] = Hit(path, tail[1], "-", tail[2])
     return rows
 
 
@@ -96,7 +108,8 @@ def _unnumbered(lines: list[str]) -> list[Hit | str]:
     rows: list[Hit | str] = []
     for line in lines:
         found = _UNNUMBERED.match(line)
-        rows.append(Hit(found[1], "", ":", found[2]) if found else line)
+        is_hit = found is not None and ("/" in found[1] or "." in found[1])
+        rows.append(Hit(found[1], "", ":", found[2]) if found and is_hit else line)
     return rows
 
 

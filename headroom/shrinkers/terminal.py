@@ -15,6 +15,7 @@ _ESCAPE = re.compile(
     r"|[@-Z\\-_a-z=>78])"
 )
 _DIFF_START = re.compile(r"(?:commit [0-9a-f]{7,40}\b|diff --git |--- \S|Index: \S)")
+_SPINNER = re.compile(r"\s*[\u2800-\u28ff\u25d0-\u25d3\u25f4-\u25f7]")
 _WORD = re.compile(r"[^\W\d_]+")
 _CONTROLS = dict.fromkeys([*range(0, 8), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]")
@@ -72,7 +73,7 @@ def _settled(line: str) -> str:
 
 
 def _is_redraw(before: str, after: str) -> bool:
-    if "%" in before:
+    if "%" in before or _SPINNER.match(before):
         return True
     first, second = _WORD.search(before), _WORD.search(after)
     return first is None or (second is not None and first.group() == second.group())

@@ -5,21 +5,44 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from headroom import tokens
-from headroom.shrinkers import blob, command, config, html, table
-from headroom.values import Form, Source, ToolCall
+from headroom import pipeline, tokens
+from headroom.shrinkers import (
+    blob,
+    build_output,
+    command,
+    config,
+    diff,
+    git_log,
+    html,
+    path_list,
+    search,
+    table,
+    test_output,
+    xml_report,
+)
+from headroom.values import Form, Level, Policy, Source, ToolCall
 
 ROOT = Path(__file__).parent.parent / "golden"
 KINDS: dict[str, Callable[[Source], Iterable[Form]]] = {
     "blob": blob.forms,
+    "build_output": build_output.forms,
     "command": command.forms,
     "config": config.forms,
+    "diff": diff.forms,
+    "git_log": git_log.forms,
     "html": html.forms,
+    "path_list": path_list.forms,
+    "search": search.forms,
     "table": table.forms,
+    "test_output": test_output.forms,
+    "xml_report": xml_report.forms,
 }
+FILES = ("code", "prose")
+LEVELS: tuple[Level, ...] = ("balanced", "deep")
 
 
 def names(kind: str) -> list[str]:
@@ -44,7 +67,22 @@ def written(kind: str, name: str) -> str:
     return f"form: {form.name}\nleft out: {form.left_out or 'nothing'}\n\n{form.text}"
 
 
+def written_file(kind: str, name: str, level: Level) -> str:
+    """Return what becomes of a file that was read: the name of its golden file is the name of the file."""
+    call = ToolCall("Read", json.dumps({"file_path": f"/repo/{name}"}))
+    policy = Policy(level=level)
+    shrunk = pipeline.shrink((ROOT / kind / f"{name}.in").read_text(), call=call, policy=policy)
+    return f"form: {shrunk.form}\nleft out: {shrunk.left_out or 'nothing'}\n\n{shrunk.text}"
+
+
+def expected_file(kind: str, name: str, level: Level) -> str:
+    return (ROOT / kind / f"{name}.{level}.out").read_text()
+
+
 def main() -> None:
+    files = [(kind, name, level) for kind in FILES for name in names(kind) for level in LEVELS]
+    for kind, name, level in files:
+        (ROOT / kind / f"{name}.{level}.out").write_text(written_file(kind, name, level))
     for kind in KINDS:
         for name in names(kind):
             (ROOT / kind / f"{name}.out").write_text(written(kind, name))

@@ -1,0 +1,92 @@
+"""Search results."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headroom.shrinkers import search
+from headroom.values import ToolCall
+from tests.headroom.shrinkers import golden, laws, texts
+
+PATHS = ["a.py", "src/a.py", "src/b c.py", "src/deep/er/x.tsx", "C:/code/y.cs", "docs/read-me.md"]
+MATCHES = st.lists(
+    st.tuples(
+        st.sampled_from(PATHS),
+        st.integers(1, 5000),
+        st.text("abz (){}:=-,;#'\"", max_size=30).map(lambda text: text + "x"),
+    ),
+    min_size=4,
+    max_size=40,
+)
+
+
+def printed(matches: list[tuple[str, int, str]]) -> str:
+    return "\n".join(f"{path}:{number}:{text}" for path, number, text in matches)
+
+
+def read_by_file(text: str) -> set[tuple[str, int, str]]:
+    """Read the grouped form back as a person would."""
+    found = set()
+    path = ""
+    for line in text.split("\n")[1:]:
+        match = re.match(r"([\d,]+):(.*)", line)
+        if match is None:
+            path = line
+            continue
+        found |= {(path, int(number), match[2]) for number in match[1].split(",")}
+    return found
+
+
+@pytest.mark.parametrize("name", golden.names("search"))
+def test_real_searches_are_written_as_reviewed(name: str) -> None:
+    assert golden.written("search", name) == golden.expected("search", name)
+
+
+@given(MATCHES)
+def test_grouping_loses_no_match(matches: list[tuple[str, int, str]]) -> None:
+    assert read_by_file(laws.forms(search.forms, printed(matches))["search_by_file"].text) == set(matches)
+
+
+@given(MATCHES)
+def test_names_and_texts_stand_in_every_form(matches: list[tuple[str, int, str]]) -> None:
+    for form in laws.forms(search.forms, printed(matches)).values():
+        assert all(path.rpartition("/")[2] in form.text and text in form.text for path, _, text in matches)
+
+
+def test_context_lines_go_with_their_file() -> None:
+    text = "a/b.py-1-import re\na/b.py:2:x = 1\na/b.py-3-y = 2\n--\na/b.py:9:x = 3\na/c.py:1:x\na/c.py:4:x"
+    assert laws.forms(search.forms, text)["search_by_file"].text == (
+        "4 matches in 2 files:\na/b.py\n1-import re\n2:x = 1\n3-y = 2\n--\n9:x = 3\na/c.py\n1,4:x"
+    )
+
+
+def test_long_lines_are_cut_around_what_was_searched() -> None:
+    long = "x" + ";y=1" * 300 + ";needle=2" + ";z=3" * 300
+    text = "\n".join(f"dist/{name}.js:1:{long}" for name in "abcd")
+    cut = laws.forms(search.forms, text, call=ToolCall("Bash", '{"command": "rg needle"}'))["search_by_file_cut"]
+    assert "needle=2" in cut.text
+    assert cut.left_out == "the far ends of 4 very long lines"
+    assert len(cut.text) < len(text) / 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Jan  3 12:30:45 host sshd: closed\n" * 9,
+        "2024-01-03 12:30:45 INFO started\n" * 9,
+        "\n".join(f'  "key{number}": {{"a": {number}}},' for number in range(20)),
+        "plain words without any colon\n" * 9,
+    ],
+)
+def test_logs_and_other_texts_are_no_search(text: str) -> None:
+    assert laws.forms(search.forms, text) == {}
+
+
+@settings(max_examples=200)
+@given(st.one_of(MATCHES.map(printed), texts.ANY), laws.LEVELS)
+def test_laws_hold(text: str, level: str) -> None:
+    laws.assert_kept(search.forms, text, level)

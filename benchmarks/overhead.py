@@ -174,6 +174,7 @@ def main() -> None:
     parser.add_argument("--event-gap-ms", type=float, default=0.0, help="pause between the events of a stream")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    processes.end_with_children()
     with tempfile.TemporaryDirectory(prefix="headroom-benchmark-") as name, contextlib.ExitStack() as stack:
         directory = Path(name)
         provider = stack.enter_context(processes.provider(directory, event_gap_ms=arguments.event_gap_ms))

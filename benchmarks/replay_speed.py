@@ -55,7 +55,7 @@ def _measured(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     replays = import_module("proxy.replay.run")
     targets = replays.targets(files, with_demo=False)
     started, cpu = time.perf_counter(), time.process_time()
-    run = replays.replay(targets, model="", max_turns=None, on_turn=_nothing, on_file=_nothing)
+    run = replays.replay(targets, mode=None, model="", max_turns=None, on_turn=_nothing, on_file=_nothing)
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     figures = run.as_json()
     return {

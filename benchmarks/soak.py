@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    processes.end_with_children()
     with tempfile.TemporaryDirectory(prefix="headroom-soak-") as name:
         result = soak(arguments.requests, Path(name))
     if arguments.json:

@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    processes.end_with_children()
     first, later = [], []
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory(prefix="headroom-startup-") as name:

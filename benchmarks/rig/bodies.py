@@ -74,7 +74,8 @@ def _sentence(chance: random.Random) -> str:
 
 
 def _until_full(line: Callable[[int], str]) -> str:
-    lines, size = [], 0
+    lines: list[str] = []
+    size = 0
     while size < RESULT_CHARS:
         lines.append(line(len(lines)))
         size += len(lines[-1]) + 1

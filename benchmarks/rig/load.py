@@ -45,7 +45,7 @@ async def _run(url: str, bodies: Sequence[bytes], requests: int, connections: in
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
     for _ in range(connections):
-        await loop.create_connection(lambda: _Client(queue), place.hostname, place.port)
+        await loop.create_connection(lambda: _Client(queue), place.hostname or "127.0.0.1", place.port or 80)
     await queue.finished
     elapsed = time.perf_counter() - started
     return Load(requests / elapsed, sorted(queue.latencies_ms), queue.headers)

@@ -32,6 +32,11 @@ class Target:
     pid: int | None
 
 
+def end_with_children() -> None:
+    """Have SIGTERM unwind this process, so that what it started is stopped too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0))

@@ -46,7 +46,12 @@ def forms(source: Source) -> Iterable[Form]:
 def read(text: str) -> Delimited | None:
     """Return a text as rows when it is delimited by commas, semicolons, tabs or bars; None when it is not."""
     lines = text.rstrip("\n").split("\n")
-    if len(lines) <= MIN_ROWS or _LOGGED.search(lines[0]) or any(len(line) > MAX_LINE_CHARS for line in lines) or "\0" in text:
+    if (
+        len(lines) <= MIN_ROWS
+        or _LOGGED.search(lines[0])
+        or any(len(line) > MAX_LINE_CHARS for line in lines)
+        or "\0" in text
+    ):
         return None
     delimiter = _delimiter(lines)
     if delimiter is None:

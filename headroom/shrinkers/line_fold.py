@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 from headroom.shrinkers import line_kinds, repeats
 
-_IS_VARIABLE = re.compile(r"[\d/\\._=@#\-]").search
+_EDGES = ".,:;!?()[]{}<>'\""
 # So many lines of one shape are a routine, and its first line stands for the others.
 _MIN_ALIKE = 8
 _MIN_PROGRESS = 3
@@ -78,7 +77,7 @@ def _shape(line: str, kind: str) -> str:
         return line_kinds.progress_verb(line)
     if kind != line_kinds.OTHER or not line or len(line) > 2000:
         return ""
-    shape = " ".join("*" if _IS_VARIABLE(word) else word for word in line.split())
+    shape = " ".join(word if word.strip(_EDGES).isalpha() else "*" for word in line.split())
     return shape if sum(map(str.isalpha, shape)) >= 3 else ""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -33,8 +35,9 @@ _SUMMARY = re.compile(
     r"E   |E$|>  |(?:FAILED|ERROR|FAIL|XPASS)\b|=+ .*(?: in [\d.]+ ?s|\bseconds?\b).*|Ran \d+ tests?\b|(?:not ok|Bail out) "
     r"|\s*--- (?:FAIL|SKIP)|FAIL\t|ok  \t|(?:Tests?|Test Suites|Test Files|Suites)(?: run)?:|\s*[✗✘✕×●❯] "
     r"|\s*(?:\d+ (?:passing|failing|pending)|# (?:tests|pass|fail|skipped|suites)\b)|BUILD |test result: |Finished |Successfully (?:built|installed)"
-    r"|.*\b(?:exit(?:ed)?(?: with)? (?:code|status)|Error \d+)\b|(?:make|gmake|ninja)(?:\[\d+\])?: \*\*\*"
+    r"|(?:make|gmake|ninja)(?:\[\d+\])?: \*\*\*"
 )
+_EXIT = re.compile(r"\b(?:exit(?:ed)?(?: with)? (?:code|status)|Error \d+)\b")
 _TROUBLE_WORDS = (
     "error", "warn", "fail", "fatal", "panic", "exception", "traceback", "assert", "undefined", "cannot", "can't",
     "could not", "couldn't", "not found", "no such", "denied", "refused", "conflict", "incompatible", "mismatch", "missing",
@@ -103,26 +106,39 @@ def progress_verb(line: str) -> str:
 
 
 def _alone(lines: Sequence[str]) -> list[str]:
-    text = "\n".join(lines).lower()
-    present = tuple(word for word in _TROUBLE_WORDS if word in text)
-    return [_kind(line, present) for line in lines]
+    suspects = _suspects(lines)
+    return [_kind(line, at in suspects) for at, line in enumerate(lines)]
 
 
-def _kind(line: str, present: tuple[str, ...]) -> str:
+def _suspects(lines: Sequence[str]) -> set[int]:
+    """Return the lines with a word of trouble anywhere in them: a search of the whole text per word is the fast way."""
+    lowered = [line.lower() for line in lines]
+    ends = list(itertools.accumulate(len(line) + 1 for line in lowered))
+    text = "\n".join(lowered)
+    found: set[int] = set()
+    for word in _TROUBLE_WORDS:
+        at = text.find(word)
+        while at >= 0:
+            line = bisect.bisect_right(ends, at)
+            found.add(line)
+            at = text.find(word, ends[line])
+    return found
+
+
+def _kind(line: str, is_suspect: bool) -> str:
     if not line or line.isspace():
         return OTHER
     if len(line) < 600 and _PASSED.match(line):
         return PASSED
-    if _SUMMARY.match(line):
+    if _SUMMARY.match(line) or (("exit" in line or "Error" in line) and _EXIT.search(line)):
         return KEEP
     if _FRAMEWORK.match(line):
         return FRAME
-    lower = line.lower()
-    if any(word in lower for word in present) and _TROUBLE.search(line):
+    if is_suspect and _TROUBLE.search(line):
         return KEEP
     if _PROGRESS.match(line):
         return PROGRESS
-    if _LOCATION.search(line):
+    if "." in line and _LOCATION.search(line):
         return KEEP
     return OTHER
 

@@ -39,21 +39,27 @@ class Hit:
     text: str
 
 
+Group = tuple[str | None, list[str]]
+
+
 def forms(source: Source) -> Iterable[Form]:
     """Yield grouped forms of grep-like output ; nothing when the text is none."""
     text = terminal.strip_escapes(source.text).replace("\r\n", "\n")
     rows = parse(text)
     if rows is None:
         return
-    yield Form(_by_file(rows), "search_by_file")
-    yield Form(_by_folder(rows), "search_by_folder")
+    total = _total(rows)
+    groups = _groups(rows)
+    yield Form(_by_file(total, groups), "search_by_file")
+    yield Form(_by_folder(total, groups), "search_by_folder")
     if source.policy.level == "lossless":
         return
     cut, count = _cut(rows, _terms(source.call.arguments))
     if count:
+        groups = _groups(cut)
         left_out = f"the far ends of {count:,} very long lines"
-        yield Form(_by_file(cut), "search_by_file_cut", left_out)
-        yield Form(_by_folder(cut), "search_by_folder_cut", left_out)
+        yield Form(_by_file(total, groups), "search_by_file_cut", left_out)
+        yield Form(_by_folder(total, groups), "search_by_folder_cut", left_out)
 
 
 def parse(text: str) -> list[Hit | str] | None:
@@ -157,35 +163,40 @@ def _total(rows: list[Hit | str]) -> str:
     return f"{matches:,} matches in {files:,} file{'s' * (files > 1)}:"
 
 
-def _by_file(rows: list[Hit | str]) -> str:
-    out = [_total(rows)]
-    for path, group in _files(rows):
-        if path is None:
-            out.extend(_plain(group))
-        else:
+def _by_file(total: str, groups: list[Group]) -> str:
+    out = [total]
+    for path, lines in groups:
+        if path is not None:
             out.append(path)
-            out.extend(_numbered_lines(group))
+        out.extend(lines)
     return "\n".join(out)
 
 
-def _by_folder(rows: list[Hit | str]) -> str:
-    out = [_total(rows)]
+def _by_folder(total: str, groups: list[Group]) -> str:
+    out = [total]
     folder = None
-    for path, group in _files(rows):
+    for path, lines in groups:
         if path is None:
-            out.extend(_plain(group))
+            out.extend(lines)
             continue
         head, slash, name = path.rpartition("/")
         if head + slash != folder:
             folder = head + slash
             out.append(folder or "./")
-        lines = _numbered_lines(group)
         if len(lines) == 1:
             out.append(f" {name}:{lines[0]}")
         else:
             out.append(f" {name}")
             out.extend(lines)
     return "\n".join(out)
+
+
+def _groups(rows: list[Hit | str]) -> list[Group]:
+    """Return runs of rows of one file with the lines to print for them; other lines come under None."""
+    return [
+        (path, _numbered_lines(run) if path is not None else [row for row in run if isinstance(row, str)])
+        for path, run in _files(rows)
+    ]
 
 
 def _files(rows: list[Hit | str]) -> list[tuple[str | None, list[Hit | str]]]:
@@ -198,10 +209,6 @@ def _files(rows: list[Hit | str]) -> list[tuple[str | None, list[Hit | str]]]:
         else:
             groups.append((path, [row]))
     return groups
-
-
-def _plain(group: list[Hit | str]) -> list[str]:
-    return [row for row in group if isinstance(row, str)]
 
 
 def _numbered_lines(group: list[Hit | str]) -> list[str]:

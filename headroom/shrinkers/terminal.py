@@ -17,7 +17,6 @@ _ESCAPE = re.compile(
 _DIFF_START = re.compile(r"(?:commit [0-9a-f]{7,40}\b|diff --git |--- \S|Index: \S)")
 _SPINNER = re.compile(r"\s*[\u2800-\u28ff\u25d0-\u25d3\u25f4-\u25f7]")
 _WORD = re.compile(r"[^\W\d_]+")
-_CONTROLS = dict.fromkeys([*range(0, 8), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -49,9 +48,7 @@ def strip_escapes(text: str) -> str:
     """Return the text without ANSI escape codes and without invisible control characters; line ends stay."""
     if "\x1b" in text:
         text = _ESCAPE.sub("", text)
-    if _CONTROL.search(text):
-        text = text.translate(_CONTROLS)
-    return text
+    return _CONTROL.sub("", text)
 
 
 def _settled(line: str) -> str:

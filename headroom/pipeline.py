@@ -19,6 +19,10 @@ LOSSY_SHARE = 0.10
 _MARKED = re.compile(r"\[headroom left out [^\n]*\]\s*\Z")
 _NOISE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _MARKER_CHARS = 2_000
+_NEAR = 1.3
+_FAR = 2
+"""Forms this much longer than the shortest of their sort are not counted: tokens follow characters that closely."""
+
 _MAX_ROUNDS = 8
 
 
@@ -117,14 +121,25 @@ class _Work:
         return mildest or min(found, key=lambda one: one.tokens, default=None)
 
     def _candidates(self, text: str, cost: int, policy: Policy) -> Iterator[_Candidate]:
+        """Measure the forms that may win: of those with and those without loss, the ones near the shortest."""
+        found = [(kind, form) for kind, form in self._proposed(text, policy) if form.text.strip()]
+        whole = min((len(form.text) for _, form in found if not form.is_lossy), default=len(text))
+        lossy = min((len(form.text) for _, form in found if form.is_lossy), default=len(text))
+        for kind, form in found:
+            limit = lossy if form.is_lossy else min(whole, _FAR * lossy)
+            is_near = policy.target_ratio is not None or len(form.text) <= _NEAR * limit
+            if is_near and len(form.text) <= len(text):
+                yield self._measured(kind, form)
+
+    def _proposed(self, text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         shown = text
         if _NOISE.search(text):
             shown = next((form.text for _, form in self._forms(("terminal",), text, policy)), text)
-            if shown != text and shown.strip():
-                yield self._measured("terminal", Form(shown, "terminal"))
+            if shown != text:
+                yield "terminal", Form(shown, "terminal")
         for kind, form in self._forms(detect.kinds(shown, self.call), shown, policy):
-            if kind != "terminal" and form.text.strip() and len(form.text) <= len(text):
-                yield self._measured(kind, form)
+            if kind != "terminal":
+                yield kind, form
 
     def _forms(self, kinds: tuple[str, ...], text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         """Run the shrinkers; one that raises is skipped and named: the text is worth more than the form."""

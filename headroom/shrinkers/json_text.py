@@ -173,6 +173,7 @@ def _last_member(text: str, start: int) -> tuple[int, str]:
 
 Encode = Callable[[Any], str]
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+_spaced = json.JSONEncoder(ensure_ascii=False, separators=(",", ": "), check_circular=False)
 _SPELLED = re.compile(f'"{NUMBER}([^"]*)"')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -180,6 +181,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def compact(value: Any) -> str:
     """Return a value without layout. Numbers may still carry their mark: `finished` takes it off."""
     return _encoder.encode(value)
+
+
+def spaced(value: Any) -> str:
+    """Return a value on one line, with the blank behind colons that laid-out JSON has."""
+    return _spaced.encode(value)
 
 
 def finished(text: str) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headroom.shrinkers import json_text
+from headroom.shrinkers import json_text, reading
 from headroom.shrinkers.json_text import Document
 from headroom.shrinkers.json_write import FOLD_CHARS, Writer, references
 from headroom.values import Form, Level, Source
+
+FILE_CHARS = 12_000
+"""Files of settings are below it, and the next edit may quote them; longer ones are data."""
 
 WHOLE_CHARS = 2_000_000
 """Of longer texts no form without loss is tried, unless nothing else is allowed."""
@@ -15,6 +18,8 @@ WHOLE_CHARS = 2_000_000
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the value with every row, then with the rows that matter most."""
+    if len(source.text) <= FILE_CHARS and reading.is_quotable(source):
+        return
     document = json_text.read(source.text)
     if document is None:
         return
@@ -29,7 +34,7 @@ def forms(source: Source) -> Iterable[Form]:
 
 def _written(document: Document, source: Source, level: Level) -> tuple[str, str]:
     folds = len(source.text) <= FOLD_CHARS and "<same as" not in source.text and "…" not in source.text
-    writer = Writer(level, source.call.arguments, references(document.value), folds)
+    writer = Writer(level, source.call.arguments, references(document.value), folds, '": "' in source.text)
     text = json_text.finished(writer.write(document.value))
     others = "".join(f"\nbetween them, before number {place + 1}: {line}" for place, line in document.others)
     end = "\n[the text is cut off here, its end:] " if document.is_cut else ""

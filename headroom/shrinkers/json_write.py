@@ -36,22 +36,30 @@ _MAX_DEPTH = 25
 _WIDE_ROW_CHARS = 1_000
 _LONG_MEMBER_CHARS = 200
 _MIN_LINKS = 4
+_MAX_QUOTED = 24
+_MAX_QUOTED_OBJECTS = 60
+_MAX_QUOTED_CHARS = 4_000
 _string = json.encoder.encode_basestring
 
 
 @dataclass(slots=True)
 class Writer:
-    """One document being written. `shown_objects` of `seen_objects` and so on tell what a lossy form leaves out."""
+    """One document being written, and what was left out of it so far.
+
+    `is_spaced` says that the source has a blank behind its colons: objects that report trouble are spelled like that.
+    """
 
     level: Level
     wanted: str = ""
     references: frozenset[str] = frozenset()
     folds: bool = True
+    is_spaced: bool = False
     rows_left: int = 0
     rows_total: int = 0
     values_left: int = 0
     chars_left: int = 0
     links_left: int = 0
+    quoted: int = 0
     where: dict[str, str] = field(default_factory=dict)
     flat: int = 0
 
@@ -80,6 +88,8 @@ class Writer:
             return json_text.compact(value)
         if depth > _MAX_DEPTH:
             return json_text.compact(value)
+        if self.is_spaced and isinstance(value, dict) and self._is_quoted(value):
+            return json_text.spaced(value)
         if not self.folds:
             return self._container(value, path, depth)
         plain = json_text.compact(value)
@@ -87,11 +97,30 @@ class Writer:
             return plain
         if plain in self.where:
             return f"<same as {self.where[plain]}>"
-        lost = self.rows_left + self.values_left + self.chars_left
+        quoted, lost = self.quoted, self.rows_left + self.values_left + self.chars_left
         written = self._container(value, path, depth)
-        if len(plain) < _MAX_REPEATED_CHARS and path and lost == self.rows_left + self.values_left + self.chars_left:
+        if (
+            not self.flat
+            and len(plain) < _MAX_REPEATED_CHARS
+            and path
+            and lost == self.rows_left + self.values_left + self.chars_left
+        ):
             self.where[plain] = path
-        return written if len(written) < len(plain) else plain
+        return written if len(written) < len(plain) or quoted != self.quoted else plain
+
+    def _is_quoted(self, value: dict[str, Any]) -> bool:
+        """Return whether a small object says itself that something is wrong: it keeps its spelling."""
+        if (
+            self.flat
+            or self.quoted >= _MAX_QUOTED_OBJECTS
+            or any(isinstance(part, list) and len(part) > 3 for part in value.values())
+        ):
+            return False
+        texts = [part for part in value.values() if isinstance(part, str) and " " in part]
+        if not trouble.reporting(texts) or len(json_text.compact(value)) > _MAX_QUOTED_CHARS:
+            return False
+        self.quoted += 1
+        return True
 
     def _container(self, value: Any, path: str, depth: int) -> str:
         if isinstance(value, dict):
@@ -102,7 +131,8 @@ class Writer:
         if len(value) >= _MIN_REPEATED_CHARS and self.folds and path and not value.startswith(json_text.NUMBER):
             if value in self.where:
                 return f"<same as {self.where[value]}>"
-            self.where[value] = path
+            if not self.flat:
+                self.where[value] = path
         return self._cut(value, self.limits.string_chars) if self.limits else _string(value)
 
     def _cut(self, value: str, most: int) -> str:
@@ -163,7 +193,8 @@ class Writer:
         if self.limits and sum(map(len, plains)) > 2 * self.limits.table_chars and len(value) > self.limits.rows // 2:
             mean = sum(map(len, plains)) / len(value)
             keep = max(self.limits.rows // 3, min(self.limits.rows, int(2 * self.limits.table_chars / mean)))
-            chosen = sample.pick(plains, _scalar_columns(value), keep, wanted=self.wanted)
+            picked = sample.pick(plains, _scalar_columns(value), keep, wanted=self.wanted)
+            chosen = sorted({*picked, *trouble.reporting(plains)[:_MAX_QUOTED]})
         parts = [self.write(value[index], f"{path}[{index}]", depth + 1) for index in chosen]
         self.rows_total += len(value)
         if len(parts) == len(value):
@@ -200,7 +231,13 @@ class Writer:
             return ""
         layout = json_rows.arrange(columns)
         lines = [layout.row(index) for index in range(len(rows))]
+        quoted = trouble.reporting(lines)[:_MAX_QUOTED] if self.is_spaced else []
         chosen = self._chosen(rows, layout, columns, lines)
+        if quoted:
+            chosen = sorted({*chosen, *quoted})
+        self.quoted += len(quoted)
+        for index in quoted:
+            lines[index] = json_text.spaced(rows[index])
         self.rows_total += len(rows)
         self.rows_left += len(rows) - len(chosen)
         count = (

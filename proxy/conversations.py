@@ -32,10 +32,10 @@ SMALL_CHARS = 400
 class Conversations:
     """The conversations of one worker."""
 
-    def __init__(self, store: Store | None = None) -> None:
+    def __init__(self, store: Store | None = None, offload: Offload | None = None) -> None:
         self.store = store or DatabaseStore()
         self.memory = decisions.Memory()
-        self.offload = Offload()
+        self.offload = offload or Offload()
         self._aging = Aging(self.store, self.memory, self.offload)
 
     async def plan(

@@ -22,9 +22,16 @@ NAMED_FILES = 20
     "--demo", is_flag=True, help="Replay the small session that ships with headroom: no file, key or network."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, in total and for every session.")
+@click.option(
+    "--mode",
+    type=click.Choice(["token", "cache"]),
+    help="As the proxy's option: cache stops at first sight, token shortens older results where that pays.  [default: HEADROOM_MODE, else token]",
+)
 @click.option("--model", default="", metavar="M", help="Price every turn as this model, whatever the recording names.")
 @click.option("--max-turns", type=click.IntRange(1), metavar="N", help="Replay the first N turns of each session only.")
-def command(paths: tuple[Path, ...], demo: bool, as_json: bool, model: str, max_turns: int | None) -> None:
+def command(
+    paths: tuple[Path, ...], demo: bool, as_json: bool, mode: str | None, model: str, max_turns: int | None
+) -> None:
     """Price recorded agent sessions turn by turn, without headroom and with it.
 
     PATH is a recording or a folder of recordings: sessions of Claude Code (~/.claude/projects), or JSON files of OpenAI
@@ -38,7 +45,7 @@ def command(paths: tuple[Path, ...], demo: bool, as_json: bool, model: str, max_
     if not paths and not demo:
         raise click.UsageError("name a recording or a folder, e.g. ~/.claude/projects, or try --demo")
     setup.django()
-    run = _replay(paths, demo, model, max_turns)
+    run = _replay(paths, demo, mode=mode, model=model, max_turns=max_turns)
     _name_skipped(run)
     if as_json:
         click.echo(json.dumps(run.as_json(), indent=2))
@@ -49,7 +56,7 @@ def command(paths: tuple[Path, ...], demo: bool, as_json: bool, model: str, max_
         raise click.exceptions.Exit(2)
 
 
-def _replay(paths: tuple[Path, ...], demo: bool, model: str, max_turns: int | None) -> Any:
+def _replay(paths: tuple[Path, ...], demo: bool, **options: Any) -> Any:
     """Run the replay with a progress bar on stderr."""
     replays = import_module("proxy.replay.run")
     files = replays.targets(paths, with_demo=demo)
@@ -66,9 +73,7 @@ def _replay(paths: tuple[Path, ...], demo: bool, model: str, max_turns: int | No
             bar.current_item = turns
             bar.render_progress()
 
-        return replays.replay(
-            files, model=model, max_turns=max_turns, on_turn=count_turn, on_file=lambda: bar.update(1, turns)
-        )
+        return replays.replay(files, on_turn=count_turn, on_file=lambda: bar.update(1, turns), **options)
 
 
 def _name_skipped(run: Any) -> None:

@@ -229,7 +229,7 @@ def _results(messages: Any) -> Iterator[ToolResult]:
         if not isinstance(message, dict):
             continue
         answers_to_come -= message.get("role") == "assistant"
-        for call in message.get("tool_calls") or ():
+        for call in bodies.items(message.get("tool_calls")):
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict):
                 calls[bodies.text(call.get("id"))] = (

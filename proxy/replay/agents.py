@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from proxy.providers import bodies
 from proxy.replay.values import Message, Session, Turn
 
 MAX_OUTPUT_TOKENS = 32_000
@@ -56,7 +57,7 @@ def _marked(content: Any, mark: Message) -> Any:
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or [])
     for n in range(len(blocks) - 1, -1, -1):
         block = blocks[n]
-        if isinstance(block, dict) and block.get("type") not in UNMARKABLE and block.get("text") != "":
+        if isinstance(block, dict) and bodies.text(block.get("type")) not in UNMARKABLE and block.get("text") != "":
             blocks[n] = {**block, "cache_control": mark}
             return blocks
     return content

@@ -78,7 +78,8 @@ def bill_anthropic(blocks: Sequence[Block], cache: Cache, *, at_s: float, scope:
     """
     chain, ends = _prefixes(blocks, scope)
     marks = [(n, block.mark) for n, block in enumerate(blocks) if block.mark]
-    _check([ttl for _, ttl in marks])
+    if why := refusal(blocks):
+        raise Refused(why)
     found = [_found(chain, mark, cache, at_s) for mark, _ in marks]
     hit = max((n for n in found if n is not None), default=-1)
     read_tokens = ends[hit] if hit >= 0 else 0
@@ -105,6 +106,16 @@ def bill_openai(blocks: Sequence[Block], cache: Cache, *, at_s: float, scope: by
 def bill_openai_writes(blocks: Sequence[Block], cache: Cache, *, at_s: float, scope: bytes = b"") -> Billed:
     """The same for models whose cache writes have a price (from GPT-5.6): what is not read is written, in whole steps."""
     return _bill_any_prefix(blocks, cache, at_s=at_s, scope=scope, life_s=OPENAI_WRITTEN_LIFE_S, bills_writes=True)
+
+
+def refusal(blocks: Sequence[Block]) -> str:
+    """Why Anthropic would answer 400 to the marks on these blocks, "" when it would not."""
+    ttls = [block.mark for block in blocks if block.mark]
+    if len(ttls) > MAX_MARKS:
+        return f"{len(ttls)} cache marks, at most {MAX_MARKS} are allowed"
+    if "5m" in ttls and "1h" in ttls[ttls.index("5m") :]:
+        return "a cache mark of one hour stands after one of five minutes"
+    return ""
 
 
 def biller(dialect: Dialect, *, bills_writes: bool) -> Biller:
@@ -151,10 +162,3 @@ def _found(chain: list[bytes], mark: int, cache: Cache, at_s: float) -> int | No
         if entry is not None and entry.expires_at_s > at_s:
             return n
     return None
-
-
-def _check(ttls: list[Ttl | None]) -> None:
-    if len(ttls) > MAX_MARKS:
-        raise Refused(f"{len(ttls)} cache marks, at most {MAX_MARKS} are allowed")
-    if "5m" in ttls and "1h" in ttls[ttls.index("5m") :]:
-        raise Refused("a cache mark of one hour stands after one of five minutes")

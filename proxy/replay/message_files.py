@@ -52,7 +52,7 @@ def _dialect(declared: Any, messages: list[Message], model: str) -> Dialect:
 def _holds_anthropic_block(message: Message) -> bool:
     content = message.get("content")
     return isinstance(content, list) and any(
-        isinstance(block, dict) and block.get("type") in ANTHROPIC_BLOCKS for block in content
+        isinstance(block, dict) and bodies.text(block.get("type")) in ANTHROPIC_BLOCKS for block in content
     )
 
 

@@ -40,7 +40,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How often one form was chosen at first sight, and the tokens of those tool results before and after it."""
+    """How often one form was chosen, and the tokens of those tool results before and after it."""
 
     results: int = 0
     tokens_before: int = 0
@@ -58,6 +58,8 @@ class Form:
 class Outcome:
     """A replayed session, or the sum of several. `forms` by name, `left_alone` counts tool results by reason.
 
+    `epochs` counts moments at which older results were shortened further, by what triggered them.
+
     Turns of models without a price are in `turns` and `unpriced`, and nowhere else: a price is never guessed.
     """
 
@@ -69,6 +71,7 @@ class Outcome:
     forms: dict[str, Form] = field(default_factory=dict)
     left_alone: dict[str, int] = field(default_factory=dict)
     unpriced: dict[str, int] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)
     turn_ms_sum: float = 0.0
     slowest_turn_ms: float = 0.0
 
@@ -95,6 +98,7 @@ def total(outcomes: Iterable[Outcome]) -> Outcome:
         forms=_merged((one.forms for one in every), Form()),
         left_alone=_merged((one.left_alone for one in every), 0),
         unpriced=_merged((one.unpriced for one in every), 0),
+        epochs=_merged((one.epochs for one in every), 0),
         turn_ms_sum=sum(one.turn_ms_sum for one in every),
         slowest_turn_ms=max((one.slowest_turn_ms for one in every), default=0.0),
     )
@@ -122,6 +126,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
             for name, form in by_tokens(outcome.forms)
         },
         "left_alone": dict(sorted(outcome.left_alone.items())),
+        "epochs": dict(sorted(outcome.epochs.items())),
         "unpriced_turns": dict(sorted(outcome.unpriced.items())),
         "milliseconds": {
             "mean_turn": round(outcome.turn_ms_sum / outcome.turns, 3) if outcome.turns else None,

@@ -11,6 +11,7 @@ from typing import Literal
 from headroom.values import Policy
 from proxy import cache_prices, conversations, decisions, splice
 from proxy.conversations import Conversations
+from proxy.decisions import Decided
 from proxy.epochs import Billing
 from proxy.providers import anthropic, openai_chat
 from proxy.replay import agents, billing
@@ -27,6 +28,11 @@ UPSTREAMS: dict[Dialect, str] = {"anthropic": "https://api.anthropic.com", "open
 DEFAULT_MODELS: dict[Dialect, str] = {"anthropic": "claude-sonnet-4-5", "openai": "gpt-4o"}
 """For recordings that name no model."""
 OWNER = "replay"
+DEEPER = "deeper: "
+"""What the names of forms begin with that older results got in an epoch."""
+
+Mode = Literal["token", "cache"]
+"""As the proxy's: `cache` leaves at first sight, `token` shortens older results further where that pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Settings:
     policy: Policy
     prices: PriceBook
     now_s: float
-    mode: Literal["token", "cache"] = "token"
+    mode: Mode = "token"
     model: str = ""
     max_turns: int | None = None
 
@@ -65,6 +71,7 @@ class Playback:
         self._forms: dict[str, Form] = {}
         self._left_alone: Counter[str] = Counter()
         self._unpriced: Counter[str] = Counter()
+        self._epochs: Counter[str] = Counter()
         self._turn_ms: list[float] = []
 
     async def play(self, on_turn: Callable[[], None]) -> Outcome:
@@ -81,6 +88,7 @@ class Playback:
             forms=self._forms,
             left_alone=dict(self._left_alone),
             unpriced=dict(self._unpriced),
+            epochs=dict(self._epochs),
             turn_ms_sum=sum(self._turn_ms),
             slowest_turn_ms=max(self._turn_ms, default=0.0),
         )
@@ -102,6 +110,9 @@ class Playback:
         sent = _rendered(self._provider, call, plan)
         self._turn_ms.append(1000 * (time.perf_counter() - started))
         self._note(call)
+        if plan.epoch:
+            self._epochs[plan.epoch] += 1
+            self._note_deeper(call, plan)
         self._pay(turn, model, call, sent)
 
     def _billing(self, model: str, at_s: float) -> Billing | None:
@@ -121,6 +132,9 @@ class Playback:
         after = (
             before if sent is call.body else self._with_prefix(turn, self._prompts.blocks(splice.loads(sent), dialect))
         )
+        if billing.refusal(after):
+            after = before  # the provider would answer 400, and the proxy would then send the client's own bytes
+            self._left_alone["edit_refused"] += 1
         bill = billing.biller(dialect, bills_writes=_bills_writes(tariff))
         output_tokens = max(turn.recorded_output_tokens, size_of(turn.answer))
         billed = [
@@ -151,19 +165,35 @@ class Playback:
         for result in call.results:
             if not result.is_newest or len(result.text) < conversations.SMALL_CHARS:
                 continue
-            key = decisions.key_of(OWNER, result)
-            if key in self._counted or key not in self._road.memory:
-                continue
-            self._counted.add(key)
-            decided = self._road.memory.get(key)
-            if decided is None:
-                continue
-            if decided.form is None:
+            decided = self._first_time(decisions.key_of(OWNER, result))
+            if decided is not None and decided.form is None:
                 self._left_alone[decided.reason] += 1
-            else:
-                self._forms[decided.label] = self._forms.get(decided.label, Form()) + Form(
-                    1, decided.tokens_before, decided.tokens_after
-                )
+            elif decided is not None:
+                self._add_form(decided.label, decided.tokens_before, decided.tokens_after)
+
+    def _note_deeper(self, call: Call, plan: Plan) -> None:
+        """Count the forms that an epoch put in the place of those of first sight."""
+        for result in call.results:
+            key = decisions.key_of(OWNER, result)
+            deep_key = decisions.deep_key(key)
+            deeper = self._road.memory.get(deep_key) if deep_key in self._road.memory else None
+            if deeper is None or deeper.form is None or plan.replacements.get(result.path) != deeper.form:
+                continue
+            before = self._road.memory.get(key) if key in self._road.memory else None
+            is_deeper = before is None or before.form != deeper.form
+            if is_deeper and self._first_time(deep_key) is not None:
+                tokens_before = deeper.tokens_before if before is None else before.tokens_after
+                self._add_form(DEEPER + deeper.label, tokens_before, deeper.tokens_after)
+
+    def _first_time(self, key: str) -> Decided | None:
+        """The decision under this key, unless it was counted before."""
+        if key in self._counted or key not in self._road.memory:
+            return None
+        self._counted.add(key)
+        return self._road.memory.get(key)
+
+    def _add_form(self, name: str, tokens_before: int, tokens_after: int) -> None:
+        self._forms[name] = self._forms.get(name, Form()) + Form(1, tokens_before, tokens_after)
 
 
 def _rendered(provider: Provider, call: Call, plan: Plan) -> bytes:

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from headroom import tokens
+from proxy.providers import bodies
 from proxy.replay.agents import encoded
 from proxy.replay.billing import Block, Ttl
 from proxy.values import Dialect
@@ -77,7 +78,7 @@ def _texts(value: Any) -> Iterator[str | None]:
         for part in value:
             yield from _texts(part)
     elif isinstance(value, dict):
-        if value.get("type") in MEDIA:
+        if bodies.text(value.get("type")) in MEDIA:
             yield None
             return
         for key in PARTS:

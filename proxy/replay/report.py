@@ -69,10 +69,12 @@ def _forms(every: Outcome) -> str:
     alone = ", ".join(
         f"{reason} {results:,}" for reason, results in sorted(every.left_alone.items(), key=lambda item: -item[1])
     )
+    epochs = ", ".join(f"{trigger} {count:,}" for trigger, count in sorted(every.epochs.items()))
     table = (
         _table(("shrunk by", "results", "tokens", "shorter", "change"), shown) if shown else "no tool result was shrunk"
     )
-    return f"{table}\nleft as they were: {alone}" if alone else table
+    lines = [table, f"left as they were: {alone}" if alone else "", f"epochs: {epochs}" if epochs else ""]
+    return "\n".join(line for line in lines if line)
 
 
 def _sessions(outcomes: Sequence[Outcome]) -> str:

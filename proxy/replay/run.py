@@ -20,7 +20,7 @@ from proxy.conversations import Conversations
 from proxy.offload import MAX_CHARS, Offload
 from proxy.replay import outcomes, recordings
 from proxy.replay.outcomes import Outcome
-from proxy.replay.playback import Playback, Settings
+from proxy.replay.playback import Mode, Playback, Settings
 from proxy.replay.values import Session, Unreadable
 from proxy.stores import NoStore
 from savings.pricing import PriceBook
@@ -71,22 +71,36 @@ def targets(paths: Iterable[Path], *, with_demo: bool) -> list[Target]:
 def replay(
     files: Iterable[Target],
     *,
+    mode: Mode | None,
     model: str,
     max_turns: int | None,
     on_turn: Callable[[], None],
     on_file: Callable[[], None],
 ) -> Run:
-    """Replay every file with the policy that the proxy has here and now, and no store but memory."""
-    options = Settings(policy=gateway.policy(), prices=_prices(), now_s=time.time(), model=model, max_turns=max_turns)
+    """Replay every file with the policy that the proxy has here and now, and no store but memory.
+
+    `mode` is the proxy's when `None`, `model` the recorded one when "". The functions are called after each turn and file.
+    """
+    options = Settings(
+        policy=gateway.policy(),
+        prices=_prices(),
+        now_s=time.time(),
+        mode=mode or _configured_mode(),
+        model=model,
+        max_turns=max_turns,
+    )
     tokens.load()
     return asyncio.run(_replayed(files, options, on_turn, on_file))
+
+
+def _configured_mode() -> Mode:
+    return "cache" if settings.MODE == "cache" else "token"
 
 
 async def _replayed(
     files: Iterable[Target], options: Settings, on_turn: Callable[[], None], on_file: Callable[[], None]
 ) -> Run:
-    road = Conversations(store=NoStore())
-    road.offload = _InProcess()
+    road = Conversations(store=NoStore(), offload=_InProcess())
     run = Run()
     seen: set[str] = set()
     for target in files:
@@ -122,6 +136,7 @@ def _read(target: Target, seen: set[str], run: Run) -> Session | None:
 def _prices() -> PriceBook:
     """The price book, with the prices that were set in this workspace where it has a database yet."""
     book = PriceBook()
+    book.warm()
     if settings.IS_EMBEDDED and not Path(settings.DATABASES["default"]["NAME"]).exists():
         return book
     try:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from headroom.values import Policy
 from proxy.conversations import Conversations
 from proxy.replay import message_files, outcomes, recordings
-from proxy.replay.outcomes import Outcome
-from proxy.replay.playback import Playback, Settings
+from proxy.replay.outcomes import Form, Outcome, Spent
+from proxy.replay.playback import DEEPER, Playback, Settings
 from proxy.replay.values import Unreadable
 from proxy.stores import NoStore
 from savings.pricing import PriceBook
@@ -26,11 +26,11 @@ RECORDS = json.dumps(
 )
 
 
-def steps(*results: str) -> list[dict[str, Any]]:
+def steps(*results: str, tool: str = "list_servers", **arguments: str) -> list[dict[str, Any]]:
     """An Anthropic conversation in which a tool answers with these texts, one a turn."""
     messages: list[dict[str, Any]] = [{"role": "user", "content": "Look at the servers. " + "Be thorough. " * 400}]
     for n, text in enumerate(results):
-        use = {"type": "tool_use", "id": f"c{n}", "name": "list_servers", "input": {"page": n}}
+        use = {"type": "tool_use", "id": f"c{n}", "name": tool, "input": {"page": n, **arguments}}
         messages += [
             {"role": "assistant", "content": [use]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": f"c{n}", "content": text}]},
@@ -106,7 +106,7 @@ async def test_models_whose_writes_cost_are_billed_for_them(tmp_path: Path) -> N
 async def test_a_model_without_a_price_is_counted_but_never_billed(tmp_path: Path) -> None:
     outcome = await play(tmp_path, {"messages": steps(RECORDS, "ok"), "model": "claude-nobody-sells"})
     assert outcome.unpriced == {"claude-nobody-sells": 3}
-    assert outcome.before == outcomes.Spent()
+    assert outcome.before == Spent()
     assert outcome.saved_percent is None
 
 
@@ -172,26 +172,68 @@ async def test_a_prompt_that_was_not_recorded_counts_as_long_as_the_provider_sai
 
 def test_sums_add_everything_up_and_keep_the_slowest_turn() -> None:
     one = Outcome(
-        "a",
-        1,
-        2,
-        outcomes.Spent(1, 2, 3, 4, 5, 6),
-        outcomes.Spent(1),
-        {"x": outcomes.Form(1, 9, 3)},
-        {"no_gain": 1},
-        {"m": 1},
-        5.0,
-        4.0,
+        name="a",
+        sessions=1,
+        turns=2,
+        before=Spent(1, 2, 3, 4, 5, 6),
+        after=Spent(1),
+        forms={"x": Form(1, 9, 3)},
+        left_alone={"no_gain": 1},
+        unpriced={"m": 1},
+        epochs={"size": 2},
+        turn_ms_sum=5.0,
+        slowest_turn_ms=4.0,
     )
     two = Outcome(
-        "b", 1, 3, outcomes.Spent(1), outcomes.Spent(cost_nano_usd=8), {"x": outcomes.Form(2, 5, 5)}, {}, {}, 2.0, 1.0
+        name="b",
+        sessions=1,
+        turns=3,
+        before=Spent(1),
+        after=Spent(cost_nano_usd=8),
+        forms={"x": Form(2, 5, 5)},
+        turn_ms_sum=2.0,
+        slowest_turn_ms=1.0,
     )
     every = outcomes.total([one, two])
     assert (every.sessions, every.turns, every.slowest_turn_ms, every.turn_ms_sum) == (2, 5, 4.0, 7.0)
-    assert every.forms == {"x": outcomes.Form(3, 14, 8)}
+    assert every.forms == {"x": Form(3, 14, 8)}
+    assert every.epochs == {"size": 2}
     assert every.saved_nano_usd == -2
     assert every.saved_percent == pytest.approx(-100 / 3)
     assert outcomes.as_json(every)["bill_usd"]["saved_percent"] == -33.333
+
+
+def timed(messages: list[dict[str, Any]], *, pause_before: int, pause_s: int) -> str:
+    """These messages as a log of Claude Code, ten seconds apart but for one pause."""
+    records = []
+    for n, message in enumerate(messages):
+        clock_s = 10 * n + (pause_s if n >= pause_before else 0)
+        stamp = f"2026-03-01T10:{clock_s // 60:02}:{clock_s % 60:02}.000Z"
+        spoken = {"id": f"m{n}", "model": MODEL} if message["role"] == "assistant" else {}
+        records.append(
+            {
+                "type": message["role"],
+                "uuid": f"u{n}",
+                "sessionId": "s",
+                "timestamp": stamp,
+                "message": message | spoken,
+            }
+        )
+    return "\n".join(json.dumps(record) for record in records)
+
+
+async def test_older_results_are_shortened_further_when_the_cache_went_cold_in_token_mode(tmp_path: Path) -> None:
+    modules = sorted(Path(asyncio.__file__).parent.glob("*s.py"))[:14]
+    sources = [path.read_text("utf-8")[:8_000] for path in modules]
+    messages = steps(*sources, tool="Read", file_path="/home/dev/module.py")
+    recording = timed(messages, pause_before=24, pause_s=400)
+    token, cache = await play(tmp_path, recording), await play(tmp_path, recording, mode="cache")
+    assert token.epochs == {"cold": 1}
+    assert cache.epochs == {}
+    assert any(name.startswith(DEEPER) for name in token.forms)
+    assert not any(name.startswith(DEEPER) for name in cache.forms)
+    assert token.after.cost_nano_usd < cache.after.cost_nano_usd
+    assert token.before == cache.before
 
 
 JSON = st.recursive(

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from headroom.shrinkers import fixed, table
 from headroom.values import ToolCall
 
 HEAD_CHARS = 16_384
@@ -69,12 +70,24 @@ TOOLS: dict[str, tuple[str, ...]] = {
 _PROGRAM = re.compile(
     r"(?:^|[;&|(\n]|&&|\|\||\bsudo|\bxargs|\btime|\benv|\bexec)\s*(?:\w+=\S+\s+)*([\w./+-]+)(?:\s+(?:-\S+\s+)*([\w-]+))?"
 )
+_NUMBERED = re.compile(r"(?m)^ *\d{1,7}(?:→|\t)")
 _STAMP = re.compile(
     r"(?m)^.{0,40}?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\b\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)"
 )
-_LEVEL = re.compile(r"(?m)^.{0,80}?\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b")
+_STAMPED = re.compile(
+    r"(?m)^[^\w\n]{0,3}(?:\w{1,12} )?[^\w\n]{0,3}(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d?:\d\d|\d\d[-/]\d\d[- ]|\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
+    r"|[IWEF]\d{4} \d\d:|\d{10}(?:\.\d+)? )"
+)
+_LEVEL = re.compile(
+    r"(?m)^.{0,80}?(?:\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b|\blevel\"?[=:] ?[\w\"])"
+)
 _DIFF = re.compile(r"(?m)^(?:diff --git |@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@|--- \S.*\n\+\+\+ \S)")
-_HIT = re.compile(r"(?m)^(?:[A-Za-z]:)?[^\s:][^:\n]{0,300}:\d+:|^[^\s:'\"{}()<>=]{1,300}[./][^\s:'\"{}()<>=]{0,200}:\S")
+# Neither a clock ("2015/01/01 01:00:00", "12:10PM") nor a word with a slash among others makes a line a match or a path.
+_HIT = re.compile(
+    r"(?m)^(?!\d{1,4}[-/:]\d\d)(?:[A-Za-z]:)?[^\s:,][^\s:,]{0,300}:\d+:"
+    r"|^(?!\d{1,4}[-/:]\d\d)[^\s:'\"{}()<>=,]{1,300}[./][^\s:'\"{}()<>=,]{0,200}:\S"
+)
+_PATH = re.compile(r"(?m)^[^\s:|'\"(){}<>=,]*/[^\s:|'\"(){}<>=,]*$")
 _COMMIT = re.compile(r"(?m)^commit [0-9a-f]{7,40}\b")
 _TEST = re.compile(
     r"(?m)^(?:=+ .*(?:test session|passed|failed)|.*(?:PASSED|FAILED)\b|ok \d+|not ok \d+|--- (?:PASS|FAIL):|=== RUN|running \d+ tests?"
@@ -92,6 +105,7 @@ _RUNNERS = frozenset(["build_output", "test_output"])
 _SETTLING = frozenset(["build_output", "diff", "git_log", "path_list", "search", "test_events", "xml_report"])
 """Kinds whose structure leaves no doubt about what the text is."""
 
+_WHOLE_JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d+(?:\.\d+)?\s*[,\]]))")
 _EVENTS = re.compile(
     r'(?m)^\{"(?:Time":"[^"\n]{10,40}","Action|Action|protocolVersion)"|^\{[^\n]{0,200}"type":"test(?:Start|Done)"'
 )
@@ -102,10 +116,10 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ("git_log", _COMMIT, 0.0),
     ("html", _HTML, 0.0),
     ("search", _HIT, 0.5),
-    ("logs", _STAMP, 0.25),
+    ("logs", _STAMPED, 0.25),
     ("logs", _LEVEL, 0.33),
     ("test_output", _TEST, 0.0),
-    ("path_list", re.compile("/"), 0.5),
+    ("path_list", _PATH, 0.6),
     ("config", _KEY, 0.5),
     ("code", _CODE, 0.1),
 )
@@ -114,17 +128,32 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
 
 def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     """Return the kinds that may fit, likeliest first, each once; the measured tokens decide between them."""
+    if _WHOLE_JSON.match(text) and text[-200:].rstrip()[-1:] in ("}", "]"):
+        return ("test_events",) if _EVENTS.search(text[:HEAD_CHARS]) else ("json", "blob")
     called, built = [*_by_call(call)], [*_by_structure(text)]
+    if _is_log(text) and "search" not in called:
+        return tuple(dict.fromkeys([*(kind for kind in called if kind in _RUNNERS), "logs", "json"]))
     found = dict.fromkeys([*called, *built])
     settled = _SETTLING.intersection(built) | _RUNNERS.intersection(called)
     if settled:
         # Shrinkers that look for records or sentences would drop what these know to keep. They strip escape codes themselves, where those are not content.
         found = dict.fromkeys(kind for kind in found if kind in _SETTLING or kind in ("json", *called))
+    if "table" in found and table.read(text[:HEAD_CHARS]) is not None:
+        found = dict.fromkeys(kind for kind in found if kind not in ("logs", "prose", "code"))
     if "test_events" in found:
         found.pop("json", None)
     if "build_output" in found:
         found.pop("test_output", None)
     return tuple(found)
+
+
+def _is_log(text: str) -> bool:
+    """Return whether lines begin with a time, as in no other kind of text but tables, whose cells are counted."""
+    head = text[:HEAD_CHARS]
+    lines = head.split("\n")
+    if len(lines) < 4 or len(_STAMPED.findall(head)) * 2 < len(lines):
+        return False
+    return table.read(head) is None and not fixed.is_table(head)
 
 
 def _by_call(call: ToolCall) -> Iterator[str]:
@@ -152,17 +181,17 @@ def _command(call: ToolCall) -> str:
 def _by_structure(text: str) -> Iterator[str]:
     head = text[:HEAD_CHARS]
     lines = head.count("\n") + 1
-    is_json = head.lstrip()[:1] in ("{", "[")
+    is_json = head.lstrip()[:1] in ("{", "[") and text[-200:].rstrip()[-1:] in ("}", "]")
     if _EVENTS.search(head):
         yield "test_events"
     if _XML.search(head) and not _HTML.search(head[:1_000]):
         yield "xml_report"
-    if is_json or '{"' in head or "[{" in head:
+    if is_json or head.lstrip()[:1] == "{" or '{"' in head or "[{" in head:
         yield "json"
     for kind, pattern, share in _SHAPES:
         if len(pattern.findall(head)) > max(1, share * lines):
             yield kind
     if not is_json:
-        yield from ("table", "command", "blob", "logs", "prose")
+        yield from ("table", "command", "blob", "prose")
     else:
         yield "blob"

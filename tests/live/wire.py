@@ -97,6 +97,15 @@ class Connection:
             heard.header_lines.append((key, value.strip()))
         return heard
 
+    def hear_until(self, heard: Heard, size: int) -> bytes:
+        """The body of an answer up to so many bytes, however it was cut."""
+        body = b""
+        for piece in self.pieces(heard):
+            body += piece
+            if len(body) >= size:
+                break
+        return body
+
     def pieces(self, heard: Heard) -> Iterator[bytes]:
         """The body piece by piece: each chunk, or whatever the socket gives."""
         if heard.header(b"transfer-encoding") == b"chunked":

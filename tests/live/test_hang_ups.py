@@ -1,0 +1,221 @@
+"""Whoever goes first, the other side hears of it at once, and the ledger says what it cost."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.live import answers, proxies, wire
+from tests.live.answers import CLOSE, FOREVER, RESET, Pause
+from tests.live.provider import Provider
+from tests.live.proxies import Proxy
+
+TEXT = "The quick brown fox jumps over the lazy dog. " * 20
+STREAMS = {
+    "/v1/messages": answers.message_events([TEXT, TEXT])[:4],
+    "/v1/chat/completions": answers.chat_events([TEXT, TEXT])[:2],
+    "/v1/responses": answers.response_events([TEXT, TEXT])[:4],
+}
+BODY = b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}'
+
+
+def count(proxy: Proxy) -> int:
+    return len(proxy.rows())
+
+
+@pytest.mark.parametrize("target", STREAMS)
+@pytest.mark.parametrize("is_polite", [True, False])
+def test_a_client_that_leaves_in_the_middle_of_a_stream_stops_the_provider(
+    proxy: Proxy, provider: Provider, target: str, is_polite: bool
+) -> None:
+    provider.say(answers.chunked([*STREAMS[target], Pause(30)]))
+    with wire.connected(proxy.url) as connection:
+        connection.send(wire.request(target=target.encode(), body=BODY))
+        heard = connection.hear_head()
+        connection.hear_until(heard, sum(map(len, STREAMS[target])))
+        left_at = time.perf_counter()
+        (connection.close if is_polite else connection.reset)()
+    provider.wait_until(lambda: provider.last.left_at is not None, 2)
+    assert provider.last.left_at is not None
+    assert provider.last.left_at - left_at < 2
+    row = proxy.row_of((heard.header(b"x-headroom-request-id") or b"").decode())
+    assert (row["status"], row["http_status"], row["error"]) == ("partial", 200, "the client hung up")
+    assert row["output_tokens"] in (200, 201)
+    assert row["basis"] == ("partial" if target == "/v1/messages" else "estimated")
+    assert row["input_fresh_tokens"] > 0
+
+
+def test_a_client_that_leaves_before_the_answer_stops_the_provider(proxy: Proxy, provider: Provider) -> None:
+    before = count(proxy)
+    provider.say([FOREVER])
+    with wire.connected(proxy.url) as connection:
+        connection.send(wire.request(body=BODY))
+        provider.wait_until(lambda: bool(provider.requests))
+    provider.wait_until(lambda: provider.last.left_at is not None, 2)
+    row = proxy.newest_row(before)
+    assert (row["status"], row["http_status"], row["basis"]) == ("interrupted", None, "estimated")
+
+
+def test_a_client_that_leaves_while_uploading_sends_nothing(proxy: Proxy, provider: Provider) -> None:
+    before = count(proxy)
+    with wire.connected(proxy.url) as connection:
+        connection.send(wire.request(body=b"x" * 5000)[:-100])
+    time.sleep(0.3)
+    assert provider.requests == []
+    assert count(proxy) == before
+
+
+def test_a_client_that_leaves_while_uploading_a_file_ends_the_upload(proxy: Proxy, provider: Provider) -> None:
+    before = count(proxy)
+    with wire.connected(proxy.url) as connection:
+        connection.send(wire.request(target=b"/v1/files", body=b"x" * 500_000)[:-100])
+        time.sleep(0.2)
+    row = proxy.newest_row(before)
+    assert row["status"] == "interrupted"
+    assert provider.requests == []
+
+
+def test_a_client_that_leaves_after_the_closing_event_has_had_all(proxy: Proxy, provider: Provider) -> None:
+    provider.say(answers.chunked([*answers.message_events(), Pause(30)]))
+    with wire.connected(proxy.url) as connection:
+        connection.send(wire.request(body=BODY))
+        heard = connection.hear_head()
+        pieces = connection.pieces(heard)
+        while b"message_stop" not in next(pieces):
+            pass
+    row = proxy.row_of((heard.header(b"x-headroom-request-id") or b"").decode())
+    assert (row["status"], row["basis"]) == ("complete", "measured")
+
+
+def test_a_client_that_leaves_while_the_proxy_waits_to_try_again_is_not_tried_for(
+    proxy: Proxy, provider: Provider
+) -> None:
+    provider.say(answers.json_answer(answers.anthropic_error("overloaded_error", "wait"), 529, [("retry-after", "1")]))
+    before = count(proxy)
+    with wire.connected(proxy.url) as connection:
+        connection.send(wire.request(body=BODY))
+        provider.wait_until(lambda: bool(provider.requests))
+        time.sleep(0.2)
+    time.sleep(1.3)
+    assert len(provider.requests) == 1
+    assert [row["http_status"] for row in proxy.rows()[before:]] == [529]
+
+
+def test_many_clients_may_leave_at_once(proxy: Proxy, provider: Provider) -> None:
+    provider.script = lambda _: answers.chunked([*answers.message_events()[:4], Pause(30)])
+    before = count(proxy)
+    connections = [wire.Connection(proxy.url) for _ in range(40)]
+    for connection in connections:
+        connection.send(wire.request(body=BODY))
+    for number, connection in enumerate(connections):
+        if number % 2:
+            connection.hear_head()
+        connection.reset()
+    provider.wait_until(lambda: all(one.left_at is not None for one in provider.requests), 5)
+    reached = len(provider.requests)
+    rows = proxies.eventually(lambda: proxy.rows()[before:], lambda rows: len(rows) >= reached)
+    assert len(rows) <= 40  # one that left while we were still connecting has a row and was never sent
+    assert {row["status"] for row in rows} <= {"partial", "interrupted"}
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET])
+def test_a_provider_that_takes_the_request_and_leaves_is_never_asked_twice(
+    proxy: Proxy, provider: Provider, end: Any
+) -> None:
+    before = count(proxy)
+    provider.say([end])
+    heard = wire.ask(proxy.url, wire.request(body=BODY))
+    assert heard.status == 502
+    assert b'"type": "api_error"' in heard.body
+    assert len(provider.requests) == 1
+    row = proxy.newest_row(before)
+    assert (row["status"], row["basis"]) == ("interrupted", "estimated")
+
+
+def test_a_kept_connection_that_the_provider_closed_meanwhile_does_no_harm(proxy: Proxy, provider: Provider) -> None:
+    provider.say([*answers.json_answer({}), CLOSE])
+    assert wire.ask(proxy.url, wire.request()).status == 200
+    time.sleep(0.1)
+    assert wire.ask(proxy.url, wire.request()).status == 200
+
+
+@pytest.fixture(scope="module")
+def hasty(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A proxy that waits for a second at most."""
+    with proxies.running(
+        tmp_path_factory.mktemp("hasty") / "workspace", _provider.url, flags=("--request-timeout-seconds", "1")
+    ) as proxy:
+        yield proxy
+
+
+def test_a_provider_that_never_answers_is_given_up_on(hasty: Proxy, provider: Provider) -> None:
+    before = count(hasty)
+    for target, words in (
+        (b"/v1/messages", b'"type": "error"'),
+        (b"/v1/chat/completions", b'"code": "upstream_timeout"'),
+    ):
+        provider.say([FOREVER])
+        heard = wire.ask(hasty.url, wire.request(target=target, body=BODY))
+        assert heard.status == 504
+        assert words in heard.body
+    rows = proxies.eventually(lambda: hasty.rows()[before:], lambda rows: len(rows) == 2)
+    assert [(row["status"], row["basis"]) for row in rows] == [("interrupted", "estimated")] * 2
+    assert len(provider.requests) == 2
+
+
+def test_a_provider_that_falls_silent_is_given_up_on(hasty: Proxy, provider: Provider) -> None:
+    provider.say(answers.chunked([*answers.message_events()[:4], FOREVER]))
+    heard = wire.ask(hasty.url, wire.request(body=BODY))
+    assert (heard.status, heard.is_whole) == (200, False)
+    assert hasty.row_of((heard.header(b"x-headroom-request-id") or b"").decode())["status"] == "partial"
+    provider.wait_until(lambda: provider.last.left_at is not None, 2)
+
+
+def test_a_client_that_reads_nothing_is_given_up_on(hasty: Proxy, provider: Provider) -> None:
+    provider.say(answers.chunked([b"x" * 65536] * 2000, content_type="application/octet-stream"))
+    before = count(hasty)
+    with wire.connected(hasty.url) as connection:
+        connection.send(wire.request(body=BODY))
+        row = hasty.newest_row(before)
+    assert row["status"] == "partial"
+    assert provider.last.answered_bytes < 100 * 1024 * 1024
+
+
+def test_nobody_there_is_a_502_and_costs_nothing(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy("--retry-max-attempts", "2", upstream_url=f"http://127.0.0.1:{proxies.free_port()}")
+    for target, words in (
+        (b"/v1/messages", b'"type": "error"'),
+        (b"/v1/responses", b'"code": "upstream_unreachable"'),
+        (b"/v1/other", b'"code": "upstream_unreachable"'),
+    ):
+        heard = wire.ask(proxy.url, wire.request(target=target, body=BODY))
+        assert heard.status == 502
+        assert words in heard.body
+    rows = proxies.eventually(proxy.rows, lambda rows: len(rows) == 5)  # what is streamed up is not sent again
+    assert {(row["status"], row["cost_nano_usd"]) for row in rows} == {("void", 0)}
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_running_stream_is_finished_when_the_proxy_is_told_to_stop(
+    start_proxy: Callable[..., Proxy], provider: Provider, how: signal.Signals
+) -> None:
+    proxy = start_proxy()
+    assert proxy.process is not None
+    events = answers.message_events([str(n) for n in range(20)])
+    provider.say(answers.chunked(answers.spaced(events, 5 / len(events) if how is signal.SIGTERM else 1 / len(events))))
+    with wire.connected(proxy.url) as connection:
+        connection.send(wire.request(body=BODY))
+        heard = connection.hear_head()
+        threading.Timer(0.3, proxy.process.send_signal, [how]).start()
+        body = b"".join(connection.pieces(heard))
+    assert body == b"".join(events)
+    assert heard.is_whole
+    assert proxy.process.wait(10) in (0, -how), proxy.output
+    rows = proxy.rows()
+    assert [(row["status"], row["basis"]) for row in rows] == [("complete", "measured")]
+    assert list((proxy.workspace / "journal").iterdir()) == []

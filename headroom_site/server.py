@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import socket
@@ -114,7 +115,8 @@ def _run_uvicorn(sockets: list[socket.socket]) -> None:
         Multiprocess(config, sockets).run()
         return
     server = uvicorn.Server(config)
-    server.run(sockets=sockets)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once everything is closed
+        server.run(sockets=sockets)
     if not server.started:
         raise CannotServe("the server could not start; see the lines above")
 

@@ -89,7 +89,7 @@ def _session(number: int, pieces: Iterator[str], options: argparse.Namespace) ->
         messages[0]["content"] += "".join(next(pieces) for _ in range(options.turns))
     for turn in range(options.turns - 1):
         call = f"call_{number}_{turn}"
-        use = {"type": "tool_use", "id": call, "name": "Bash", "input": {"command": f"sed -n {turn}p files"}}
+        use = {"type": "tool_use", "id": call, "name": "Bash", "input": {"command": f"show --page {turn}"}}
         messages += [
             {"role": "assistant", "content": [{"type": "text", "text": "Next."}, use]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call, "content": next(pieces)}]},

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from headroom.shrinkers import fixed, table
+from headroom.shrinkers import fixed, reads, table
 from headroom.values import ToolCall
 
 HEAD_CHARS = 16_384
@@ -128,6 +128,10 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
 
 def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     """Return the kinds that may fit, likeliest first, each once; the measured tokens decide between them."""
+    if reads.language(call):
+        return ("numbered", "code", "blob")  # the next edit quotes it: nothing that takes it for anything else
+    if reads.is_document(call):
+        return ("numbered", "prose", "blob")
     if _WHOLE_JSON.match(text) and text[-200:].rstrip()[-1:] in ("}", "]"):
         return ("test_events",) if _EVENTS.search(text[:HEAD_CHARS]) else ("json", "blob")
     called, built = [*_by_call(call)], [*_by_structure(text)]
@@ -180,6 +184,8 @@ def _command(call: ToolCall) -> str:
 
 def _by_structure(text: str) -> Iterator[str]:
     head = text[:HEAD_CHARS]
+    if _NUMBERED.search(head):
+        yield "numbered"
     lines = head.count("\n") + 1
     is_json = head.lstrip()[:1] in ("{", "[") and text[-200:].rstrip()[-1:] in ("}", "]")
     if _EVENTS.search(head):

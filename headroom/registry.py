@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from headroom.shrinkers import (
     blob,
     build_output,
+    code,
     command,
     config,
     diff,
@@ -14,6 +15,7 @@ from headroom.shrinkers import (
     html,
     json_values,
     logs,
+    numbered,
     path_list,
     search,
     table,
@@ -27,6 +29,7 @@ from headroom.values import Form, Source
 SHRINKERS: dict[str, Callable[[Source], Iterable[Form]]] = {
     "blob": blob.forms,
     "build_output": build_output.forms,
+    "code": code.forms,
     "command": command.forms,
     "config": config.forms,
     "diff": diff.forms,
@@ -34,6 +37,7 @@ SHRINKERS: dict[str, Callable[[Source], Iterable[Form]]] = {
     "html": html.forms,
     "json": json_values.forms,
     "logs": logs.forms,
+    "numbered": numbered.forms,
     "path_list": path_list.forms,
     "search": search.forms,
     "table": table.forms,

@@ -1,0 +1,86 @@
+r"""Line numbers as file-reading tools print them (`     1→text`, `     1\ttext`): written on every tenth line only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from headroom.values import Form, Source
+
+EVERY = 10
+_MIN_ROWS = 15
+_NUMBERED = re.compile(r"( *\d{1,7})(→|\t)")
+NOTE = "[line numbers are written on every 10th line]"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """A run of numbered rows: rows `start` to `end` (exclusive) carry `first`, `first` + 1, … before their text."""
+
+    start: int
+    end: int
+    first: int
+    width: int
+    mark: str
+
+    def prefix(self, row: int) -> str:
+        return f"{self.first + row - self.start:>{self.width}}{self.mark}"
+
+    def number(self, row: int) -> int:
+        return self.first + row - self.start
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the text with nine of ten line numbers left out: counting on from the tenth gives them back."""
+    lines = source.text.split("\n")
+    run = find(lines)
+    if run:
+        yield Form("\n".join(thinned(lines, run)), "line_numbers")
+
+
+def find(lines: Sequence[str]) -> Numbering | None:
+    """Return the first long run of rows numbered one by one, None when there is none."""
+    row = 0
+    while row < len(lines):
+        found = _NUMBERED.match(lines[row])
+        if found:
+            run = _run(lines, row, found)
+            if run.end - run.start >= _MIN_ROWS:
+                return run
+            row = run.end
+        else:
+            row += 1
+    return None
+
+
+def bare(lines: Sequence[str], run: Numbering) -> list[str]:
+    """Return the texts of the numbered rows without their numbers."""
+    return [lines[row][len(run.prefix(row)) :] for row in range(run.start, run.end)]
+
+
+def label(run: Numbering, row: int) -> str:
+    """Return what stands before a row's text in the thinned spelling: its number now and then, else nothing."""
+    number = run.number(row)
+    return f"{number}{run.mark}" if number % EVERY == 0 or row == run.start else ""
+
+
+def thinned(lines: Sequence[str], run: Numbering) -> list[str]:
+    """Return all rows, the numbered ones with a number on every tenth only."""
+    rows = [label(run, row) + text for row, text in enumerate(bare(lines, run), run.start)]
+    return [*lines[: run.start], NOTE, *rows, *lines[run.end :]]
+
+
+def restored(lines: Sequence[str], run: Numbering) -> list[str]:
+    """Return the rows that `thinned` was made from."""
+    rows = [run.prefix(row) + lines[row + 1][len(label(run, row)) :] for row in range(run.start, run.end)]
+    return [*lines[: run.start], *rows, *lines[run.end + 1 :]]
+
+
+def _run(lines: Sequence[str], start: int, found: re.Match[str]) -> Numbering:
+    padded, mark = found[1], found[2]
+    run = Numbering(start, start + 1, int(padded), len(padded), mark)
+    end = start + 1
+    while end < len(lines) and lines[end].startswith(run.prefix(end)):
+        end += 1
+    return Numbering(start, end, run.first, run.width, mark)

@@ -34,7 +34,7 @@ PATTERN = "|".join(
 CHUNK_CHARS = 16 * 1024
 """Longer texts are counted in pieces cut at line ends: a run of a million blanks crashes the encoder otherwise."""
 EXACT_CHARS = 1_000_000
-SAMPLED_CHUNKS = 40
+SAMPLED_CHUNKS = 24
 MEMO_ENTRIES = 50_000
 MEMO_MIN_CHARS = 256
 """Shorter texts are counted faster than they are looked up."""

@@ -15,8 +15,10 @@ MIN_SHARE = 0.5
 MAX_DEPTH = 150
 _MOST_BEFORE_CHARS = 2_000
 _MAX_STARTS = 5
-_ODD_INTEGER = re.compile(r"(?<![\w.\"-])-0(?![\d.eE])|\d{4000}")
-_OPENING = re.compile(r"\{(?=\s*\")|\[(?=\s*[{\[\"\d-])")
+_ODD_INTEGER = re.compile(r"-0(?![\d.eE])|\d{4000}")
+_HEAD_CHARS = 20_000
+_START = re.compile(r"(?m)^\s*(?:\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d+(?:\.\d+)?\s*[,\]]))")
+_OPENING = re.compile(r"\{(?=\s*\")|\[(?=\s*[{\[\"])")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++|"', re.DOTALL)
 _CLOSING = {"{": "}", "[": "]"}
 
@@ -42,7 +44,7 @@ class Document:
 
 def read(text: str) -> Document | None:
     """Return the JSON in a text when it makes up most of it, else None."""
-    if NUMBER in text or not ("{" in text or "[" in text):
+    if NUMBER in text or not _START.search(text, 0, _HEAD_CHARS):
         return None
     decoder = _decoder(text)
     try:
@@ -107,7 +109,8 @@ def _whole(text: str, decoder: json.JSONDecoder) -> Document | None:
 def _lines(text: str, decoder: json.JSONDecoder) -> Document | None:
     """Read one object per line, with other lines among them."""
     lines = text.split("\n")
-    if len(lines) < 3 or sum(line[:1] in ("{", "[") for line in lines) < len(lines) * MIN_SHARE:
+    probe = lines[:: max(1, len(lines) // 200)]
+    if len(lines) < 3 or sum(bool(_START.match(line)) for line in probe) < len(probe) * MIN_SHARE:
         return None
     values: list[Any] = []
     others: list[tuple[int, str]] = []

@@ -95,7 +95,7 @@ def _again(line: str, times: int) -> list[str]:
 
 
 def _folded(text: str, lines: Sequence[str], limits: Limits) -> tuple[str, int]:
-    numbers, marks = templates.find(text, lines, _mark)
+    numbers, marks = templates.find(text, lines, _marks)
     counts = Counter(numbers)
     kept = _kept(lines, numbers, marks, counts, limits)
     shown = Counter(number for number, is_kept in zip(numbers, kept, strict=True) if is_kept)
@@ -114,11 +114,12 @@ def _folded(text: str, lines: Sequence[str], limits: Limits) -> tuple[str, int]:
     return "\n".join(out), len(lines) - len(out)
 
 
-def _mark(line: str) -> int:
-    """Say whether a line reports trouble, by a level or a word for it."""
-    if not trouble.reports(line):
-        return _PLAIN
-    return _STRONG if _ERROR.search(line[:4000]) else _WEAK
+def _marks(lines: list[str]) -> list[int]:
+    """Say of each line whether it reports trouble, by a level or a word for it."""
+    found = [_PLAIN] * len(lines)
+    for index in trouble.reporting(lines):
+        found[index] = _STRONG if _ERROR.search(lines[index][:4000]) else _WEAK
+    return found
 
 
 def _kept(

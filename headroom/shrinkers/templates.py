@@ -17,17 +17,17 @@ _MIN_WORDS = 4
 _ALIKE_SHARE = 0.7
 
 
-def find(text: str, lines: Sequence[str], marks: Callable[[str], int]) -> tuple[list[int], list[int]]:
+def find(text: str, lines: Sequence[str], marks: Callable[[list[str]], list[int]]) -> tuple[list[int], list[int]]:
     """Return the number of the template of every line, and the mark of every template; a template has lines of one mark.
 
-    `marks` is asked once for all lines that only differ in digits.
+    `marks` is asked for one of all lines that only differ in digits.
     """
     keys = text.encode("utf-8", "surrogatepass").translate(None, _DIGITS).split(b"\n")
     place = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
     distinct = list(place)
     joined = "\n".join(key[:_KEY_BYTES].decode("utf-8", "ignore") for key in distinct)
     shapes = _VALUE.sub("*", joined).split("\n")
-    marked = [marks(lines[place[key]]) for key in distinct]
+    marked = marks([lines[at] for at in place.values()])
     numbers, mark_of = _merged(list(zip(marked, shapes, strict=True)))
     number_of = dict(zip(distinct, numbers, strict=True))
     return [number_of[key] for key in keys], mark_of

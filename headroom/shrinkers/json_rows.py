@@ -4,33 +4,58 @@ from __future__ import annotations
 
 import json.encoder
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from headroom.shrinkers import json_text
+
 MIN_ROWS = 3
 MAX_COLUMNS = 120
-MISSING = object()
 ABSENT = "-"
 """What a row shows where its object does not have the field."""
+
+
+class _Missing:
+    """Stands for the value of a field that an object does not have."""
+
+
+MISSING = _Missing()
 
 _MIN_FILL = 0.45
 _USUAL_SHARE = 0.75
 _INLINE_FILL = 0.5
-_string = json.encoder.encode_basestring
+_COMPARED_ROWS = 2_000
+_SCALARS: frozenset[type] = frozenset([str, int, float, bool, type(None), _Missing])
+string = json.encoder.encode_basestring
+
+Encode = Callable[[Any], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One field of all objects; `cells` are the values as JSON, None where an object does not have it."""
+    """One field of all objects, MISSING where an object does not have it."""
 
     name: str
-    cells: tuple[str | None, ...]
+    values: list[Any]
+    types: frozenset[type]
 
     @property
     def label(self) -> str:
-        return _string(self.name)
+        return string(self.name)
+
+    @property
+    def is_scalar(self) -> bool:
+        return self.types <= _SCALARS
+
+    def counts(self) -> Counter[Hashable]:
+        """Return how often each value occurs; of values that are no scalars, their text, and nothing when they are many."""
+        if self.is_scalar and len(self.types - {_Missing, type(None)}) <= 1:
+            return Counter(self.values)
+        if len(self.values) > _COMPARED_ROWS:
+            return Counter()
+        return Counter(value if value is MISSING else json_text.compact(value) for value in self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,94 +64,130 @@ class Layout:
 
     inline: tuple[Column, ...]
     constant: tuple[Column, ...]
-    usual: tuple[tuple[Column, str], ...]
+    usual: tuple[tuple[Column, Any], ...]
     twins: tuple[tuple[Column, Column], ...]
     sparse: tuple[Column, ...]
 
-    def row(self, index: int) -> str:
+    def row(self, index: int, encode: Encode) -> str:
         """Return one object: its cells, then an object of what is not as usual."""
-        cells = [column.cells[index] or ABSENT for column in self.inline]
+        cells = [_cell(column.values[index], encode) for column in self.inline]
         odd = [
-            f"{column.label}:{ABSENT if cell is None else cell}"
+            f"{column.label}:{_cell(column.values[index], encode)}"
             for column, usual in self.usual
-            if (cell := column.cells[index]) != usual
+            if not _is_same(column.values[index], usual)
         ]
-        odd += [f"{column.label}:{cell}" for column in self.sparse if (cell := column.cells[index]) is not None]
+        odd += [
+            f"{column.label}:{encode(column.values[index])}"
+            for column in self.sparse
+            if column.values[index] is not MISSING
+        ]
         if odd:
             cells.append("{" + ",".join(odd) + "}")
         return "[" + ",".join(cells) + "]"
 
-    def head(self) -> str:
+    def head(self, encode: Encode) -> str:
         """Return in words what stands above the rows."""
         parts = ["[" + ",".join(column.label for column in self.inline) + "]"]
         if self.constant:
-            same = ",".join(f"{column.label}:{column.cells[0]}" for column in self.constant)
+            same = ",".join(f"{column.label}:{encode(column.values[0])}" for column in self.constant)
             parts.append("the same in all: {" + same + "}")
         if self.usual:
-            usual = ",".join(f"{column.label}:{cell}" for column, cell in self.usual)
+            usual = ",".join(f"{column.label}:{encode(value)}" for column, value in self.usual)
             parts.append("unless a row ends in its own: {" + usual + "}")
         if self.twins:
             parts.append(", ".join(f"{column.label} equals {twin.label}" for column, twin in self.twins))
-        if any(None in column.cells for column in self.inline):
+        if any(_Missing in column.types for column in (*self.inline, *(column for column, _ in self.usual))):
             parts.append(f"{ABSENT} where a field is absent")
         return "; ".join(parts)
 
 
-def columns(rows: Sequence[dict[str, Any]], encode: Any, *, prefix: str = "", depth: int = 0) -> list[Column] | None:
+def _cell(value: Any, encode: Encode) -> str:
+    return ABSENT if value is MISSING else encode(value)
+
+
+def _is_same(value: Any, usual: Any) -> bool:
+    return type(value) is type(usual) and bool(value == usual)
+
+
+def columns(rows: Sequence[dict[str, Any]]) -> list[Column] | None:
     """Return the fields of objects that are alike, nested objects as dotted names; None when they are too unlike."""
     names = list(dict.fromkeys(chain.from_iterable(rows)))
+    found = _columns(rows, names, "", 0 if not any("." in name for name in names) else 3)
+    return found if found is not None and len(found) <= MAX_COLUMNS else None
+
+
+def _columns(rows: Sequence[dict[str, Any]], names: Iterable[str], prefix: str, depth: int) -> list[Column] | None:
+    names = list(names)
     if not names or len(names) > MAX_COLUMNS or sum(map(len, rows)) < _MIN_FILL * len(names) * len(rows):
         return None
     found: list[Column] = []
     for name in names:
-        cells = [row.get(name, MISSING) for row in rows]
-        nested = _nested(cells, encode, f"{prefix}{name}.", depth) if isinstance(cells[0], dict) else None
-        if nested is not None:
-            found += nested
-        else:
-            found.append(Column(prefix + name, tuple(None if cell is MISSING else encode(cell) for cell in cells)))
-    return found if len(found) <= MAX_COLUMNS else None
+        values = [row.get(name, MISSING) for row in rows]
+        types = frozenset(map(type, values))
+        nested = _nested(values, f"{prefix}{name}.", depth) if types == {dict} else None
+        found += nested if nested is not None else [Column(prefix + name, values, types)]
+    return found
 
 
-def _nested(cells: list[Any], encode: Any, prefix: str, depth: int) -> list[Column] | None:
-    if depth >= 3 or not all(isinstance(cell, dict) and cell for cell in cells):
+def _nested(values: list[Any], prefix: str, depth: int) -> list[Column] | None:
+    names = dict.fromkeys(chain.from_iterable(values))
+    if depth >= 3 or not all(values) or any("." in name for name in names):
         return None
-    if any("." in name for cell in cells for name in cell):
-        return None
-    return columns(cells, encode, prefix=prefix, depth=depth + 1)
+    return _columns(values, names, prefix, depth + 1)
+
+
+def column(name: str, values: list[Any]) -> Column:
+    """Return a field with the types it holds."""
+    return Column(name, values, frozenset(map(type, values)))
+
+
+def scalar_columns(parts: Sequence[Any]) -> list[Column]:
+    """Return the plain fields of unlike objects, for choosing between them."""
+    objects = [part if isinstance(part, dict) else {} for part in parts]
+    names = dict.fromkeys(
+        name for part in objects for name, value in part.items() if not isinstance(value, (dict, list))
+    )
+    found = [column(name, [part.get(name, MISSING) for part in objects]) for name in list(names)[:30]]
+    return [one for one in found if one.is_scalar]
 
 
 def arrange(found: Sequence[Column]) -> Layout:
     """Return the layout that says what columns share once."""
     inline: list[Column] = []
     constant: list[Column] = []
-    usual: list[tuple[Column, str]] = []
+    usual: list[tuple[Column, Any]] = []
     twins: list[tuple[Column, Column]] = []
     sparse: list[Column] = []
-    seen: dict[tuple[str | None, ...], Column] = {}
     for column in found:
-        counts = Counter(column.cells)
-        total = len(column.cells)
-        value, times = counts.most_common(1)[0]
-        if len(counts) == 1 and value is not None:
+        counts, total = column.counts(), len(column.values)
+        absent = counts[MISSING] if counts else sum(value is MISSING for value in column.values)
+        common, times = counts.most_common(1)[0] if counts else (MISSING, 0)
+        twin = next((other for other in inline if other.types == column.types and other.values == column.values), None)
+        if times == total and common is not MISSING:
             constant.append(column)
-        elif column.cells in seen:
-            twins.append((column, seen[column.cells]))
-        elif counts[None] > total * (1 - _INLINE_FILL):
+        elif twin is not None:
+            twins.append((column, twin))
+        elif absent > total * (1 - _INLINE_FILL):
             sparse.append(column)
-        elif value is not None and times >= total * _USUAL_SHARE:
-            usual.append((column, value))
+        elif common is not MISSING and times >= total * _USUAL_SHARE:
+            usual.append((column, _value_of(column, common)))
         else:
-            seen[column.cells] = column
             inline.append(column)
     if not inline:
         inline, constant, usual = _with_one(constant, usual)
     return Layout(tuple(inline), tuple(constant), tuple(usual), tuple(twins), tuple(sparse))
 
 
+def _value_of(column: Column, key: Hashable) -> Any:
+    """Return the value that was counted under `key`: itself, or the one with that text."""
+    if column.is_scalar and len(column.types - {_Missing, type(None)}) <= 1:
+        return key
+    return next(value for value in column.values if value is not MISSING and json_text.compact(value) == key)
+
+
 def _with_one(
-    constant: list[Column], usual: list[tuple[Column, str]]
-) -> tuple[list[Column], list[Column], list[tuple[Column, str]]]:
+    constant: list[Column], usual: list[tuple[Column, Any]]
+) -> tuple[list[Column], list[Column], list[tuple[Column, Any]]]:
     """Keep one column in the rows, so that every object is still there."""
     if usual:
         return [usual[0][0]], constant, usual[1:]

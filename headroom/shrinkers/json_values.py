@@ -12,7 +12,7 @@ from headroom.values import Form, Level, Source
 FILE_CHARS = 12_000
 """Files of settings are below it, and the next edit may quote them; longer ones are data."""
 
-WHOLE_CHARS = 2_000_000
+WHOLE_CHARS = 400_000
 """Of longer texts no form without loss is tried, unless nothing else is allowed."""
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json.encoder
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from headroom.shrinkers import drawn, json_rows, json_text, sample, trouble
+from headroom.shrinkers import json_pick, json_rows, json_text, trouble
 from headroom.values import Level
 
 
@@ -36,10 +35,12 @@ _MAX_DEPTH = 25
 _WIDE_ROW_CHARS = 1_000
 _LONG_MEMBER_CHARS = 200
 _MIN_LINKS = 4
+_PROBED_ROWS = 60
+_PROBED_PARTS = 400
 _MAX_QUOTED = 24
 _MAX_QUOTED_OBJECTS = 60
 _MAX_QUOTED_CHARS = 4_000
-_string = json.encoder.encode_basestring
+_string = json_rows.string
 
 
 @dataclass(slots=True)
@@ -124,7 +125,7 @@ class Writer:
 
     def _container(self, value: Any, path: str, depth: int) -> str:
         if isinstance(value, dict):
-            return self._keyed(value, path, depth) or self._object(value, path, depth)
+            return self._keyed(value) or self._object(value, path, depth)
         return self._list(value, path, depth)
 
     def _text(self, value: str, path: str) -> str:
@@ -169,32 +170,26 @@ class Writer:
             out.append(member)
         return "".join(out)
 
-    def _keyed(self, value: dict[str, Any], path: str, depth: int) -> str:
+    def _keyed(self, value: dict[str, Any]) -> str:
         """Return an object whose members are all alike as rows that begin with their key."""
         if self.flat or len(value) < 5 or not all(isinstance(part, dict) and part for part in value.values()):
             return ""
         rows = [{"(key)": name, **part} for name, part in value.items()]
-        table = self._table(rows, path, depth)
+        table = self._table(rows)
         return "{" + table + "}" if table else ""
 
     def _list(self, value: list[Any], path: str, depth: int) -> str:
         if not any(isinstance(part, (dict, list)) for part in value):
-            return self._values(value, path)
+            return self._values(value)
         if not self.flat and len(value) >= json_rows.MIN_ROWS and all(isinstance(part, dict) for part in value):
-            table = self._table(value, path, depth)
+            table = self._table(value)
             if table:
                 return "[" + table + "]"
         return self._parts(value, path, depth)
 
     def _parts(self, value: list[Any], path: str, depth: int) -> str:
         """Return a list of unlike or large things, one after another."""
-        chosen: Iterable[int] = range(len(value))
-        plains = [json_text.compact(part) for part in value] if self.limits else []
-        if self.limits and sum(map(len, plains)) > 2 * self.limits.table_chars and len(value) > self.limits.rows // 2:
-            mean = sum(map(len, plains)) / len(value)
-            keep = max(self.limits.rows // 3, min(self.limits.rows, int(2 * self.limits.table_chars / mean)))
-            picked = sample.pick(plains, _scalar_columns(value), keep, wanted=self.wanted)
-            chosen = sorted({*picked, *trouble.reporting(plains)[:_MAX_QUOTED]})
+        chosen = self._chosen_parts(value)
         parts = [self.write(value[index], f"{path}[{index}]", depth + 1) for index in chosen]
         self.rows_total += len(value)
         if len(parts) == len(value):
@@ -202,76 +197,98 @@ class Writer:
         self.rows_left += len(value) - len(parts)
         return f"[{len(value):,} items, {len(parts):,} of them shown:\n" + ",\n".join(parts) + "]"
 
-    def _values(self, value: list[Any], path: str) -> str:
-        plain = [json_text.compact(part) for part in value]
-        size = sum(map(len, plain)) + len(plain)
-        if not self.limits or size <= self.limits.list_chars or len(plain) <= 12:
-            if len(plain) < 20 and size > 400:
-                plain = [self._text(part, "") if isinstance(part, str) else self.write(part) for part in value]
-            return "[" + ",".join(plain) + "]"
-        bare = [part.strip('"') for part in plain]
-        keep = max(12, self.limits.list_chars * len(plain) // (2 * size))
-        chosen = sample.pick(bare, [bare], keep, wanted=self.wanted)
-        self.values_left += len(plain) - len(chosen)
-        told = drawn.describe(bare)
-        return (
-            f"[{len(plain):,} values{' ' + told if told else ''}; {len(chosen):,} of them shown: "
-            + ",".join(plain[index] for index in chosen)
-            + "]"
+    def _chosen_parts(self, value: list[Any]) -> Sequence[int]:
+        if self.limits is None or len(value) <= self.limits.rows // 2:
+            return range(len(value))
+        step = max(1, len(value) // _PROBED_PARTS)
+        probe = [len(json_text.compact(part)) for part in value[::step]]
+        mean = sum(probe) / len(probe)
+        if mean * len(value) <= 2 * self.limits.table_chars:
+            return range(len(value))
+        keep = max(self.limits.rows // 3, min(self.limits.rows, int(2 * self.limits.table_chars / mean)))
+        columns = json_rows.scalar_columns(value)
+        chosen = set(
+            json_pick.pick(columns, len(value), keep, wanted=self.wanted, references=self.references)
+            if columns
+            else json_pick.spread(len(value), keep)
         )
+        if len(value) <= _PROBED_PARTS:
+            chosen.update(trouble.reporting([json_text.compact(part) for part in value])[:_MAX_QUOTED])
+        return sorted(chosen)
 
-    def _table(self, rows: Sequence[dict[str, Any]], path: str, depth: int) -> str:
+    def _values(self, value: list[Any]) -> str:
+        """Return a list of plain values, a long one by the values that stand out."""
+        plain = [json_text.compact(part) for part in value] if self.limits is None or len(value) <= 12 else None
+        whole = json_text.compact(value)
+        if self.limits is None or len(whole) <= self.limits.list_chars or plain is not None:
+            if plain is not None and len(whole) > 400 and len(value) < 20:
+                return (
+                    "["
+                    + ",".join(
+                        self._text(part, "") if isinstance(part, str) else json_text.compact(part) for part in value
+                    )
+                    + "]"
+                )
+            return whole
+        column = json_rows.column("", value)
+        keep = max(12, self.limits.list_chars * len(value) // (2 * len(whole)))
+        chosen = json_pick.pick([column], len(value), keep, wanted=self.wanted, references=frozenset())
+        self.values_left += len(value) - len(chosen)
+        words = json_pick.told(column)
+        shown = ",".join(self._cell(value[index]) for index in chosen)
+        return f"[{len(value):,} values{' ' + words if words else ''}; {len(chosen):,} of them shown: {shown}]"
+
+    def _table(self, rows: Sequence[dict[str, Any]]) -> str:
         """Return objects as rows, "" where they are too unlike or too large for that."""
-        self.flat += 1
-        kept = (self.rows_left, self.values_left, self.chars_left)
-        columns = json_rows.columns(rows, self._cell)
-        self.flat -= 1
-        if columns is None or _mean_chars(columns, len(rows)) > _WIDE_ROW_CHARS:
-            self.rows_left, self.values_left, self.chars_left = kept
+        columns = json_rows.columns(rows)
+        if columns is None:
             return ""
         layout = json_rows.arrange(columns)
-        lines = [layout.row(index) for index in range(len(rows))]
-        quoted = trouble.reporting(lines)[:_MAX_QUOTED] if self.is_spaced else []
-        chosen = self._chosen(rows, layout, columns, lines)
-        if quoted:
-            chosen = sorted({*chosen, *quoted})
+        mean = self._mean_chars(layout, len(rows))
+        if mean > _WIDE_ROW_CHARS:
+            return ""
+        quoted = self._troubled(rows)
+        chosen = sorted({*self._chosen(layout, len(rows), mean), *quoted})
         self.quoted += len(quoted)
-        for index in quoted:
-            lines[index] = json_text.spaced(rows[index])
         self.rows_total += len(rows)
         self.rows_left += len(rows) - len(chosen)
-        count = (
-            f"{len(rows):,} rows" if len(chosen) == len(rows) else f"{len(rows):,} rows, {len(chosen):,} of them shown,"
-        )
-        head = f"\n{count} as {layout.head()}\n"
-        if len(chosen) < len(rows):
-            head += self._summary(layout)
-        return head + "\n".join(lines[index] for index in chosen) + "\n"
+        self.flat += 1
+        lines = [
+            json_text.spaced(rows[index]) if index in quoted else layout.row(index, self._cell) for index in chosen
+        ]
+        head = layout.head(self._cell)
+        self.flat -= 1
+        if len(chosen) == len(rows):
+            return f"\n{len(rows):,} rows as {head}\n" + "\n".join(lines) + "\n"
+        summary = self._summary(layout)
+        return f"\n{len(rows):,} rows, {len(chosen):,} of them shown, as {head}\n{summary}" + "\n".join(lines) + "\n"
+
+    def _mean_chars(self, layout: json_rows.Layout, count: int) -> float:
+        """Return how long a row is, by rows evenly spread over the table."""
+        before = (self.values_left, self.chars_left, self.rows_left, self.rows_total, self.links_left)
+        self.flat += 1
+        lengths = [len(layout.row(index, self._cell)) for index in range(0, count, max(1, count // _PROBED_ROWS))]
+        self.flat -= 1
+        self.values_left, self.chars_left, self.rows_left, self.rows_total, self.links_left = before
+        return sum(lengths) / len(lengths)
+
+    def _troubled(self, rows: Sequence[dict[str, Any]]) -> frozenset[int]:
+        """Return the rows that keep their spelling, because they report trouble in words."""
+        if not self.is_spaced or len(rows) > _PROBED_PARTS:
+            return frozenset()
+        return frozenset(trouble.reporting([json_text.compact(row) for row in rows])[:_MAX_QUOTED])
 
     def _summary(self, layout: json_rows.Layout) -> str:
-        told = []
-        for column in [*layout.inline, *(column for column, _ in layout.usual)]:
-            words = drawn.describe([(cell or "").strip('"') for cell in column.cells])
-            if words:
-                told.append(f"{column.name} {words}")
-        return f"Over all rows: {'; '.join(told[:12])}\n" if told else ""
+        varying = [*layout.inline, *(column for column, _ in layout.usual)]
+        words = [f"{column.name} {words}" for column in varying if (words := json_pick.told(column))]
+        return f"Over all rows: {'; '.join(words[:12])}\n" if words else ""
 
-    def _chosen(
-        self, rows: Sequence[Any], layout: json_rows.Layout, columns: Sequence[json_rows.Column], lines: Sequence[str]
-    ) -> Sequence[int]:
-        if self.limits is None or sum(map(len, lines)) <= self.limits.table_chars:
-            return range(len(rows))
-        mean = sum(map(len, lines)) / len(lines)
+    def _chosen(self, layout: json_rows.Layout, count: int, mean: float) -> Sequence[int]:
+        if self.limits is None or mean * count <= self.limits.table_chars:
+            return range(count)
         keep = max(self.limits.rows // 2, min(self.limits.rows, int(self.limits.table_chars / mean)))
-        varying = [column for column in columns if column not in layout.constant]
-        cells = [[(cell or "").strip('"') for cell in column.cells] for column in varying]
-        chosen = set(sample.pick(lines, cells, keep, wanted=self.wanted))
-        if self.references:
-            for column in cells:
-                if len(set(column)) * 2 > len(column):
-                    named = [index for index, cell in enumerate(column) if cell in self.references]
-                    chosen.update(named[:8])
-        return sorted(chosen)
+        varying = [*layout.inline, *(column for column, _ in layout.usual), *layout.sparse]
+        return json_pick.pick(varying, count, keep, wanted=self.wanted, references=self.references)
 
     def _cell(self, value: Any) -> str:
         if isinstance(value, str):
@@ -280,10 +297,6 @@ class Writer:
             plain = json_text.compact(value)
             return plain if len(plain) <= self.limits.cell_chars else self._container(value, "", 1)
         return json_text.compact(value)
-
-
-def _mean_chars(columns: Sequence[json_rows.Column], count: int) -> float:
-    return sum(sum(map(len, filter(None, column.cells))) for column in columns) / max(1, count)
 
 
 def _joined(path: str, name: str) -> str:
@@ -297,18 +310,6 @@ def _link_base(value: dict[str, Any]) -> str:
         return ""
     below = sum(isinstance(part, str) and part.startswith(base) and part != base for part in value.values())
     return base if below >= _MIN_LINKS else ""
-
-
-def _scalar_columns(value: Sequence[Any]) -> list[list[str]]:
-    """Return the plain fields of objects as columns of text."""
-    names = dict.fromkeys(
-        name
-        for part in value
-        if isinstance(part, dict)
-        for name, cell in part.items()
-        if not isinstance(cell, (dict, list))
-    )
-    return [[str(part.get(name, "")) if isinstance(part, dict) else "" for part in value] for name in list(names)[:30]]
 
 
 def references(value: Any, depth: int = 3) -> frozenset[str]:

@@ -133,7 +133,7 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     if reads.is_document(call):
         return ("numbered", "prose", "blob")
     if _WHOLE_JSON.match(text) and text[-200:].rstrip()[-1:] in ("}", "]"):
-        return ("test_events",) if _EVENTS.search(text[:HEAD_CHARS]) else ("json", "blob")
+        return ("test_events",) if _EVENTS.search(text[:HEAD_CHARS]) else ("json",)
     called, built = [*_by_call(call)], [*_by_structure(text)]
     if _is_log(text) and "search" not in called:
         return tuple(dict.fromkeys([*(kind for kind in called if kind in _RUNNERS), "logs", "json"]))

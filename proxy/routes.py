@@ -17,7 +17,7 @@ MESSAGES = Route("/v1/messages", anthropic)
 COUNT_TOKENS = Route("/v1/messages/count_tokens", passthrough.anthropic, is_billable=False)
 CHAT_COMPLETIONS = Route("/v1/chat/completions", openai_chat)
 RESPONSES = Route("/v1/responses", openai_responses)
-EMBEDDINGS = Route("/v1/embeddings", openai_chat)
+EMBEDDINGS = Route("/v1/embeddings", passthrough.openai)
 
 
 @api.post("/v1/messages")

@@ -36,11 +36,14 @@ def count(value: Any) -> int | None:
 
 
 def dumped(value: Any) -> str:
-    """Any JSON value as text."""
+    """Any JSON value as text; "" for one that is nested deeper than anybody can write."""
     try:
         return orjson.dumps(value).decode()
     except (TypeError, ValueError):
-        return json.dumps(value)
+        try:
+            return json.dumps(value)
+        except RecursionError:
+            return ""
 
 
 OPAQUE_CHARS = 6000

@@ -22,7 +22,7 @@ class Passthrough:
 
     def parse(self, body: bytes) -> Call:
         document = bodies.load_object(body)
-        return Call(body, model=bodies.text(document.get("model")) if document else "")
+        return Call(body, document, model=bodies.text(document.get("model")) if document else "")
 
     def outline(self, call: Call) -> Outline:
         return Outline([], {}, [])

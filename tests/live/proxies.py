@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
 WAIT_S = 10.0
 UNCAUGHT = (
-    "Exception in ASGI application",
+    "Traceback (most recent call last)",
     "was never retrieved",
     "never awaited",
-    "Warning:",
-    "Exception in thread",
+    "RuntimeWarning",
+    "DeprecationWarning",
     "Exception ignored",
 )
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")

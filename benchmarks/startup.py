@@ -20,9 +20,13 @@ from benchmarks.rig import bodies, load, processes
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Seconds from the command until `/readyz` said 200; memory then, and after the first request."""
+    """Seconds from the command until `/readyz` said 200, and of processor time in them; memory then, and after a request.
+
+    On a busy machine only the processor time says something.
+    """
 
     ready_s: float
+    cpu_s: float
     serving_rss_mb: float
     all_rss_mb: float
     used_rss_mb: float
@@ -35,7 +39,7 @@ def start(directory: Path) -> Start:
         with processes.headroom(directory, provider.url) as target:
             ready_s = time.perf_counter() - began
             assert target.pid is not None
-            fresh = processes.largest_rss_mb(target.pid), processes.rss_mb(target.pid)
+            fresh = processes.cpu_s(target.pid), processes.largest_rss_mb(target.pid), processes.rss_mb(target.pid)
             load.run(target.url, [bodies.conversation(1)], requests=1, connections=1)
             time.sleep(1)  # the ranks of the tokenizer are read beside the first request
             return Start(ready_s, *fresh, processes.rss_mb(target.pid))
@@ -56,9 +60,11 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({key: asdict(value) for key, value in found.items()}, indent=2))
         return
-    print(f"{'':8}{'ready s':>9}{'serving MB':>12}{'all MB':>9}{'after a request':>17}")
+    print(f"{'':8}{'ready s':>9}{'CPU s':>7}{'serving MB':>12}{'all MB':>9}{'after a request':>17}")
     for name, one in found.items():
-        print(f"{name:8}{one.ready_s:>9.2f}{one.serving_rss_mb:>12.0f}{one.all_rss_mb:>9.0f}{one.used_rss_mb:>17.0f}")
+        print(
+            f"{name:8}{one.ready_s:>9.2f}{one.cpu_s:>7.2f}{one.serving_rss_mb:>12.0f}{one.all_rss_mb:>9.0f}{one.used_rss_mb:>17.0f}"
+        )
 
 
 def _median(starts: list[Start]) -> Start:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -153,3 +153,13 @@ def test_migrations_go_back_and_forth() -> None:
 
 def test_models_and_migrations_agree() -> None:
     call_command("makemigrations", "savings", "budgets", check=True, dry_run=True, verbosity=0)
+
+
+def test_a_row_says_when_it_was_written_by_the_databases_clock() -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    receipt = make_receipt()
+    ledger.record_many(priced(receipt))
+    row = LedgerEntry.objects.get()
+    assert before < row.recorded_at < datetime.now(UTC) + timedelta(seconds=2)
+    assert LedgerEntry.objects.filter(recorded_at__gte=before).exists()
+    assert not LedgerEntry.objects.filter(recorded_at__lt=before).exists()

@@ -10,7 +10,7 @@ import threading
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, close_old_connections, connections
 
 from budgets import snapshot
 from headroom import tokens
@@ -87,4 +87,11 @@ async def stop() -> None:
     parts.journal.close()
     await asyncio.to_thread(snapshot.stop)
     await asyncio.to_thread(database.close)
+    await asyncio.to_thread(_close_pool)
     worker.install(None)
+
+
+def _close_pool() -> None:
+    close = getattr(connections[DEFAULT_DB_ALIAS], "close_pool", None)
+    if close is not None:
+        close()

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from headroom.shrinkers import fixed, reads, table
+from headroom.shrinkers import fixed, prose, reads, table
 from headroom.values import ToolCall
 
 HEAD_CHARS = 16_384
@@ -132,6 +132,8 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
         return ("numbered", "code", "blob")  # the next edit quotes it: nothing that takes it for anything else
     if reads.is_document(call):
         return ("numbered", "prose", "blob")
+    if prose.is_passages(text):
+        return ("prose",)
     if _WHOLE_JSON.match(text) and text[-200:].rstrip()[-1:] in ("}", "]"):
         return ("test_events",) if _EVENTS.search(text[:HEAD_CHARS]) else ("json",)
     called, built = [*_by_call(call)], [*_by_structure(text)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from headroom.shrinkers import code_parts, comments, grammars, numbered, reads
+from headroom.shrinkers import code_parts, comments, fold, grammars, numbered, reads
 from headroom.values import Form, Source
 
 _MIN_ROWS = 12
@@ -34,12 +34,9 @@ def forms(source: Source) -> Iterable[Form]:
         bodies = code_parts.droppable(shown, name, _wanted(source.call.arguments))
         what = "bodies and comments" if bodies else what
         dropped |= bodies
-    folded, count = _folded(shown, dropped, run)
-    if not count:
-        return
-    if run:
-        folded = [*lines[: run.start], numbered.NOTE, *folded, *lines[run.end :]]
-    yield Form("\n".join(folded), "code_outline", f"{count:,} of {len(shown):,} lines of code ({what})")
+    text, count = fold.folded(lines, shown, dropped, run)
+    if count:
+        yield Form(text, "code_outline", f"{count:,} of {len(shown):,} lines of code ({what})")
 
 
 def _by_text(lines: Sequence[str]) -> grammars.Name | None:
@@ -63,28 +60,3 @@ def _comment_rows(lines: Sequence[str], name: grammars.Name, *, is_deep: bool) -
         elif rows >= _LONG_COMMENT_ROWS:
             dropped.update(comment.rest(_COMMENT_KEPT_ROWS))
     return dropped
-
-
-def _folded(lines: Sequence[str], dropped: set[int], run: numbered.Numbering | None) -> tuple[list[str], int]:
-    """Return the rows with each dropped stretch of two and more replaced by a line that says which it was."""
-    out: list[str] = []
-    count = row = 0
-    base = run.start if run else 0
-    while row < len(lines):
-        end = row
-        while end in dropped and end < len(lines):
-            end += 1
-        if end - row > 1:
-            first, last = (run.number(base + row), run.number(base + end - 1)) if run else (row + 1, end)
-            out.append(f"{_indent(lines[row:end])}... lines {first}-{last}")
-            count += end - row
-            row = end
-        else:
-            out.append((numbered.label(run, base + row) if run else "") + lines[row])
-            row += 1
-    return out, count
-
-
-def _indent(lines: Sequence[str]) -> str:
-    first = next((line for line in lines if line.strip()), "")
-    return first[: len(first) - len(first.lstrip())]

@@ -9,16 +9,19 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from headroom import pipeline, tokens
+from headroom import tokens
 from headroom.shrinkers import (
     blob,
     build_output,
+    code,
     command,
     config,
     diff,
     git_log,
     html,
+    numbered,
     path_list,
+    prose,
     search,
     table,
     test_output,
@@ -41,7 +44,10 @@ KINDS: dict[str, Callable[[Source], Iterable[Form]]] = {
     "test_output": test_output.forms,
     "xml_report": xml_report.forms,
 }
-FILES = ("code", "prose")
+FILES: dict[str, tuple[Callable[[Source], Iterable[Form]], ...]] = {
+    "code": (code.forms, numbered.forms),
+    "prose": (prose.forms,),
+}
 LEVELS: tuple[Level, ...] = ("balanced", "deep")
 
 
@@ -70,9 +76,10 @@ def written(kind: str, name: str) -> str:
 def written_file(kind: str, name: str, level: Level) -> str:
     """Return what becomes of a file that was read: the name of its golden file is the name of the file."""
     call = ToolCall("Read", json.dumps({"file_path": f"/repo/{name}"}))
-    policy = Policy(level=level)
-    shrunk = pipeline.shrink((ROOT / kind / f"{name}.in").read_text(), call=call, policy=policy)
-    return f"form: {shrunk.form}\nleft out: {shrunk.left_out or 'nothing'}\n\n{shrunk.text}"
+    text = (ROOT / kind / f"{name}.in").read_text()
+    found = [form for forms in FILES[kind] for form in forms(Source(text, call, Policy(level=level)))]
+    form = min(found, key=lambda form: tokens.count(form.text), default=Form(text, "unchanged"))
+    return f"form: {form.name}\nleft out: {form.left_out or 'nothing'}\n\n{form.text}"
 
 
 def expected_file(kind: str, name: str, level: Level) -> str:

@@ -1,0 +1,93 @@
+"""Passages that a text brings more than once, whatever the line breaks and spaces: shown where they come first."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+
+# Finding repeats looks at every word; what is longer is not read by this shrinker.
+# Finding repeats looks at every word: a longer text is left alone.
+MAX_CHARS = 2_000_000
+_SEED_CHARS = 24
+# A shorter repeat costs about what its mark does, and may be a phrase that the language repeats.
+_MIN_CHARS = 80
+_STEP = 64
+_SHOWN_WORDS = 3
+
+# Text runs together where a page was flattened: a word may begin behind a letter ("RoleContentUser").
+_WORD_START = re.compile(r"(?<!\S)\S|(?<=[^\w\s/.-])\w|(?<=[a-z])[A-Z]")
+_WORD = re.compile(r"[\w'-]+")
+_HEADING = re.compile(r"(?m)^[ \t]{0,3}#{1,6} .*$")
+
+
+class Memory:
+    """What was read so far: every text given to `shortened` may repeat any earlier one."""
+
+    def __init__(self) -> None:
+        self._dense = ""
+        self._known: dict[str, int] = {}
+
+    def shortened(self, text: str) -> str:
+        """Return the text with a mark for each stretch that was read before; headings are never part of one.
+
+        >>> said = "The pool is closed when the last of its connections has been returned to it, and not before. "
+        >>> memory = Memory()
+        >>> memory.shortened(said) == said, memory.shortened(f"So: {said}")
+        (True, 'So: [as above: The pool is ...] ')
+        """
+        out: list[str] = []
+        at = 0
+        for start, end in self._repeats(text):
+            words = " ".join(_WORD.findall(text[start : start + _MIN_CHARS])[:_SHOWN_WORDS])
+            out += [text[at:start], f"[as above: {words[:40]} ...]"]
+            at = end
+        return "".join([*out, text[at:]])
+
+    def _repeats(self, text: str) -> Iterator[tuple[int, int]]:
+        places = [place for place, char in enumerate(text) if not char.isspace()]
+        base = len(self._dense)
+        dense_at = dict(zip(places, range(base, base + len(places)), strict=True))
+        self._dense += "".join(text.split())
+        barriers = [heading.start() for heading in _HEADING.finditer(text)]
+        behind = base
+        for word in _WORD_START.finditer(text):
+            at = dense_at[word.start()]
+            seed = self._dense[at : at + _SEED_CHARS]
+            if at < behind or len(seed) < _SEED_CHARS:
+                continue
+            earlier = self._known.setdefault(seed, at)
+            length = self._common(earlier, at) if earlier < at else 0
+            end = _whole_words(text, places, at - base, length, barriers)
+            if end - word.start() >= _MIN_CHARS:
+                yield word.start(), end
+                behind = dense_at[places[bisect_left(places, end) - 1]] + 1
+
+    def _common(self, earlier: int, at: int) -> int:
+        """Return how many characters are the same from both places on; the two stretches do not overlap."""
+        dense = self._dense
+        limit = min(at - earlier, len(dense) - at)
+        length = 0
+        while length < limit and dense.startswith(dense[at + length : at + length + _STEP], earlier + length):
+            length += _STEP
+        length = min(length, limit)
+        while length < limit and dense[earlier + length] == dense[at + length]:
+            length += 1
+        return length
+
+
+def _whole_words(text: str, places: list[int], at: int, length: int, barriers: list[int]) -> int:
+    """Return where the last whole word of a match ends, at the latest before the next heading."""
+    if not length:
+        return 0
+    start, end = places[at], places[at + length - 1] + 1
+    heading = bisect_left(barriers, start)
+    if heading < len(barriers) and barriers[heading] < end:
+        end = barriers[heading]
+    while end > start and end < len(text) and not text[end].isspace() and _joins(text[end - 1], text[end]):
+        end -= 1
+    return start + len(text[start:end].rstrip())
+
+
+def _joins(left: str, right: str) -> bool:
+    return not (left in ".,;:!?)]}>\"'" or (left.islower() and right.isupper())) and not left.isspace()

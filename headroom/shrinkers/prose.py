@@ -1,0 +1,77 @@
+"""Text written for people: passages that are repeated, and documents down to their first sentences when old."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from headroom.shrinkers import document, numbered, passages, reads
+from headroom.values import Form, Source
+
+_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')
+_LONG_LITERAL_CHARS = 120
+_MIN_LONG_LITERALS = 4
+# Share of a JSON text that its sentences make up before it is prose in an envelope.
+_PROSE_SHARE = 0.65
+_HEAD_CHARS = 100_000
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the text without its repeated passages and, for an old document, without all but its outline."""
+    text = source.text
+    if len(text) > passages.MAX_CHARS:
+        return
+    if is_passages(text):
+        yield from _of_passages(source)
+    elif source.policy.level == "deep" or (source.policy.level == "balanced" and not reads.is_read(source.call)):
+        shown = passages.Memory().shortened(text)
+        if shown != text:
+            yield Form(
+                shown, "repeats", f"{len(text) - len(shown):,} of {len(text):,} characters that repeat what is shown"
+            )
+    if source.policy.level == "deep" and (reads.is_document(source.call) or document.is_one(text)):
+        yield from document.forms(source)
+
+
+def is_passages(text: str) -> bool:
+    """Return whether a text is JSON that only carries prose: search results, retrieved passages, pages."""
+    head = text[:_HEAD_CHARS]
+    if head.lstrip()[:1] not in ("{", "["):
+        return False
+    long = [len(literal) for literal in _LITERAL.findall(head) if _is_prose(literal)]
+    return len(long) >= _MIN_LONG_LITERALS and sum(long) > _PROSE_SHARE * len(head) and max(long) * 2 < len(head)
+
+
+def _is_prose(literal: str) -> bool:
+    return len(literal) >= _LONG_LITERAL_CHARS and literal.count(" ") * 12 >= len(literal)
+
+
+def _of_passages(source: Source) -> Iterable[Form]:
+    text = source.text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    plain, shown = [], []
+    memory = passages.Memory()
+    at = 0
+    for found in _LITERAL.finditer(text):
+        between, literal = re.sub(r"\s+", "", text[at : found.start()]), found[0]
+        plain += [between, literal]
+        shown += [between, _shortened(literal, memory) if _is_prose(literal) else literal]
+        at = found.end()
+    end = text[at:].strip()
+    whole = "".join([*plain, end])
+    yield Form(whole, "json_compact")
+    short = "".join([*shown, end])
+    if source.policy.level != "lossless" and short != whole:
+        yield Form(
+            short, "repeats", f"{len(whole) - len(short):,} of {len(text):,} characters that repeat what is shown"
+        )
+
+
+def _shortened(literal: str, memory: passages.Memory) -> str:
+    value = json.loads(literal)
+    short = memory.shortened(value)
+    return literal if short == value else json.dumps(short, ensure_ascii=literal.isascii())

@@ -33,9 +33,15 @@ def _is_same_site(origin: str, host: str, allowed_names: frozenset[str]) -> bool
 
 
 def _name(host: str) -> str:
+    """The name in a Host header, "" when it holds anything but a name and a port."""
     if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower().rstrip(".")
+        name, _, port = host[1:].partition("]")
+    else:
+        name, colon, digits = host.partition(":")
+        port = colon + digits
+    if port and not port[1:].isdigit():
+        return ""
+    return name.lower().rstrip(".")
 
 
 def _is_ours(name: str, allowed_names: frozenset[str]) -> bool:

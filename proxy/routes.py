@@ -12,6 +12,7 @@ from proxy.requests import RoadRequest
 
 api = NinjaAPI(title="Headroom", docs_url=None, openapi_url=None, urls_namespace="road")
 
+READ = ["GET", "HEAD"]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 MESSAGES = Route("/v1/messages", anthropic)
 COUNT_TOKENS = Route("/v1/messages/count_tokens", passthrough.anthropic, is_billable=False)
@@ -70,17 +71,17 @@ async def retrieve_by_hash(request: RoadRequest, hash: str) -> HttpResponseBase:
     return await originals.retrieve(request, hash)
 
 
-@api.get("/livez")
+@api.api_operation(READ, "/livez")
 async def livez(request: RoadRequest) -> HttpResponseBase:
     return health.livez(request)
 
 
-@api.get("/readyz")
+@api.api_operation(READ, "/readyz")
 async def readyz(request: RoadRequest) -> HttpResponseBase:
     return await health.readyz(request)
 
 
-@api.get("/health")
+@api.api_operation(READ, "/health")
 async def health_report(request: RoadRequest) -> HttpResponseBase:
     return await health.report(request)
 

@@ -181,6 +181,7 @@ class Provider:
         done, _ = await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
         if playing not in done:
             # Only a hang-up may come while we speak: clients do not send the next request before the answer's end.
+            leaving.exception()
             playing.cancel()
             with self._changed:
                 received.left_at = time.perf_counter()

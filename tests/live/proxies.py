@@ -146,6 +146,11 @@ def _postgres_rows(url: str, query: str, arguments: tuple[object, ...]) -> list[
         return connection.execute(query.replace("?", "%s"), arguments or None).fetchall()
 
 
+def connect_writing(path: Path) -> sqlite3.Connection:
+    """A connection of somebody else to a proxy's database, which may keep the proxy from writing."""
+    return sqlite3.connect(path, timeout=10, isolation_level=None)
+
+
 def eventually(look: Callable[[], T], is_good: Callable[[T], bool], timeout_s: float = WAIT_S) -> T:
     """What `look` sees once it is good."""
     until = time.monotonic() + timeout_s

@@ -16,26 +16,29 @@ PACKAGES = ("headroom", "headroom_site", "proxy", "budgets", "savings", "templat
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel, built from a copy as the builder leaves folders behind."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is packed: the builder leaves folders behind, and the checkout may change meanwhile."""
+    source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, source / name)
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    target = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*command, "--wheel-dir", str(target), str(source)], check=True, capture_output=True, text=True)
     return zipfile.ZipFile(next(target.glob("*.whl")))
 
 
-def files_of(*patterns: str) -> set[str]:
-    """Files of the checkout below our packages, as the wheel should name them."""
-    found = {path for package in PACKAGES for pattern in patterns for path in (ROOT / package).rglob(pattern)}
-    return {path.relative_to(ROOT).as_posix() for path in found if path.is_file() and "__pycache__" not in path.parts}
-
-
-def test_every_module_template_and_data_file_is_in_it(wheel):
-    expected = files_of("*")
+def test_every_module_template_and_data_file_is_in_it(source, wheel):
+    files = {
+        path.relative_to(source) for package in PACKAGES for path in (source / package).rglob("*") if path.is_file()
+    }
+    expected = {path.as_posix() for path in files}
     assert {"headroom/data/o200k_base.tiktoken.gz", "savings/migrations/__init__.py", "templates/base.html"} <= expected
     assert sorted(expected - set(wheel.namelist())) == []
 

@@ -23,6 +23,9 @@ _NEAR = 1.3
 _FAR = 2
 """Forms this much longer than the shortest of their sort are not counted: tokens follow characters that closely."""
 
+_DEEP_ENOUGH = 0.5
+"""An old result for which no shrinker of its kind gets below this share is cut down to its most telling lines."""
+
 _MAX_ROUNDS = 8
 
 
@@ -137,9 +140,13 @@ class _Work:
             shown = next((form.text for _, form in self._forms(("terminal",), text, policy)), text)
             if shown != text:
                 yield "terminal", Form(shown, "terminal")
+        shortest = len(text)
         for kind, form in self._forms(detect.kinds(shown, self.call), shown, policy):
             if kind != "terminal":
+                shortest = min(shortest, len(form.text))
                 yield kind, form
+        if policy.level == "deep" and shortest > _DEEP_ENOUGH * len(text):
+            yield from self._forms(("gist",), shown, policy)
 
     def _forms(self, kinds: tuple[str, ...], text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         """Run the shrinkers; one that raises is skipped and named: the text is worth more than the form."""

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from django.db import DatabaseError
 
+from headroom.shrinkers import reading
 from headroom.values import Policy, ToolCall
 from proxy import decisions, epochs
 from proxy.decisions import Decided, Memory
@@ -51,12 +52,18 @@ class Standing:
 
     `deepened` are the keys of results in their deep form, `mark_key` the one whose block carries our cache mark.
     `epoch_turn` is the number of answers that there were at the last epoch: what was cached before it is void since.
+    `turn`, `asked_at_s` and `sent_tokens` tell of the last request; `billed` is about what the conversation cost so far and
+    `earned` what it would have cost more without us, in tokens at the price of fresh input.
     """
 
     deepened: frozenset[str] = frozenset()
     mark_key: str = ""
     epoch_turn: int = 0
+    turn: int = 0
     asked_at_s: float | None = None
+    sent_tokens: int = 0
+    billed: float = 0.0
+    earned: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +102,8 @@ class Beginning:
 class EpochStore(Protocol):
     """Where epochs outlive the process. Every method may raise DatabaseError or TimeoutError."""
 
-    async def load_standing(self, owner: str, chains: list[str]) -> Standing | None:
-        """The standing after the last epoch among these links of a chain, which come in order."""
+    async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
+        """The standing after the last epoch up to a turn among these links of a chain, which come in order."""
 
     async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
         """Store an epoch with its deep forms and the originals behind them, in one transaction."""
@@ -116,30 +123,34 @@ class Aging:
     async def age(self, look: Look) -> Aged:
         """Look a conversation over and say what its older results go out as."""
         chains = _chains(look.owner, look.stands)
-        standing = self._standings.get(chains[-1])
+        standing = self._standings.get(chains[-1]) or self._standings.get(_last_asked(chains, look.stands))
+        if standing is None or standing.turn > look.call.turns:
+            standing = await self._stored(look.owner, chains, look.call.turns) or Standing()
         trigger = ""
-        if standing is None:
-            before = _last_asked(chains, look.stands)
-            standing = self._standings.get(before) or await self._stored(look.owner, chains) or Standing()
+        if standing.turn < look.call.turns:  # else this very request was here before
             standing, trigger = await self._advance(look, chains[-1], standing)
-        self._remember(chains[-1], replace(standing, asked_at_s=look.at_s))
         deepened = [stand for stand in look.stands if stand.key in standing.deepened]
-        return Aged(await self._deep_forms(deepened, look.policy), _mark(look, standing), trigger)
+        forms = await self._deep_forms(deepened, look.policy)
+        self._remember(chains[-1], _booked(look, standing, forms))
+        return Aged(forms, _mark(look, standing), trigger)
 
-    async def _stored(self, owner: str, chains: list[str]) -> Standing | None:
+    async def _stored(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         try:
-            return await self._store.load_standing(owner, chains)
+            return await self._store.load_standing(owner, chains, turns)
         except (DatabaseError, TimeoutError):
             return None
 
     async def _advance(self, look: Look, chain: str, standing: Standing) -> tuple[Standing, str]:
         """The standing with which this request goes out, and what triggered an epoch, if one begins."""
-        gains = await self._gains(look, standing)
-        if not gains:
+        if look.call.turns < self._tuning.min_age_turns:
             return standing, ""
         outline = look.provider.outline(look.call)
-        prompt = _prompt(outline, look.stands, standing, self._forms_of(standing))
         billing = replace(look.billing, is_cold=_is_cold(outline, standing, look.at_s))
+        gains = await self._gains(look, standing, billing)
+        if not gains:
+            return standing, ""
+        allowance = max(0.0, standing.earned) + self._tuning.risk_share * standing.billed
+        prompt = _prompt(look, outline, standing, self._forms_of(standing), allowance)
         candidates = [Candidate(outline.results[stand.result.path], saved) for stand, _, saved in gains]
         epoch = epochs.plan(prompt, candidates, billing, self._tuning)
         if epoch is None:
@@ -147,7 +158,13 @@ class Aging:
         chosen = gains[epoch.first :]
         marked = _marked(prompt, epoch, outline, look.stands, chosen[-1][0])
         deepened = standing.deepened | {stand.key for stand, _, _ in chosen}
-        after = Standing(deepened, marked, len(outline.turn_ends), look.at_s)
+        after = replace(
+            standing,
+            deepened=deepened,
+            mark_key=marked,
+            epoch_turn=len(outline.turn_ends),
+            earned=standing.earned - epoch.cost,
+        )
         deep = tuple((stand.key, stand.result, made) for stand, made, _ in chosen)
         beginning = Beginning(chain, after, deep, "cold" if billing.is_cold else "size", epoch)
         try:
@@ -157,13 +174,18 @@ class Aging:
             return standing, ""
         return after, beginning.trigger
 
-    async def _gains(self, look: Look, standing: Standing) -> list[tuple[Stand, Decided, int]]:
+    async def _gains(self, look: Look, standing: Standing, billing: Billing) -> list[tuple[Stand, Decided, int]]:
         """Results that are old enough and not deepened yet, with their deep forms and the tokens that these save."""
-        min_age_turns = self._tuning.min_age_turns
-        old = [s for s in look.stands if s.result.age_turns >= min_age_turns and s.key not in standing.deepened]
+        old = [s for s in look.stands if s.key not in standing.deepened and self._is_old(s.result, billing)]
         deep = await self._deep_forms(old, look.policy)
         gains = [(stand, deep[stand.key], _tokens_now(stand) - deep[stand.key].tokens_after) for stand in old]
         return [gain for gain in gains if gain[2] > 0]
+
+    def _is_old(self, result: ToolResult, billing: Billing) -> bool:
+        if result.age_turns < self._tuning.min_age_turns or billing.is_cold:
+            return result.age_turns >= self._tuning.min_age_turns
+        read = reading.is_file(ToolCall(result.tool, result.arguments))
+        return not read or result.age_turns >= self._tuning.min_read_age_turns
 
     def _forms_of(self, standing: Standing) -> dict[str, Decided]:
         """The deep forms in force, as far as they are in memory; only their sizes matter here."""
@@ -212,6 +234,26 @@ def _chains(owner: str, stands: Sequence[Stand]) -> list[str]:
     return chains
 
 
+def _booked(look: Look, standing: Standing, forms: dict[str, Decided]) -> Standing:
+    """The standing with this request on its account."""
+    saved_tokens = 0
+    for stand in look.stands:
+        made = forms.get(stand.key) or stand.decided
+        if made is not None:
+            saved_tokens += (stand.decided or made).tokens_before - made.tokens_after
+    sent_tokens = len(look.call.body) // CHARS_PER_TOKEN - saved_tokens
+    is_new = standing.turn < look.call.turns or not standing.sent_tokens
+    billed = look.billing.read * standing.sent_tokens + look.billing.write * max(0, sent_tokens - standing.sent_tokens)
+    return replace(
+        standing,
+        turn=look.call.turns,
+        asked_at_s=look.at_s,
+        sent_tokens=sent_tokens,
+        billed=standing.billed + is_new * billed,
+        earned=standing.earned + is_new * look.billing.read * saved_tokens,
+    )
+
+
 def _last_asked(chains: Sequence[str], stands: Sequence[Stand]) -> str:
     """The chain as it was when the conversation asked last: up to the newest results. "" before the second request."""
     old = [chain for chain, stand in zip(chains, stands, strict=True) if not stand.result.is_newest]
@@ -222,26 +264,28 @@ def _tokens_now(stand: Stand) -> int:
     return stand.decided.tokens_after if stand.decided is not None else len(stand.result.text) // CHARS_PER_TOKEN
 
 
-def _prompt(outline: Outline, stands: Sequence[Stand], standing: Standing, deep: dict[str, Decided]) -> Prompt:
+def _prompt(look: Look, outline: Outline, standing: Standing, deep: dict[str, Decided], allowance: float) -> Prompt:
     tokens = [chars // CHARS_PER_TOKEN for chars in outline.chars]
-    for stand in stands:
+    for stand in look.stands:
         made = deep.get(stand.key) or stand.decided
         if made is not None:
             tokens[outline.results[stand.result.path]] = made.tokens_after
-    entries, cached_end = _entries(outline, stands, standing)
-    return Prompt(tokens, cached_end, entries, turns=len(outline.turn_ends))
+    entries, cached_end = _entries(look, outline, standing)
+    return Prompt(tokens, cached_end, entries, turns=len(outline.turn_ends), allowance=allowance)
 
 
-def _entries(outline: Outline, stands: Sequence[Stand], standing: Standing) -> tuple[list[int], int]:
-    """After which blocks the provider has a prefix of today's bytes on record, and how far the last request reached."""
+def _entries(look: Look, outline: Outline, standing: Standing) -> tuple[list[int], int]:
+    """After which blocks the provider has a prefix of today's bytes that we can have read, and how far the last request
+    reached."""
     first_message = min([*outline.turn_ends, len(outline.chars)])
     at_start = max((end for end, _ in outline.marks if end <= first_message), default=0)
-    moves = any(end > first_message for end, _ in outline.marks)
-    if outline.marks and not moves:
+    if outline.marks and all(end <= first_message for end, _ in outline.marks):
         return [at_start], at_start
-    kept = [outline.results[stand.result.path] + 1 for stand in stands if stand.key == standing.mark_key]
-    ends = outline.turn_ends[standing.epoch_turn :]
-    return sorted({at_start, *kept, *ends}), outline.turn_ends[-1] if outline.turn_ends else at_start
+    last_end = outline.turn_ends[-1] if outline.turn_ends else at_start
+    if outline.marks and not _marks(look.provider, outline):
+        return [at_start], last_end
+    kept = [outline.results[stand.result.path] + 1 for stand in look.stands if stand.key == standing.mark_key]
+    return sorted({at_start, *kept, *outline.turn_ends[standing.epoch_turn :]}), last_end
 
 
 def _is_cold(outline: Outline, standing: Standing, at_s: float) -> bool:
@@ -263,14 +307,14 @@ def _marked(prompt: Prompt, epoch: Epoch, outline: Outline, stands: Sequence[Sta
 
 
 def _mark(look: Look, standing: Standing) -> tuple[Path, str] | None:
-    """Where our mark goes in this request, and with which ttl: that of the client's own moving mark."""
-    if not standing.mark_key or look.provider.DIALECT != "anthropic":
+    """Which block of this request carries our mark, and with which ttl: that of the client's own moving mark."""
+    if not standing.mark_key:
         return None
-    marks = look.provider.outline(look.call).marks
-    if not marks or len(marks) > MAX_CLIENT_MARKS:
-        return None
-    for stand in look.stands:
-        # Only a result whose content is one string has room for a mark beside it.
-        if stand.key == standing.mark_key and stand.result.path[-1] == "content":
-            return stand.result.path, marks[-1][1]
-    return None
+    marks = _marks(look.provider, look.provider.outline(look.call))
+    marked = next((stand.result for stand in look.stands if stand.key == standing.mark_key), None)
+    return (marked.path, marks[-1][1]) if marks and marked is not None else None
+
+
+def _marks(provider: Provider, outline: Outline) -> list[tuple[int, str]]:
+    """The client's marks if they leave room for one of ours, else none."""
+    return outline.marks if provider.DIALECT == "anthropic" and len(outline.marks) <= MAX_CLIENT_MARKS else []

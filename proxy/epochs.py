@@ -23,13 +23,18 @@ LOOKBACK_BLOCKS = 20
 class Tuning:
     """Numbers of the policy version.
 
-    A result is old enough after `min_age_turns`. `horizon_share` of the turns so far are counted on to follow: most
-    sessions end soon, and those that do not are the expensive ones. An epoch must bring `margin_share` more than it costs.
+    A result is old enough after `min_age_turns`, a file that was read after `min_read_age_turns`: the next edit may quote
+    it. `horizon_share` of the turns so far are counted on to follow: most
+    sessions end soon, and those that do not are the expensive ones. An epoch must bring `margin_share` more than it costs,
+    and may cost no more than what we saved in this conversation so far and `risk_share` of its bill: should it end
+    with the very next turn, it was hardly dearer than without us.
     """
 
     min_age_turns: int = 8
+    min_read_age_turns: int = 30
     horizon_share: float = 0.25
     margin_share: float = 0.1
+    risk_share: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,14 @@ class Prompt:
 
     `cached_end` is the number of blocks that the last request sent, and that the provider therefore holds. `entries` are
     the numbers of blocks after which a prefix of unchanged bytes is on record there, ascending; the first is the end of
-    what the client itself marks at the start (0 when it marks nothing).
+    what the client itself marks at the start (0 when it marks nothing). `allowance` is the most that a change may cost.
     """
 
     block_tokens: Sequence[int]
     cached_end: int
     entries: Sequence[int]
     turns: int
+    allowance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,11 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
         if not billing.is_cold:
             cost = billing.write * (rewritten_tokens - saved_tokens) - billing.read * rewritten_tokens
         gain = billing.read * saved_tokens * horizon_turns + (billing.write * saved_tokens if billing.is_cold else 0.0)
-        if gain > cost + tuning.margin_share * abs(cost) and (best is None or gain - cost > best.gain - best.cost):
+        if (
+            cost <= prompt.allowance
+            and gain > cost + tuning.margin_share * abs(cost)
+            and (best is None or gain - cost > best.gain - best.cost)
+        ):
             best = Epoch(first, saved_tokens, cost, gain, read_to)
     return best
 

@@ -69,7 +69,7 @@ class EpochRecord(models.Model):
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["owner", "chain"], name="epoch_owner_chain")]
+        constraints = [models.UniqueConstraint(fields=["owner", "chain", "turn"], name="epoch_owner_chain_turn")]
 
     def __str__(self) -> str:
         return f"{self.trigger} epoch at turn {self.turn}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -116,19 +116,37 @@ def _means(body: bytes, meant: Any) -> bool:
 
 def _by_search(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bytes | None:
     """Look for each string in the two spellings that nearly all clients use; parsers list results in body order."""
-    pieces: list[bytes] = []
+    spans: list[tuple[int, int, bytes]] = []
     cursor = 0
     for path in sorted(edits):
-        old = at(document, path)
-        spelling = spelled(old)
-        start = body.find(spelling, cursor)
-        if start < 0:
-            spelling = json.dumps(old).encode("ascii")
-            start = body.find(spelling, cursor)
-        if start < 0:
+        edit, old = edits[path], at(document, path)
+        if edit.members:  # it keeps its string, which is short and may stand elsewhere too: look for its key as well
+            found = _found(body, [b'"%b":%b%b' % (str(path[-1]).encode(), gap, spelled(old)) for gap in (b"", b" ")], 0)
+            found = found and (found[1] - len(spelled(old)), found[1])
+        else:
+            found = _found(body, [spelled(old), json.dumps(old).encode("ascii")], cursor)
+            cursor = found[1] if found else cursor
+        if not found:
             return None
-        pieces += (body[cursor:start], edits[path].spelled())
-        cursor = start + len(spelling)
+        spans.append((*found, edit.spelled()))
+    return _exchanged(body, spans)
+
+
+def _found(body: bytes, spellings: Sequence[bytes], start: int) -> tuple[int, int] | None:
+    for spelling in spellings:
+        position = body.find(spelling, start)
+        if position >= 0:
+            return position, position + len(spelling)
+    return None
+
+
+def _exchanged(body: bytes, spans: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """The body with these spans of it exchanged."""
+    pieces: list[bytes] = []
+    cursor = 0
+    for start, end, new in sorted(spans):
+        pieces += (body[cursor:start], new)
+        cursor = end
     pieces.append(body[cursor:])
     return b"".join(pieces)
 
@@ -141,13 +159,7 @@ def _by_scan(body: bytes, edits: Mapping[Path, _Edit]) -> bytes | None:
     spans = _spans(body, set(edits))
     if spans.keys() != set(edits):
         return None
-    pieces: list[bytes] = []
-    cursor = 0
-    for (start, end), path in sorted((span, path) for path, span in spans.items()):
-        pieces += (body[cursor:start], edits[path].spelled())
-        cursor = end
-    pieces.append(body[cursor:])
-    return b"".join(pieces)
+    return _exchanged(body, [(*span, edits[path].spelled()) for path, span in spans.items()])
 
 
 def _spans(body: bytes, wanted: set[Path]) -> dict[Path, tuple[int, int]]:

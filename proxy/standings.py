@@ -13,14 +13,14 @@ from proxy.aging import Beginning, Standing
 from proxy.models import EpochRecord
 
 
-def load(owner: str, chains: list[str]) -> Standing | None:
-    """The standing after the last epoch on this chain, whose links come in order."""
+def load(owner: str, chains: list[str], turns: int) -> Standing | None:
+    """The standing after the last epoch up to a turn on this chain, whose links come in order."""
     order = {chain: place for place, chain in enumerate(chains)}
-    rows = EpochRecord.objects.filter(owner=owner, chain__in=chains)
-    last = max(rows, key=lambda row: order[row.chain], default=None)
+    rows = EpochRecord.objects.filter(owner=owner, chain__in=chains, turn__lte=turns)
+    last = max(rows, key=lambda row: (order[row.chain], row.turn), default=None)
     if last is None:
         return None
-    return Standing(frozenset(last.deepened.split()), last.mark_key, last.turn)
+    return Standing(frozenset(last.deepened.split()), last.mark_key, epoch_turn=last.turn, turn=last.turn)
 
 
 def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifetime: timedelta) -> None:

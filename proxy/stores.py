@@ -34,8 +34,8 @@ class DatabaseStore:
             decisions.store, owner, made, results, policy, datetime.now(UTC), decisions.lifetime()
         )
 
-    async def load_standing(self, owner: str, chains: list[str]) -> Standing | None:
-        return await database.run(standings.load, owner, chains)
+    async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
+        return await database.run(standings.load, owner, chains, turns)
 
     async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
         await database.run(standings.store, owner, beginning, policy, datetime.now(UTC), decisions.lifetime())
@@ -52,7 +52,7 @@ class NoStore:
     ) -> dict[str, Decided]:
         return made
 
-    async def load_standing(self, owner: str, chains: list[str]) -> Standing | None:
+    async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return None
 
     async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:

@@ -63,7 +63,8 @@ class ToolResult:
 class Call:
     """A request as its provider understands it. `body` is what the client sent (decoded), `document` its JSON.
 
-    `document` is `None` when the body was not JSON of a known shape: it is then forwarded as it is.
+    `document` is `None` when the body was not JSON of a known shape: it is then forwarded as it is. `turns` is the number
+    of answers of the model in it.
     """
 
     body: bytes
@@ -73,6 +74,7 @@ class Call:
     is_billable: bool = True
     asks_for_usage: bool = False
     results: tuple[ToolResult, ...] = ()
+    turns: int = 0
     session_hint: str = ""
     user_hint: str = ""
 

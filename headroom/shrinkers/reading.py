@@ -25,10 +25,11 @@ def is_quotable(source: Source) -> bool:
     >>> is_quotable(Source("a,b", ToolCall("Bash", '{"command": "cat sales.csv"}')))
     False
     """
-    return source.policy.level != "deep" and _is_read(source.call)
+    return source.policy.level != "deep" and is_file(source.call)
 
 
-def _is_read(call: ToolCall) -> bool:
+def is_file(call: ToolCall) -> bool:
+    """Return whether a call shows a file as it is, and not one of data."""
     arguments = call.arguments[:4000]
     command = _command(arguments)
     if command:

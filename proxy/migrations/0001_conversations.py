@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(db_index=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('owner', 'chain'), name='epoch_owner_chain')],
+                'constraints': [models.UniqueConstraint(fields=('owner', 'chain', 'turn'), name='epoch_owner_chain_turn')],
             },
         ),
         migrations.CreateModel(

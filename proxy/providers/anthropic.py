@@ -28,6 +28,7 @@ def parse(body: bytes) -> Call:
         model=bodies.text(document.get("model")),
         is_streaming=document.get("stream") is True,
         results=tuple(_results(document.get("messages"))),
+        turns=_answers(document.get("messages")),
         user_hint=bodies.text(user),
     )
 
@@ -67,12 +68,17 @@ def _listed(value: Any) -> list[Any]:
 
 
 def render(call: Call, plan: Plan) -> bytes:
-    """The client's bytes with the planned strings exchanged, and our one cache mark beside the string it belongs to."""
+    """The client's bytes with the planned strings exchanged, and our one cache mark on the block it belongs to."""
     if plan.mark is None:
         return splice.replace(call.body, call.document, plan.replacements)
     path, ttl = plan.mark
+    block = path[:4]
+    if "cache_control" in splice.at(call.document, block):
+        return splice.replace(call.body, call.document, plan.replacements)
     mark = {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": ttl}
-    return splice.replace(call.body, call.document, plan.replacements, beside={path: {"cache_control": mark}})
+    return splice.replace(
+        call.body, call.document, plan.replacements, beside={(*block, "tool_use_id"): {"cache_control": mark}}
+    )
 
 
 def meter(is_event_stream: bool) -> StreamMeter | bodies.JsonMeter:
@@ -156,11 +162,15 @@ def _generated(part: Any) -> str:
     return bodies.dumped(part["input"]) if "input" in part else ""
 
 
+def _answers(messages: Any) -> int:
+    return sum(isinstance(m, dict) and m.get("role") == "assistant" for m in bodies.items(messages))
+
+
 def _results(messages: Any) -> Iterator[ToolResult]:
     if not isinstance(messages, list):
         return
     calls: dict[str, tuple[str, str]] = {}
-    answers_to_come = sum(isinstance(m, dict) and m.get("role") == "assistant" for m in messages)
+    answers_to_come = _answers(messages)
     for n, message in enumerate(messages):
         content = message.get("content") if isinstance(message, dict) else None
         answers_to_come -= isinstance(message, dict) and message.get("role") == "assistant"

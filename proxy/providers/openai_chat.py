@@ -30,6 +30,7 @@ def parse(body: bytes) -> Call:
         is_streaming=document.get("stream") is True,
         asks_for_usage=isinstance(options, dict) and options.get("include_usage") is True,
         results=tuple(_results(document.get("messages"))),
+        turns=_answers(document.get("messages")),
         session_hint=bodies.text(document.get("prompt_cache_key")),
         user_hint=bodies.text(document.get("user")),
     )
@@ -220,11 +221,15 @@ def _generated(message: Any) -> str:
     return "".join(parts)
 
 
+def _answers(messages: Any) -> int:
+    return sum(isinstance(m, dict) and m.get("role") == "assistant" for m in bodies.items(messages))
+
+
 def _results(messages: Any) -> Iterator[ToolResult]:
     if not isinstance(messages, list):
         return
     calls: dict[str, tuple[str, str]] = {}
-    answers_to_come = sum(isinstance(m, dict) and m.get("role") == "assistant" for m in messages)
+    answers_to_come = _answers(messages)
     for n, message in enumerate(messages):
         if not isinstance(message, dict):
             continue

@@ -32,6 +32,7 @@ def parse(body: bytes) -> Call:
         model=bodies.text(document.get("model")),
         is_streaming=document.get("stream") is True,
         results=tuple(_results(document.get("input"))),
+        turns=_ages([*bodies.items(document.get("input")), None])[0],
         session_hint=bodies.text(document.get("prompt_cache_key")),
         user_hint=bodies.text(document.get("user")),
     )

@@ -1,0 +1,82 @@
+"""What is worth remembering of an old result: its ends, its trouble, what it defines, and what is rare in it.
+
+Only for results that are several turns old and kept elsewhere: whole lines, in their order, word for word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from headroom.shrinkers import trouble
+from headroom.values import Form, Source
+
+KEPT_SHARE = 0.25
+"""Of the characters. A quarter holds four of five facts that agents still use many turns later."""
+MIN_LINES = 8
+HEAD_LINES = 3
+TAIL_LINES = 3
+MIN_BUDGET_CHARS = 320
+MAX_LINE_CHARS = 600
+
+_DEFINES = re.compile(
+    r"^\s*(?:\d+\s*[\t:|→]\s*)?(?:(?:export|default|public|private|protected|static|async|abstract|final|pub(?:\(\w+\))?|unsafe)\s+)*"
+    r"(?:def|class|function|fn|func|interface|type|enum|struct|impl|trait|module|namespace|@\w+|#{1,6})\b|^#{1,6} "
+)
+_NAME = re.compile(r"[A-Za-z0-9_./:@#-]{4,}")
+_TELLING = re.compile(r"\d|[_./:@#-]|[a-z][A-Z]")
+_GAP_CHARS = 14
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the lines that matter most, when there are enough lines to choose from."""
+    if source.policy.level != "deep":
+        return
+    lines = source.text.split("\n")
+    if len(lines) < MIN_LINES:
+        return
+    kept = _chosen(lines, source.call.arguments, max(MIN_BUDGET_CHARS, int(KEPT_SHARE * len(source.text))))
+    if len(kept) < len(lines):
+        yield Form(_written(lines, kept), "gist", f"{len(lines) - len(kept):,} of {len(lines):,} lines")
+
+
+def _chosen(lines: Sequence[str], arguments: str, budget_chars: int) -> set[int]:
+    """Positions of the lines to keep: first what must be, then the most telling ones, as long as there is room."""
+    filled = [n for n, line in enumerate(lines) if line.strip()]
+    kept = {n for n in (*filled[:HEAD_LINES], *filled[-TAIL_LINES:]) if len(lines[n]) <= MAX_LINE_CHARS}
+    budget_chars -= sum(len(lines[n]) for n in kept)
+    for n in _by_worth(lines, filled, arguments):
+        cost = len(lines[n]) + _GAP_CHARS * (n - 1 not in kept and n + 1 not in kept)
+        if n not in kept and cost <= budget_chars:
+            kept.add(n)
+            budget_chars -= cost
+    return kept
+
+
+def _by_worth(lines: Sequence[str], filled: Sequence[int], arguments: str) -> list[int]:
+    names = [_NAME.findall(lines[n][:MAX_LINE_CHARS]) for n in filled]
+    seen = Counter(name for found in names for name in set(found))
+    asked = {name for name in _NAME.findall(arguments[:2000]) if len(name) >= 6}
+    worth: dict[int, float] = {}
+    for n, found in zip(filled, names, strict=True):
+        line = lines[n]
+        telling = sum(1 / seen[name] for name in set(found) if _TELLING.search(name))
+        score = telling / (8 + len(line) ** 0.75)
+        score += 0.5 * bool(_DEFINES.match(line)) + 0.6 * trouble.reports(line) + 0.3 * bool(asked.intersection(found))
+        worth[n] = score
+    return sorted(filled, key=lambda n: (-worth[n], n))
+
+
+def _written(lines: Sequence[str], kept: set[int]) -> str:
+    written: list[str] = []
+    skipped = 0
+    for n, line in enumerate(lines):
+        if n in kept:
+            if skipped:
+                written.append(f"[{skipped} lines]" if skipped > 1 else "[1 line]")
+            written.append(line)
+            skipped = 0
+        else:
+            skipped += 1
+    return "\n".join([*written, f"[{skipped} lines]"] if skipped else written)

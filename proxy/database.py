@@ -6,12 +6,13 @@ Nothing that every request needs goes this way; it is for what is new in a conve
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,14 +20,50 @@ T = TypeVar("T")
 THREADS = 4
 JOB_TIMEOUT_S = 20.0
 
+RETRY_AFTER_S = 3.0
+"""How long nobody asks a database that did not answer: every wait for it would be an agent's."""
+
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
 
 
+class Away(OperationalError):
+    """The database did not answer a moment ago, and it is not asked again yet."""
+
+
+class Outage:
+    """Whether the database is away, so that only one job at a time finds out again."""
+
+    def __init__(self) -> None:
+        self._asked_again_at: float | None = None
+
+    def check(self, now: float) -> None:
+        """Raise Away while nobody is to ask. Whoever gets through while it is away asks for all."""
+        if self._asked_again_at is None:
+            return
+        if now < self._asked_again_at:
+            raise Away("the database did not answer a moment ago")
+        self._asked_again_at = now + JOB_TIMEOUT_S
+
+    def note(self, *, is_away: bool, now: float) -> None:
+        """What a job found."""
+        self._asked_again_at = now + RETRY_AFTER_S if is_away else None
+
+
+_outage = Outage()
+
+
 async def run(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a job that uses the ORM. Raises what it raises, or TimeoutError."""
+    """Run a job that uses the ORM. Raises what it raises, TimeoutError, or Away."""
+    _outage.check(time.monotonic())
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(JOB_TIMEOUT_S):
-        return await loop.run_in_executor(_threads, lambda: _with_connection(job, *args, **kwargs))
+    try:
+        async with asyncio.timeout(JOB_TIMEOUT_S):
+            result = await loop.run_in_executor(_threads, lambda: _with_connection(job, *args, **kwargs))
+    except (OperationalError, InterfaceError, TimeoutError):
+        _outage.note(is_away=True, now=time.monotonic())
+        raise
+    _outage.note(is_away=False, now=time.monotonic())
+    return result
 
 
 def _with_connection(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from proxy.database import JOB_TIMEOUT_S, RETRY_AFTER_S, Away, Outage
+
+
+def test_a_database_that_answers_is_always_asked() -> None:
+    outage = Outage()
+    for now in range(5):
+        outage.check(now)
+        outage.note(is_away=False, now=now)
+
+
+def test_a_database_that_did_not_answer_is_left_alone_for_a_while() -> None:
+    outage = Outage()
+    outage.note(is_away=True, now=10)
+    with pytest.raises(Away):
+        outage.check(10 + RETRY_AFTER_S - 0.1)
+    outage.check(10 + RETRY_AFTER_S)
+
+
+def test_one_asks_for_all_until_it_knows() -> None:
+    outage = Outage()
+    outage.note(is_away=True, now=0)
+    outage.check(RETRY_AFTER_S)
+    with pytest.raises(Away):
+        outage.check(RETRY_AFTER_S + 1)
+    outage.check(RETRY_AFTER_S + JOB_TIMEOUT_S)  # it never came back
+    outage.note(is_away=False, now=RETRY_AFTER_S + JOB_TIMEOUT_S + 1)
+    outage.check(RETRY_AFTER_S + JOB_TIMEOUT_S + 1)

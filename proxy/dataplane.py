@@ -84,9 +84,11 @@ class HangUp:
         self._served_by.uncancel()
 
     def stop_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.remove_done_callback(self._cancel)
-            self._watch.cancel()
+        # Let go of the task: it knows us, and a cycle for each request would keep the garbage collector busy.
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.remove_done_callback(self._cancel)
+            watch.cancel()
 
     def _start_watching(self) -> None:
         self._watch = asyncio.get_running_loop().create_task(self._body.wait_for_hang_up())

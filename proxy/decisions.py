@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 from django.conf import settings
 from django.db import transaction
@@ -47,12 +47,12 @@ class Decided:
 
 def key_of(owner: str, result: ToolResult) -> str:
     """The identity of a tool result: whose it is, which call it answers with which arguments, and every byte of it."""
-    digest = blake2b(digest_size=16)
+    digest = sha256()
     for part in (owner, result.tool, result.call_id, result.arguments, result.text):
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(b"%d:" % len(encoded))
         digest.update(encoded)
-    return digest.hexdigest()
+    return digest.hexdigest()[:32]
 
 
 def deep_key(key: str) -> str:

@@ -87,8 +87,9 @@ class BodyReader:
             raise ClientGone
         if not message.get("more_body", False):
             self.is_finished = True
-            if self._on_finished is not None:
-                self._on_finished()
+            finished, self._on_finished = self._on_finished, None
+            if finished is not None:
+                finished()
         return bytes(message.get("body", b""))
 
     async def wait_for_hang_up(self) -> None:

@@ -54,7 +54,7 @@ def _stand_in(session: Session, turn: Turn) -> list[Message]:
 
 
 def _marked(content: Any, mark: Message) -> Any:
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or [])
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else bodies.items(content)[:]
     for n in range(len(blocks) - 1, -1, -1):
         block = blocks[n]
         if isinstance(block, dict) and bodies.text(block.get("type")) not in UNMARKABLE and block.get("text") != "":

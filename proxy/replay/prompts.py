@@ -52,21 +52,23 @@ def size_of(value: Any, *, is_schema: bool = False) -> int:
 
 
 def _messages_pieces(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for tool in document.get("tools") or ():
+    for tool in bodies.items(document.get("tools")):
         yield "tools", tool
-    system = document.get("system") or []
-    for block in [{"type": "text", "text": system}] if isinstance(system, str) else system:
+    for block in _blocks(document.get("system")):
         yield "system", block
-    for message in document.get("messages") or ():
-        content = message.get("content") or []
-        for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+    for message in bodies.items(document.get("messages")):
+        for block in _blocks(message.get("content")):
             yield message["role"], block
 
 
+def _blocks(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else bodies.items(content)
+
+
 def _chat_pieces(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for tool in document.get("tools") or ():
+    for tool in bodies.items(document.get("tools")):
         yield "tools", tool
-    for message in document.get("messages") or ():
+    for message in bodies.items(document.get("messages")):
         yield message["role"], message
 
 

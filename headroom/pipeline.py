@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from headroom import detect, registry, tokens
+from headroom.shrinkers import blank
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
 
 MARKER = "[headroom left out "
@@ -140,6 +141,10 @@ class _Work:
             shown = next((form.text for _, form in self._forms(("terminal",), text, policy)), text)
             if shown != text:
                 yield "terminal", Form(shown, "terminal")
+        dense = blank.collapse(shown)
+        if dense != shown:
+            shown = dense
+            yield "blank", Form(shown, "blank_lines")
         shortest = len(text)
         for kind, form in self._forms(detect.kinds(shown, self.call), shown, policy):
             if kind != "terminal":

@@ -91,12 +91,12 @@ _PATH = re.compile(r"(?m)^[^\s:|'\"(){}<>=,]*/[^\s:|'\"(){}<>=,]*$")
 _COMMIT = re.compile(r"(?m)^commit [0-9a-f]{7,40}\b")
 _TEST = re.compile(
     r"(?m)^(?:=+ .*(?:test session|passed|failed)|.*(?:PASSED|FAILED)\b|ok \d+|not ok \d+|--- (?:PASS|FAIL):|=== RUN|running \d+ tests?"
-    r"|Tests run:|Ran \d+ tests?|\s*(?:✓|✕|✗|√|×) |(?:PASS|FAIL|ok)\s+\S+|Tests?:? +\d+|.{0,200} \.\.\. (?:ok|FAILED))"
+    r"|Tests run:|Ran \d+ tests?|[ \t]*(?:✓|✕|✗|√|×) |(?:PASS|FAIL|ok)\s+\S+|Tests?:? +\d+|.{0,200} \.\.\. (?:ok|FAILED))"
 )
 _HTML = re.compile(r"(?i)<!doctype html|<html\b|<body\b|</(?:div|p|td|li|script|style|span)>")
-_KEY = re.compile(r"(?m)^\s*(?:- )?[\w.\"'/-]{1,80}\s*(?::(?: |$)|=)|^\[[^\]\n]{1,80}\]\s*$")
+_KEY = re.compile(r"(?m)^[ \t]*(?:- )?[\w.\"'/-]{1,80}\s*(?::(?: |$)|=)|^\[[^\]\n]{1,80}\]\s*$")
 _CODE = re.compile(
-    r"(?m)^\s*(?:\d+\s*[\t→|:]\s*)?(?:def |class |import |from \S+ import |function |const |let |var |export |package |func |fn |pub |impl |use "
+    r"(?m)^[ \t]*(?:\d{1,7} *[\t→|:][ \t]*)?(?:def |class |import |from \S+ import |function |const |let |var |export |package |func |fn |pub |impl |use "
     r"|#include|using |namespace |public |private |protected |static |struct |enum |interface |module |require\b|end\b|\}|return\b)"
 )
 

@@ -146,12 +146,19 @@ class _Work:
             shown = dense
             yield "blank", Form(shown, "blank_lines")
         shortest = len(text)
-        for kind, form in self._forms(detect.kinds(shown, self.call), shown, policy):
+        for kind, form in self._forms(self._kinds(shown), shown, policy):
             if kind != "terminal":
                 shortest = min(shortest, len(form.text))
                 yield kind, form
         if policy.level == "deep" and shortest > _DEEP_ENOUGH * len(text):
             yield from self._forms(("gist",), shown, policy)
+
+    def _kinds(self, text: str) -> tuple[str, ...]:
+        try:
+            return detect.kinds(text, self.call)
+        except Exception as error:  # noqa: BLE001
+            self._note("detection", error)
+            return ()
 
     def _forms(self, kinds: tuple[str, ...], text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         """Run the shrinkers; one that raises is skipped and named: the text is worth more than the form."""
@@ -163,8 +170,11 @@ class _Work:
                 for form in registry.SHRINKERS[kind](source):
                     yield kind, form
             except Exception as error:  # noqa: BLE001
-                self.failed.append(kind)
-                self.attempts.append(Attempt(f"{kind} raised {type(error).__name__}", self.before, is_lossy=False))
+                self._note(kind, error)
+
+    def _note(self, kind: str, error: Exception) -> None:
+        self.failed.append(kind)
+        self.attempts.append(Attempt(f"{kind} raised {type(error).__name__}", self.before, is_lossy=False))
 
     def _measured(self, kind: str, form: Form) -> _Candidate:
         text = form.text

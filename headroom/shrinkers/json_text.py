@@ -18,7 +18,7 @@ _MOST_BEFORE_CHARS = 2_000
 _MAX_STARTS = 5
 _ODD_INTEGER = re.compile(r"-0(?![\d.eE])|\d{4000}")
 _HEAD_CHARS = 20_000
-_START = re.compile(r"(?m)^\s*(?:\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d+(?:\.\d+)?\s*[,\]]))")
+_START = re.compile(r"(?m)^[ \t]*(?:\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d+(?:\.\d+)?\s*[,\]]))")
 _OPENING = re.compile(r"\{(?=\s*\")|\[(?=\s*[{\[\"])")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++|"', re.DOTALL)
 _CLOSING = {"{": "}", "[": "]"}

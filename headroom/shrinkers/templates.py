@@ -9,7 +9,7 @@ _DIGITS = b"0123456789"
 _KEY_BYTES = 600
 # A value is a word, or what follows an equals sign, with a character that names rarely have.
 _VALUE = re.compile(
-    r"(?<![^\s=\"'(\[,])(?![A-Z][A-Z_-]{2,}(?![^\s:|\]]))[^\s=/\\.@#{}<>\-_:%]*+[/\\.@#{}<>\-_:%][^\s\"')\],]*+"
+    r"(?<![^\s=\"'(\[,])(?![A-Z][A-Z_-]{2,}(?![^\s:|\]]))[^\s=/\\.@#{}<>\-_:%\"'(\[,]*+[/\\.@#{}<>\-_:%][^\s\"')\],]*+"
 )
 _MAX_COMPARED = 8
 _MAX_SHAPES = 30_000

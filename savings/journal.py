@@ -110,6 +110,8 @@ class Journal:
         self._pairs = Pairs()
         self._remembered: deque[Admission] = deque()
         self._overflow: deque[Settlement] = deque()
+        # Calls that the flusher took from memory and has not recorded yet.
+        self._drained: list[Receipt] = []
         self._batch: Batch | None = None
         self._rejected_lines = 0
         self._problem = ""
@@ -225,6 +227,7 @@ class Journal:
             raise ValueError("only the batch that was read last can be acknowledged")
         self._batch = None
         with self._lock:
+            self._drained.clear()
             self._acknowledged = batch.end
             while self._marks and self._marks[0][0] <= batch.end:
                 self._marks.popleft()
@@ -244,13 +247,17 @@ class Journal:
             if self._is_closed:
                 return
             with contextlib.suppress(JournalUnwritable):
-                self._append(b"\n" if self._remembered or self._overflow else b"")
+                self._append(self._unrecorded() or (b"\n" if self._remembered or self._overflow else b""))
             self._is_closed = True
             is_finished = self._batch is None and self._acknowledged == self._size and not self._pairs.open
             os.close(self._fd)
         if is_finished:
             remove(self.directory)
         os.close(self._lock_fd)
+
+    def _unrecorded(self) -> bytes:
+        """Lines for the calls that only memory has, the flusher's hands included."""
+        return b"".join(journal_lines.admitted(r.admission) + journal_lines.settled(r.settlement) for r in self._drained)
 
     def _feed(self, chunk: bytes) -> list[Receipt]:
         receipts, rejected = self._pairs.feed(chunk.splitlines())
@@ -268,6 +275,7 @@ class Journal:
                 receipt = self._pairs.settle(settlement)
                 if receipt is not None:
                     receipts.append(receipt)
+                    self._drained.append(receipt)
                 else:  # its admission was written after we read
                     self._overflow.append(settlement)
         return receipts

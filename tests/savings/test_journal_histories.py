@@ -76,7 +76,9 @@ class Model:
             self.record(self.batch.receipts)  # the commit went through, the acknowledgement did not
         # What only memory knew of goes with the process, as far as a full disk kept it there.
         unwritten = {one.call_id for one in self.journal._remembered} - self.ledger.keys()
-        self.settled -= {one.call_id for one in self.journal._overflow} - self.ledger.keys() | unwritten
+        untold = {one.call_id for one in self.journal._overflow}
+        untold |= {one.settlement.call_id for one in self.journal._drained}  # in the hands of a flusher that died too
+        self.settled -= untold - self.ledger.keys() | unwritten
         self.calls -= unwritten
         die(self.journal)
         self.open = []

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+from django.db import DatabaseError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headroom.values import Policy
+from proxy import decisions
+from proxy.conversations import Conversations
+from proxy.decisions import Decided, Memory
+from proxy.models import Decision, Original
+from proxy.providers import anthropic
+from proxy.stores import NoStore
+from proxy.values import Call, ToolResult
+from tests.proxy.requests import make_decided, make_result
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LIFE = timedelta(hours=48)
+LOG = "\n".join(f"12:00:{n % 60:02} INFO worker {n} finished its task after {n % 7} ms" for n in range(300))
+
+
+@given(text=st.text(st.one_of(st.characters(), st.sampled_from(["\ud800", "\x00"]))))
+def test_any_text_comes_back_from_storage(text: str) -> None:
+    assert decisions.unpack(decisions.pack(text)) == text
+
+
+@pytest.mark.parametrize("other", [{"text": "other"}, {"tool": "Read"}, {"call_id": "d"}, {"arguments": "[]"}])
+def test_a_decision_is_about_one_result_of_one_call(other: dict[str, str]) -> None:
+    one = decisions.key_of("local", make_result())
+    assert one == decisions.key_of("local", make_result(path=("messages", 9), age_turns=3))
+    assert one != decisions.key_of("local", make_result(**other))
+    assert one != decisions.key_of("team:1", make_result())
+
+
+def test_parts_of_a_key_do_not_run_into_each_other() -> None:
+    assert decisions.key_of("o", make_result("bc", tool="a")) != decisions.key_of("o", make_result("c", tool="ab"))
+
+
+def test_memory_forgets_what_was_not_used_for_longest_and_stays_within_its_bytes() -> None:
+    memory = Memory(max_bytes=10_000)
+    for n in range(10):
+        memory.put(str(n), make_decided("x" * 500))
+        memory.get("0") if n else None
+    assert "0" in memory
+    assert "9" in memory
+    assert "1" not in memory
+    assert memory._bytes <= 10_000
+
+
+def test_memory_notes_what_was_replayed() -> None:
+    memory = Memory()
+    memory.put("a", make_decided())
+    memory.put("b", None)
+    memory.get("a"), memory.get("b")
+    assert memory.take_used() == ["a"]
+    assert memory.take_used() == []
+
+
+def store(owner: str, key: str, made: Decided, now: datetime = NOON, text: str = "the whole text") -> Decided:
+    return decisions.store(owner, {key: made}, {key: make_result(text)}, Policy(), now, LIFE)[key]
+
+
+@pytest.mark.usefixtures("road_database")
+def test_whoever_was_first_is_right() -> None:
+    first = store("local", "k", make_decided("first form"))
+    assert store("local", "k", make_decided("second form")) == first
+    assert decisions.load(["k", "unknown"]) == {"k": first}
+
+
+@pytest.mark.usefixtures("road_database")
+def test_that_nothing_was_shortened_is_a_decision_too() -> None:
+    left_alone = make_decided(None, label="", reason="no_gain", tokens_after=100)
+    assert store("local", "k", left_alone) == left_alone
+
+
+@pytest.mark.usefixtures("road_database")
+def test_originals_are_kept_once_for_each_owner() -> None:
+    digest = "ab" * 12
+    for owner, key in (("local", "1"), ("local", "2"), ("team:1", "3")):
+        store(owner, key, make_decided(original_hash=digest))
+    assert sorted(Original.objects.values_list("owner", "hash")) == [("local", digest), ("team:1", digest)]
+    assert decisions.unpack(Original.objects.first().content) == "the whole text"  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("road_database")
+def test_what_is_used_lives_on_and_what_is_not_goes() -> None:
+    for key in ("used", "unused"):
+        store("local", key, make_decided(original_hash=key.ljust(24, "0")))
+    later = NOON + LIFE - timedelta(hours=1)
+    decisions.touch(["used"], later, LIFE)
+    assert decisions.prune(NOON + LIFE + timedelta(hours=1), LIFE) == 2
+    assert list(Decision.objects.values_list("key", flat=True)) == ["used"]
+    assert [one.hash for one in Original.objects.all()] == ["used".ljust(24, "0")]
+    assert decisions.prune(later + LIFE + timedelta(hours=1), LIFE) == 2
+
+
+class Broken(NoStore):
+    """A store whose database is away."""
+
+    async def load(self, keys: list[str]) -> dict[str, Decided]:
+        raise DatabaseError
+
+    async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+    ) -> dict[str, Decided]:
+        raise DatabaseError
+
+
+def asked(*turns: object) -> Call:
+    return anthropic.parse(orjson.dumps({"messages": list(turns)}))
+
+
+USE = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {}}]}
+RESULT = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": LOG}]}
+ANSWER = {"role": "assistant", "content": "I see."}
+
+
+async def test_what_was_sent_once_is_sent_again_in_the_same_form() -> None:
+    conversations = Conversations(NoStore())
+    first = await conversations.plan(asked(USE, RESULT), anthropic, owner="local", policy=Policy())
+    again = await conversations.plan(asked(USE, RESULT, ANSWER), anthropic, owner="local", policy=Policy())
+    assert first.tokens_saved > 0
+    assert again.replacements == first.replacements
+
+
+async def test_what_was_first_seen_as_history_stays() -> None:
+    plan = await Conversations(NoStore()).plan(asked(USE, RESULT, ANSWER), anthropic, owner="local", policy=Policy())
+    assert (plan.replacements, plan.reason) == ({}, "history")
+
+
+async def test_without_a_store_nothing_goes_out_that_could_not_be_had_back() -> None:
+    plan = await Conversations(Broken()).plan(asked(USE, RESULT), anthropic, owner="local", policy=Policy())
+    assert all("left out" not in form for form in plan.replacements.values())
+
+
+async def test_a_request_without_results_says_so() -> None:
+    plan = await Conversations(NoStore()).plan(asked(ANSWER), anthropic, owner="local", policy=Policy())
+    assert plan.reason == "no_tool_results"

@@ -154,8 +154,15 @@ class Relay:
             logger.exception("an answer could not be read; it is relayed without its usage")
             self._is_unreadable = True
 
+    def _reading(self) -> Reading:
+        try:
+            return self._meter.reading()
+        except Exception:
+            logger.exception("the account of an answer could not be read; it is settled without")
+            return Reading(is_complete=True)
+
     async def _end(self) -> None:
-        reading = self._meter.reading()
+        reading = self._reading()
         is_whole = reading.is_complete or self._answer.status >= 400 or self._has_unknown_end
         self._settle(
             "complete" if is_whole else "partial", "" if is_whole else "ended without its closing event", reading
@@ -166,7 +173,7 @@ class Relay:
         """Abort: cut the connection to the provider, which stops its work, and settle what was relayed."""
         if self._ticket.is_settled:
             return
-        reading = self._meter.reading()
+        reading = self._reading()
         # Clients leave as soon as they have read the closing event; nothing was cut short then.
         is_whole = reading.is_complete and self._is_event_stream
         self._settle("complete" if is_whole else "partial", "" if is_whole else "the client hung up", reading)
@@ -176,7 +183,7 @@ class Relay:
         self._ticket.settle(
             status,
             http_status=self._answer.status,
-            reading=reading or self._meter.reading(),
+            reading=reading or self._reading(),
             provider_request_id=provider_request_id(self._answer),
             error=error,
         )

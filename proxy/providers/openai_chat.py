@@ -144,7 +144,7 @@ class StreamMeter:
         self._model = self._model or bodies.text(event.get("model"))
         if isinstance(usage := event.get("usage"), dict):
             self._usage = usage
-        for choice in event.get("choices") or ():
+        for choice in bodies.items(event.get("choices")):
             if isinstance(choice, dict):
                 self._texts.append(_generated(choice.get("delta")))
 
@@ -214,7 +214,7 @@ def _generated(message: Any) -> str:
     if not isinstance(message, dict):
         return ""
     parts = [message[key] for key in ("content", "reasoning_content", "refusal") if isinstance(message.get(key), str)]
-    for call in message.get("tool_calls") or ():
+    for call in bodies.items(message.get("tool_calls")):
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             parts += [function[key] for key in ("name", "arguments") if isinstance(function.get(key), str)]

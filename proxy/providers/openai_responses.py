@@ -70,7 +70,7 @@ def read_response(response: dict[str, Any]) -> Reading:
         usage=read_usage(usage) if isinstance(usage, dict) else Usage(),
         model=bodies.text(response.get("model")),
         is_complete=True,
-        text="".join(_generated(item) for item in response.get("output") or () if isinstance(item, dict)),
+        text="".join(_generated(item) for item in bodies.items(response.get("output")) if isinstance(item, dict)),
     )
 
 
@@ -122,7 +122,7 @@ class StreamMeter:
 
 def _generated(item: dict[str, Any]) -> str:
     parts = [bodies.text(item.get("arguments")), bodies.text(item.get("input"))]
-    for part in item.get("content") or ():
+    for part in bodies.items(item.get("content")):
         if isinstance(part, dict):
             parts.append(bodies.text(part.get("text")) or bodies.text(part.get("refusal")))
     return "".join(parts)

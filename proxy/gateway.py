@@ -227,6 +227,9 @@ def _rendered(journey: Journey) -> tuple[bytes, bool]:
     except splice.Unspliceable:
         logger.info("request %s goes out as it came: its strings cannot be told apart", journey.request_id)
         return call.body, False
+    except Exception:
+        logger.exception("request %s could not be edited; it goes out as it came", journey.request_id)
+        return call.body, False
     return outgoing, outgoing is not call.body
 
 

@@ -187,6 +187,7 @@ class Journal:
         self._is_torn = False
         self._remembered.clear()
         self._overflow.clear()
+        self._drained.clear()
         self._size += len(line)
         now = self._clock()
         if not self._marks or now - self._marks[-1][1] > 1.0:
@@ -194,11 +195,13 @@ class Journal:
 
     def _held_back(self) -> bytes:
         """What memory kept while the disk took nothing, to be written first."""
-        if not (self._is_torn or self._remembered or self._overflow):
+        if not (self._is_torn or self._remembered or self._overflow or self._drained):
             return b""
         # A remembered call that the flusher has paired by now is on its way to the ledger: writing it would open it again.
         calls = [journal_lines.admitted(one) for one in self._remembered if one.call_id in self._pairs.open]
-        return b"".join([b"\n" if self._is_torn else b"", *calls, *map(journal_lines.settled, self._overflow)])
+        return b"".join(
+            [b"\n" if self._is_torn else b"", *calls, self._unrecorded(), *map(journal_lines.settled, self._overflow)]
+        )
 
     def _take_back(self) -> None:
         """Cut off what a failed write left; where even that fails, the next line starts on a line of its own."""
@@ -247,7 +250,7 @@ class Journal:
             if self._is_closed:
                 return
             with contextlib.suppress(JournalUnwritable):
-                self._append(self._unrecorded() or (b"\n" if self._remembered or self._overflow else b""))
+                self._append(b"\n" if self._remembered or self._overflow or self._drained else b"")
             self._is_closed = True
             is_finished = self._batch is None and self._acknowledged == self._size and not self._pairs.open
             os.close(self._fd)
@@ -256,8 +259,10 @@ class Journal:
         os.close(self._lock_fd)
 
     def _unrecorded(self) -> bytes:
-        """Lines for the calls that only memory has, the flusher's hands included."""
-        return b"".join(journal_lines.admitted(r.admission) + journal_lines.settled(r.settlement) for r in self._drained)
+        """Both lines of the calls that the flusher took from memory. Read again, they change nothing in the ledger."""
+        return b"".join(
+            journal_lines.admitted(r.admission) + journal_lines.settled(r.settlement) for r in self._drained
+        )
 
     def _feed(self, chunk: bytes) -> list[Receipt]:
         receipts, rejected = self._pairs.feed(chunk.splitlines())

@@ -24,14 +24,20 @@ def pick(columns: Sequence[Column], count: int, keep: int, *, wanted: str, refer
     """
     chosen = set(spread(count, 0))
     reported: set[int] = set()
-    words = {word for word in _WORD.findall(wanted[:4_000]) if any(map(str.isdigit, word))}
     for column in columns:
         chosen.update(_standing_out(column, count))
         if str in column.types:
             reported.update(_reported(column.values))
-            chosen.update(_named(column, count, words, references))
+    chosen.update(named(columns, count, wanted=wanted, references=references))
     chosen.update(sorted(reported)[: max(keep, count // 3 if len(reported) * 3 <= count else 0)])
     return sorted(chosen.union(spread(count, keep - len(chosen))))
+
+
+def named(columns: Sequence[Column], count: int, *, wanted: str, references: frozenset[str]) -> frozenset[int]:
+    """Return the places of the objects that the call or the head of the document speaks of."""
+    words = {word for word in _WORD.findall(wanted[:4_000]) if any(map(str.isdigit, word))}
+    texts = [column for column in columns if str in column.types]
+    return frozenset(index for column in texts for index in _named(column, count, words, references))
 
 
 def spread(count: int, keep: int) -> list[int]:

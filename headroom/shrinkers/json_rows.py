@@ -27,6 +27,9 @@ _MIN_FILL = 0.45
 _USUAL_SHARE = 0.75
 _INLINE_FILL = 0.5
 _COMPARED_ROWS = 2_000
+_MIN_DERIVED_ROWS = 4
+_MIN_DERIVED_CHARS = 16
+_MIN_BASE_CHARS = 4
 _SCALARS: frozenset[type] = frozenset([str, int, float, bool, type(None), _Missing])
 string = json.encoder.encode_basestring
 
@@ -59,6 +62,22 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """A field that is another one with the same text before and behind it in all rows, as links are."""
+
+    column: Column
+    base: Column
+    before: str
+    behind: str
+
+    def rule(self) -> str:
+        """Return in words how to read the field."""
+        before = f"{string(self.before)} + " if self.before else ""
+        behind = f" + {string(self.behind)}" if self.behind else ""
+        return f"{self.column.label} is {before}{self.base.label}{behind}"
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """How rows are written: `constant` and `usual` once above them, `inline` in every row, `sparse` where present."""
 
@@ -67,15 +86,18 @@ class Layout:
     usual: tuple[tuple[Column, Any], ...]
     twins: tuple[tuple[Column, Column], ...]
     sparse: tuple[Column, ...]
+    derived: tuple[Derived, ...] = ()
 
-    def row(self, index: int, encode: Encode) -> str:
-        """Return one object: its cells, then an object of what is not as usual."""
+    def row(self, index: int, encode: Encode, *, in_full: bool = False) -> str:
+        """Return one object: its cells, then an object of what is not as usual; an unusual one in full, links and all."""
         cells = [_cell(column.values[index], encode) for column in self.inline]
         odd = [
             f"{column.label}:{_cell(column.values[index], encode)}"
             for column, usual in self.usual
             if not _is_same(column.values[index], usual)
         ]
+        if in_full or odd:
+            odd += [f"{one.column.label}:{encode(one.column.values[index])}" for one in self.derived]
         odd += [
             f"{column.label}:{encode(column.values[index])}"
             for column in self.sparse
@@ -96,6 +118,8 @@ class Layout:
             parts.append("unless a row ends in its own: {" + usual + "}")
         if self.twins:
             parts.append(", ".join(f"{column.label} equals {twin.label}" for column, twin in self.twins))
+        if self.derived:
+            parts.append(", ".join(one.rule() for one in self.derived))
         if any(_Missing in column.types for column in (*self.inline, *(column for column, _ in self.usual))):
             parts.append(f"{ABSENT} where a field is absent")
         return "; ".join(parts)
@@ -175,7 +199,47 @@ def arrange(found: Sequence[Column]) -> Layout:
             inline.append(column)
     if not inline:
         inline, constant, usual = _with_one(constant, usual)
-    return Layout(tuple(inline), tuple(constant), tuple(usual), tuple(twins), tuple(sparse))
+    derived = _derived(inline)
+    gone = {id(one.column) for one in derived}
+    inline = [column for column in inline if id(column) not in gone]
+    return Layout(tuple(inline), tuple(constant), tuple(usual), tuple(twins), tuple(sparse), tuple(derived))
+
+
+def _derived(inline: Sequence[Column]) -> list[Derived]:
+    """Return the fields that follow from others which are still written."""
+    found: list[Derived] = []
+    gone: set[int] = set()
+    for column in inline:
+        if (
+            column.types != {str}
+            or len(column.values) < _MIN_DERIVED_ROWS
+            or len(column.values[0]) < _MIN_DERIVED_CHARS
+        ):
+            continue
+        bases = [base for base in inline if base is not column and id(base) not in gone]
+        rules = [rule for base in bases if (rule := _rule(column, base)) is not None]
+        if rules:
+            found.append(max(rules, key=lambda rule: len(str(rule.base.values[0]))))
+            gone.add(id(column))
+    return found
+
+
+def _rule(column: Column, base: Column) -> Derived | None:
+    if base.types != {str} and base.types != {int}:
+        return None
+    first, inner = column.values[0], str(base.values[0])
+    at = first.rfind(inner)
+    if at < 0 or len(inner) == len(first) or len(inner) < _MIN_BASE_CHARS and len(set(base.values[:50])) < 4:
+        return None
+    before, behind = first[:at], first[at + len(inner) :]
+    if first.startswith(json_text.NUMBER) or inner.startswith(json_text.NUMBER):
+        return None
+    pairs = zip(column.values, base.values, strict=True)
+    return (
+        Derived(column, base, before, behind)
+        if all(one == f"{before}{other}{behind}" for one, other in pairs)
+        else None
+    )
 
 
 def _value_of(column: Column, key: Hashable) -> Any:

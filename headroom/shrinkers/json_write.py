@@ -35,6 +35,10 @@ _MAX_DEPTH = 25
 _WIDE_ROW_CHARS = 1_000
 _LONG_MEMBER_CHARS = 200
 _MIN_LINKS = 4
+_MIN_LINES = 12
+_LONG_LINE_CHARS = 1_000
+_SHALLOW_PARTS = 80
+_SHALLOW_CHARS = 80
 _PROBED_ROWS = 60
 _PROBED_PARTS = 400
 _MAX_QUOTED = 24
@@ -72,7 +76,7 @@ class Writer:
         """Return in words what was not written, "" when everything was."""
         parts = []
         if self.rows_left:
-            parts.append(f"{self.rows_left:,} of {self.rows_total:,} objects of long lists")
+            parts.append(f"{self.rows_left:,} of {self.rows_total:,} objects of long lists (or parts of them)")
         if self.values_left:
             parts.append(f"{self.values_left:,} values of long lists")
         if self.chars_left:
@@ -137,12 +141,34 @@ class Writer:
         return self._cut(value, self.limits.string_chars) if self.limits else _string(value)
 
     def _cut(self, value: str, most: int) -> str:
-        if len(value) <= most or trouble.reports(value) and len(value) <= 2 * most:
+        if len(value) <= most or (len(value) <= 2 * most and trouble.reports(value)):
             return _string(value)
+        if value.count("\n") >= _MIN_LINES:
+            return _string(self._cut_lines(value.split("\n"), most))
         head, tail = most * 2 // 3, most // 4
         gone = len(value) - head - tail
         self.chars_left += gone
         return _string(f"{value[:head]}… [{gone:,} characters left out] …{value[-tail:]}")
+
+    def _cut_lines(self, lines: list[str], most: int) -> str:
+        """Keep the beginning, the end and the lines that report trouble."""
+        kept = set(trouble.reporting(lines)[:_MAX_QUOTED])
+        for order, share in ((range(len(lines)), most // 2), (range(len(lines) - 1, -1, -1), most // 3)):
+            for index in order:
+                share -= len(lines[index]) + 1
+                if share < 0:
+                    break
+                kept.add(index)
+        out: list[str] = []
+        before = -1
+        for index in [*sorted(kept), len(lines)]:
+            gone = lines[before + 1 : index]
+            if gone:
+                self.chars_left += sum(map(len, gone)) + len(gone)
+                out.append(f"[{len(gone):,} lines left out]")
+            out += [_short(line) for line in lines[index : index + 1]]
+            before = index
+        return "\n".join(out)
 
     def _object(self, value: dict[str, Any], path: str, depth: int) -> str:
         base = _link_base(value) if self.folds else ""
@@ -190,12 +216,21 @@ class Writer:
     def _parts(self, value: list[Any], path: str, depth: int) -> str:
         """Return a list of unlike or large things, one after another."""
         chosen = self._chosen_parts(value)
-        parts = [self.write(value[index], f"{path}[{index}]", depth + 1) for index in chosen]
         self.rows_total += len(value)
-        if len(parts) == len(value):
+        if len(chosen) == len(value):
+            parts = [self.write(part, f"{path}[{index}]", depth + 1) for index, part in enumerate(value)]
             return "[" + self._members(parts) + "]"
-        self.rows_left += len(value) - len(parts)
-        return f"[{len(value):,} items, {len(parts):,} of them shown:\n" + ",\n".join(parts) + "]"
+        self.rows_left += len(value) - len(chosen)
+        head = f"[{len(value):,} items, {len(chosen):,} of them whole"
+        if len(value) > _SHALLOW_PARTS or self.level == "deep":
+            parts = [self.write(value[index], f"{path}[{index}]", depth + 1) for index in chosen]
+            return f"{head}, the others left out:\n" + ",\n".join(parts) + "]"
+        whole = frozenset(chosen)
+        parts = [
+            self.write(part, f"{path}[{index}]", depth + 1) if index in whole else _shallow(part)
+            for index, part in enumerate(value)
+        ]
+        return f"{head}, of the others what is short:\n" + ",\n".join(parts) + "]"
 
     def _chosen_parts(self, value: list[Any]) -> Sequence[int]:
         if self.limits is None or len(value) <= self.limits.rows // 2:
@@ -263,6 +298,23 @@ class Writer:
         summary = self._summary(layout)
         return f"\n{len(rows):,} rows, {len(chosen):,} of them shown, as {head}\n{summary}" + "\n".join(lines) + "\n"
 
+    def _rows(
+        self, rows: Sequence[dict[str, Any]], layout: json_rows.Layout, chosen: Sequence[int], quoted: frozenset[int]
+    ) -> list[str]:
+        in_full: frozenset[int] = frozenset()
+        if layout.derived:
+            varying = [*layout.inline, *(column for column, _ in layout.usual)]
+            in_full = json_pick.named(varying, len(rows), wanted=self.wanted, references=self.references)
+        self.flat += 1
+        lines = [
+            json_text.spaced(rows[index])
+            if index in quoted
+            else layout.row(index, self._cell, in_full=index in in_full)
+            for index in chosen
+        ]
+        self.flat -= 1
+        return lines
+
     def _mean_chars(self, layout: json_rows.Layout, count: int) -> float:
         """Return how long a row is, by rows evenly spread over the table."""
         before = (self.values_left, self.chars_left, self.rows_left, self.rows_total, self.links_left)
@@ -297,6 +349,22 @@ class Writer:
             plain = json_text.compact(value)
             return plain if len(plain) <= self.limits.cell_chars else self._container(value, "", 1)
         return json_text.compact(value)
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _LONG_LINE_CHARS else f"{line[:_LONG_LINE_CHARS]}…"
+
+
+def _shallow(part: Any) -> str:
+    """Return the short plain fields of an object, and that there was more."""
+    if not isinstance(part, dict):
+        return "…"
+    short = [
+        f"{_string(name)}:{text}"
+        for name, value in part.items()
+        if not isinstance(value, (dict, list)) and len(text := json_text.compact(value)) <= _SHALLOW_CHARS
+    ]
+    return "{" + ",".join([*short[:8], "…"]) + "}"
 
 
 def _joined(path: str, name: str) -> str:

@@ -6,14 +6,15 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 
-# Finding repeats looks at every word; what is longer is not read by this shrinker.
 # Finding repeats looks at every word: a longer text is left alone.
-MAX_CHARS = 2_000_000
+MAX_CHARS = 1_000_000
 _SEED_CHARS = 24
 # A shorter repeat costs about what its mark does, and may be a phrase that the language repeats.
 _MIN_CHARS = 80
 _STEP = 64
 _SHOWN_WORDS = 3
+# How far a match is taken back to the end of a word, so that every attempt but a success is cheap.
+_MAX_WORD_CHARS = 64
 
 # Text runs together where a page was flattened: a word may begin behind a letter ("RoleContentUser").
 _WORD_START = re.compile(r"(?<!\S)\S|(?<=[^\w\s/.-])\w|(?<=[a-z])[A-Z]")
@@ -22,14 +23,18 @@ _HEADING = re.compile(r"(?m)^[ \t]{0,3}#{1,6} .*$")
 
 
 class Memory:
-    """What was read so far: every text given to `shortened` may repeat any earlier one."""
+    """What was read so far: every text given to `shortened` may repeat any earlier one.
 
-    def __init__(self) -> None:
+    `headings` says whether lines that begin with # are headings, which are shown each time.
+    """
+
+    def __init__(self, *, headings: bool = False) -> None:
+        self._headings = headings
         self._dense = ""
         self._known: dict[str, int] = {}
 
     def shortened(self, text: str) -> str:
-        """Return the text with a mark for each stretch that was read before; headings are never part of one.
+        """Return the text with a mark for each stretch that was read before.
 
         >>> said = "The pool is closed when the last of its connections has been returned to it, and not before. "
         >>> memory = Memory()
@@ -49,7 +54,8 @@ class Memory:
         base = len(self._dense)
         dense_at = dict(zip(places, range(base, base + len(places)), strict=True))
         self._dense += "".join(text.split())
-        barriers = [heading.start() for heading in _HEADING.finditer(text)]
+        headings = _HEADING.finditer(text) if self._headings else ()
+        barriers = [bisect_left(places, heading.start()) + base for heading in headings]
         behind = base
         for word in _WORD_START.finditer(text):
             at = dense_at[word.start()]
@@ -57,16 +63,18 @@ class Memory:
             if at < behind or len(seed) < _SEED_CHARS:
                 continue
             earlier = self._known.setdefault(seed, at)
-            length = self._common(earlier, at) if earlier < at else 0
-            end = _whole_words(text, places, at - base, length, barriers)
+            barrier = bisect_left(barriers, at)
+            stop = barriers[barrier] if barrier < len(barriers) else len(self._dense)
+            length = self._common(earlier, at, stop)
+            end = _whole_words(text, places, at - base, length)
             if end - word.start() >= _MIN_CHARS:
                 yield word.start(), end
                 behind = dense_at[places[bisect_left(places, end) - 1]] + 1
 
-    def _common(self, earlier: int, at: int) -> int:
-        """Return how many characters are the same from both places on; the two stretches do not overlap."""
+    def _common(self, earlier: int, at: int, stop: int) -> int:
+        """Return how many characters before `stop` are the same from both places on, without an overlap."""
         dense = self._dense
-        limit = min(at - earlier, len(dense) - at)
+        limit = min(at - earlier, stop - at)
         length = 0
         while length < limit and dense.startswith(dense[at + length : at + length + _STEP], earlier + length):
             length += _STEP
@@ -76,15 +84,13 @@ class Memory:
         return length
 
 
-def _whole_words(text: str, places: list[int], at: int, length: int, barriers: list[int]) -> int:
-    """Return where the last whole word of a match ends, at the latest before the next heading."""
+def _whole_words(text: str, places: list[int], at: int, length: int) -> int:
+    """Return where the last whole word of a match ends."""
     if not length:
         return 0
     start, end = places[at], places[at + length - 1] + 1
-    heading = bisect_left(barriers, start)
-    if heading < len(barriers) and barriers[heading] < end:
-        end = barriers[heading]
-    while end > start and end < len(text) and not text[end].isspace() and _joins(text[end - 1], text[end]):
+    lowest = max(start, end - _MAX_WORD_CHARS)
+    while end > lowest and end < len(text) and not text[end].isspace() and _joins(text[end - 1], text[end]):
         end -= 1
     return start + len(text[start:end].rstrip())
 

@@ -6,10 +6,13 @@ import json
 import re
 from collections.abc import Iterable
 
-from headroom.shrinkers import document, numbered, passages, reads
+from headroom.shrinkers import document, passages, reads
 from headroom.values import Form, Source
 
-_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')
+# An open string runs to the end, so that no quote inside it is tried as a beginning again.
+_LITERAL = re.compile(r'(?s)"(?:[^"\\]|\\.)*+(?:"|\\?\Z)')
+# Six words and more in a row, with at most a mark between them.
+_SENTENCE = re.compile(r"[^\w\n]{0,8}(?:[^\W\d_][\w'’-]*[,;:.!?)\"”]?[ (\"“]{1,2}){6}")
 _LONG_LITERAL_CHARS = 120
 _MIN_LONG_LITERALS = 4
 # Share of a JSON text that its sentences make up before it is prose in an envelope.
@@ -24,8 +27,10 @@ def forms(source: Source) -> Iterable[Form]:
         return
     if is_passages(text):
         yield from _of_passages(source)
-    elif source.policy.level == "deep" or (source.policy.level == "balanced" and not reads.is_read(source.call)):
-        shown = passages.Memory().shortened(text)
+    elif source.policy.level != "lossless" and is_prose(text):
+        if source.policy.level == "balanced" and reads.is_read(source.call):
+            return  # the next edit may quote any of it
+        shown = passages.Memory(headings=True).shortened(text)
         if shown != text:
             yield Form(
                 shown, "repeats", f"{len(text) - len(shown):,} of {len(text):,} characters that repeat what is shown"
@@ -40,11 +45,18 @@ def is_passages(text: str) -> bool:
     if head.lstrip()[:1] not in ("{", "["):
         return False
     long = [len(literal) for literal in _LITERAL.findall(head) if _is_prose(literal)]
-    return len(long) >= _MIN_LONG_LITERALS and sum(long) > _PROSE_SHARE * len(head) and max(long) * 2 < len(head)
+    return len(long) >= _MIN_LONG_LITERALS and sum(long) > _PROSE_SHARE * len(head) and max(long) < 0.8 * len(head)
+
+
+def is_prose(text: str) -> bool:
+    """Return whether a text is written in sentences, for the most part."""
+    head = text[:_HEAD_CHARS]
+    sentences = sum(len(line) for line in head.split("\n") if _SENTENCE.match(line))
+    return sentences * 2 > len(head)
 
 
 def _is_prose(literal: str) -> bool:
-    return len(literal) >= _LONG_LITERAL_CHARS and literal.count(" ") * 12 >= len(literal)
+    return len(literal) >= _LONG_LITERAL_CHARS and literal.count(" ") * 12 >= len(literal) and "@@ -" not in literal
 
 
 def _of_passages(source: Source) -> Iterable[Form]:

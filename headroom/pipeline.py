@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from headroom import detect, registry, tokens
+from headroom import detect, envelope, registry, tokens
 from headroom.shrinkers import blank
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
+
+T = TypeVar("T")
 
 MARKER = "[headroom left out "
 """How the last line of every lossy form begins."""
@@ -136,6 +139,17 @@ class _Work:
                 yield self._measured(kind, form)
 
     def _proposed(self, text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
+        """Yield every form that a shrinker offers; of a wrapped text, those of what is inside, with the wrapping."""
+        opened = self._tried("envelope", lambda: envelope.opened(text), None)
+        if opened is None:
+            yield from self._of_plain(text, policy)
+            return
+        wrapping, inner = opened
+        yield "envelope", Form(f"{wrapping}\n{inner}", "unwrapped")
+        for kind, form in self._of_plain(inner, policy):
+            yield kind, replace(form, text=f"{wrapping}\n{form.text}")
+
+    def _of_plain(self, text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         shown = text
         if _NOISE.search(text):
             shown = next((form.text for _, form in self._forms(("terminal",), text, policy)), text)
@@ -146,19 +160,20 @@ class _Work:
             shown = dense
             yield "blank", Form(shown, "blank_lines")
         shortest = len(text)
-        for kind, form in self._forms(self._kinds(shown), shown, policy):
+        kinds: tuple[str, ...] = self._tried("detection", lambda: detect.kinds(shown, self.call), ())
+        for kind, form in self._forms(kinds, shown, policy):
             if kind != "terminal":
                 shortest = min(shortest, len(form.text))
                 yield kind, form
         if policy.level == "deep" and shortest > _DEEP_ENOUGH * len(text):
             yield from self._forms(("gist",), shown, policy)
 
-    def _kinds(self, text: str) -> tuple[str, ...]:
+    def _tried(self, name: str, work: Callable[[], T], otherwise: T) -> T:
         try:
-            return detect.kinds(text, self.call)
+            return work()
         except Exception as error:  # noqa: BLE001
-            self._note("detection", error)
-            return ()
+            self._note(name, error)
+            return otherwise
 
     def _forms(self, kinds: tuple[str, ...], text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         """Run the shrinkers; one that raises is skipped and named: the text is worth more than the form."""

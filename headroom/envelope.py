@@ -17,8 +17,8 @@ _MAX_DEPTH = 4
 def opened(text: str) -> tuple[str, str] | None:
     r"""Return the wrapping on one line and the text that was in it, None when a text is not wrapped.
 
-    >>> opened('{"output": "one\\ntwo\\nthree\\nfour\\nfive\\nsix", "exit_code": 0}')
-    ('{"output":"<below>","exit_code":0}', 'one\ntwo\nthree\nfour\nfive\nsix')
+    >>> opened('{"output": "collected 2 items\\ntest a: ok\\ntest b: ok\\nall fine\\nbye", "status": 0}')
+    ('{"output":"<below>","status":0}', 'collected 2 items\ntest a: ok\ntest b: ok\nall fine\nbye')
     """
     if text.lstrip()[:1] not in ("{", "[") or text[-200:].rstrip()[-1:] not in ("}", "]") or "\\n" not in text:
         return None

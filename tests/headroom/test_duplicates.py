@@ -1,0 +1,112 @@
+"""A file read again, a test run again: the law is that the earlier copy and the form together give back the text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headroom import duplicates
+from headroom.duplicates import Visible
+
+SOURCE = Path(duplicates.__file__).read_text()
+LABEL = "the Read of duplicates.py"
+
+
+def numbered(text: str, first: int = 1) -> str:
+    return "\n".join(f"{number:>6}→{line}" for number, line in enumerate(text.split("\n"), first))
+
+
+def refer(text: str, *earlier: str) -> duplicates.Repeat:
+    found = duplicates.refer(text, [Visible(LABEL, one) for one in earlier])
+    assert found is not None
+    return found
+
+
+def restored(form: str, earlier: str) -> str:
+    """Read a form as the model would: each named stretch stands for those lines of the earlier copy."""
+    old = earlier.split("\n")
+    if form.startswith("[Exactly"):
+        return earlier
+    out: list[str] = []
+    for line in form.split("\n")[1:]:
+        mark = re.fullmatch(r"\[lines (\d+)-(\d+), unchanged\]", line)
+        out += old[int(mark[1]) - 1 : int(mark[2])] if mark else [line]
+    return "\n".join(out)
+
+
+def test_the_same_again_is_one_line() -> None:
+    found = refer(SOURCE, "something else", SOURCE)
+    assert found.source == 1 and found.form.text.startswith(f"[Exactly as in {LABEL} above: ")
+
+
+def test_an_edited_file_shows_its_edit() -> None:
+    lines = SOURCE.split("\n")
+    edited = "\n".join([*lines[:30], "# a new line", *lines[33:]])
+    found = refer(edited, SOURCE)
+    assert "# a new line" in found.form.text and len(found.form.text) < 300
+    assert restored(found.form.text, SOURCE) == edited
+    assert found.form.left_out == f"{len(lines) - 3} of {len(lines) - 2} lines, which stand in {LABEL} above"
+
+
+def test_a_shift_of_line_numbers_changes_nothing_but_is_told() -> None:
+    lines = SOURCE.split("\n")
+    edited = "\n".join([*lines[:10], "import re", *lines[10:]])
+    form = refer(numbered(edited), numbered(SOURCE)).form.text
+    assert "    11→import re" in form
+    assert "[lines 1-10, unchanged]" in form and f"[lines 11-{len(lines)}, unchanged, now 12-{len(lines) + 1}]" in form
+
+
+def test_a_window_of_a_file_is_found_in_the_whole() -> None:
+    window = numbered("\n".join(SOURCE.split("\n")[40:90]), first=41)
+    assert "[lines 41-90, unchanged]" in refer(window, numbered(SOURCE)).form.text
+
+
+def test_a_rerun_shows_the_new_outcome() -> None:
+    run = "\n".join([*(f"tests/test_{n}.py::test_{n} PASSED [{n}%]" for n in range(60)), "60 passed in 2.31s"])
+    again = run.replace("test_31 PASSED", "test_31 FAILED").replace(
+        "60 passed in 2.31s", "1 failed, 59 passed in 2.44s"
+    )
+    form = refer(again, run).form.text
+    assert "test_31 FAILED" in form and "1 failed, 59 passed in 2.44s" in form and len(form) < len(again) / 4
+
+
+def test_the_closest_copy_is_named_and_the_latest_of_equals() -> None:
+    assert refer(SOURCE + "\nend", SOURCE[:900], SOURCE, SOURCE, SOURCE[900:]).source == 2
+
+
+def test_strangers_are_left_alone() -> None:
+    assert duplicates.refer(SOURCE, [Visible("the build", "gcc -o a a.c\n" * 50)]) is None
+    assert duplicates.refer(SOURCE, []) is None
+    assert duplicates.refer("ok", [Visible("the build", "ok")]) is None
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(["}", "", "    return value_of_something", "import something_long_enough", "x = 1"]),
+        st.text(st.characters(exclude_characters="\n"), max_size=50),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=300)
+@given(LINES, LINES, st.integers(0, 60), st.integers(0, 60))
+def test_the_earlier_copy_and_the_form_give_back_the_text(old: list[str], new: list[str], start: int, end: int) -> None:
+    earlier = "\n".join(old * 3)
+    text = "\n".join([*new[:4], *(old * 3)[start:end], *new[4:8], *(old * 2)])
+    found = duplicates.refer(text, [Visible("the run", earlier)])
+    assert found == duplicates.refer(text, [Visible("the run", earlier)])
+    if found is not None:
+        assert len(found.form.text) < len(text) and found.form.left_out
+        if "→" not in text and "\t" not in text:
+            assert restored(found.form.text, earlier) == text
+
+
+def test_hostile_texts_stay_cheap() -> None:
+    for line in ("}", "", "a" * 50):
+        many = "\n".join([line] * 40_000)
+        duplicates.refer(many + "\nx", [Visible("the run", "y\n" + many)])
+        duplicates.refer("\n".join([line, "b"] * 20_000), [Visible("the run", "\n".join([line, "c"] * 20_000))])

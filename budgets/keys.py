@@ -44,6 +44,10 @@ class NoSuchKey(LookupError):
     """No key has this id, prefix or name."""
 
 
+class NoSuchTeam(LookupError):
+    """No team has this name."""
+
+
 class AmbiguousKey(LookupError):
     """Several keys share this name or prefix."""
 
@@ -56,7 +60,7 @@ def create(
     with transaction.atomic():
         key = _new_key(name, secret, team=team, labels=labels or {}, expires_at=expires_at)
         key.save(force_insert=True)
-        _changed()
+        changed()
     return key, secret
 
 
@@ -70,7 +74,7 @@ def bootstrap(secret: str, name: str = "bootstrap") -> ApiKey:
             secret_sha256=fresh.secret_sha256, defaults={"id": fresh.id, "name": fresh.name, "prefix": fresh.prefix}
         )
         if is_new:
-            _changed()
+            changed()
     return key
 
 
@@ -89,8 +93,22 @@ def revoke(reference: str) -> ApiKey:
         if key.revoked_at is None:
             key.revoked_at = timezone.now()
             key.save(update_fields=["revoked_at"])
-            _changed()
+            changed()
     return key
+
+
+def find(reference: str) -> ApiKey:
+    """The key with this id, prefix or name. Raises NoSuchKey or AmbiguousKey."""
+    with transaction.atomic():
+        return _find(reference)
+
+
+def find_team(name: str) -> Team:
+    """The team of this name. Raises NoSuchTeam."""
+    team = Team.objects.filter(name=name.strip()).first()
+    if team is None:
+        raise NoSuchTeam(f"there is no team {name!r}; a team begins with its first key")
+    return team
 
 
 def sha256(secret: str) -> str:
@@ -133,7 +151,7 @@ def _find(reference: str) -> ApiKey:
     return (active or found)[0]
 
 
-def _changed() -> None:
+def changed() -> None:
     """Tell every worker's snapshot. The last statement of a transaction: it makes writers of keys wait for each other."""
     if not Revision.objects.filter(pk=REVISION).update(number=F("number") + 1):
         Revision.objects.get_or_create(pk=REVISION, defaults={"number": 1})

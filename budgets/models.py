@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.db.models import Q
 
 
 class Team(models.Model):
@@ -49,3 +50,98 @@ class Revision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.number}"
+
+
+class Budget(models.Model):
+    """So many dollars for a key, a team or everybody, in each hour, day, week, month or once and for all.
+
+    Scope, period and time zone never change, as periods that overlap would count a call twice: a budget that is to be
+    different ends, and another begins. `strict` never goes over its limit; `normal` holds what calls of this kind usually
+    cost. The one that the start's flags ask for has the origin `settings`.
+    """
+
+    SCOPES = [("global", "everybody"), ("team", "team"), ("key", "key")]
+    PERIODS = [(name, name) for name in ("hourly", "daily", "weekly", "monthly", "total")]
+    POLICIES = [("normal", "normal"), ("strict", "strict")]
+
+    scope = models.CharField(max_length=8, choices=SCOPES)
+    key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.PROTECT, related_name="budgets")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="budgets")
+    limit_nano_usd = models.BigIntegerField()
+    period = models.CharField(max_length=8, choices=PERIODS)
+    time_zone = models.CharField(max_length=60, default="UTC")
+    policy = models.CharField(max_length=8, choices=POLICIES, default="normal")
+    origin = models.CharField(max_length=8, default="admin", editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scope="global", key__isnull=True, team__isnull=True)
+                | Q(scope="team", key__isnull=True, team__isnull=False)
+                | Q(scope="key", key__isnull=False, team__isnull=True),
+                name="budget_is_for_its_scope",
+            ),
+            models.CheckConstraint(condition=Q(limit_nano_usd__gte=0), name="budget_limit_not_negative"),
+            models.UniqueConstraint(
+                fields=["origin"],
+                condition=Q(origin="settings", ended_at__isnull=True),
+                name="budget_of_settings_is_one",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        whose = self.key or self.team or "everybody"
+        return f"{self.limit_nano_usd / 1e9:.2f} USD {self.period} for {whose}"
+
+
+class BudgetPeriod(models.Model):
+    """The account of a budget from `starts_at` (included) until `ends_at` (excluded; null is never).
+
+    `spent` is the sum of the ledger's entries that were admitted in that time for the budget's scope. `held` is promised to
+    single calls, `leased` to workers, who promise it on; both are the sums of their `BudgetShare`s.
+    """
+
+    budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="periods")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+    limit_nano_usd = models.BigIntegerField()
+    spent_nano_usd = models.BigIntegerField(default=0)
+    held_nano_usd = models.BigIntegerField(default=0)
+    leased_nano_usd = models.BigIntegerField(default=0)
+    alerted_percent = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["budget", "starts_at"], name="period_once_per_budget"),
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=models.F("starts_at")), name="period_ends_after_start"
+            ),
+        ]
+        indexes = [models.Index(fields=["ends_at"], name="period_end")]
+
+    def __str__(self) -> str:
+        return f"{self.budget} from {self.starts_at:%Y-%m-%d %H:%M}"
+
+
+class BudgetShare(models.Model):
+    """What one worker has of one period. `holder` is the name of its journal, `workspace` the folder that journal is in.
+
+    A share whose journal was recorded to its end goes back, whoever held it. As long as that journal is missing, its share
+    counts as spent: nobody can say that it was not.
+    """
+
+    period = models.ForeignKey(BudgetPeriod, on_delete=models.CASCADE, related_name="shares")
+    workspace = models.CharField(max_length=40)
+    holder = models.CharField(max_length=60)
+    held_nano_usd = models.BigIntegerField(default=0)
+    leased_nano_usd = models.BigIntegerField(default=0)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["period", "holder"], name="share_once_per_holder")]
+        indexes = [models.Index(fields=["workspace"], name="share_workspace")]
+
+    def __str__(self) -> str:
+        return f"{self.holder} of {self.period}"

@@ -1,4 +1,4 @@
-"""All keys, in memory, as they were at most a second ago: the road asks here and never the database."""
+"""All keys and budgets, in memory, as they were at most a second ago: the road asks here and never the database."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from django.db import close_old_connections, connection
 
-from budgets import keys
-from budgets.models import Revision
+from budgets import keys, limits
+from budgets.models import Budget, Revision
+from budgets.periods import Kind
 
 log = logging.getLogger("headroom.keys")
 
@@ -35,12 +36,41 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """One budget as the road needs it. `whose` is for error texts."""
+
+    id: int
+    kind: Kind
+    time_zone: str
+    is_strict: bool
+    whose: str
+
+
+EVERYBODY = "everybody"
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All keys by the prefix of their secrets, at one revision. `is_loaded` is False until the database was read once."""
+    """All keys by the prefix of their secrets, at one revision. `is_loaded` is False until the database was read once.
+
+    `limits` are the budgets by whom they are for: `everybody`, `key:<id>` or `team:<number>`, as in `Key.owner`.
+    """
 
     by_prefix: Mapping[str, tuple[Key, ...]] = field(default_factory=dict)
     revision: int = -1
     is_loaded: bool = False
+    limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
+
+    def limits_of(self, key_id: str, owner: str) -> tuple[Limit, ...]:
+        """Every budget that a call counts against."""
+        if not self.limits:
+            return ()
+        found = self.limits.get(EVERYBODY, ())
+        if key_id:
+            found += self.limits.get(f"key:{key_id}", ())
+            if owner.startswith("team:"):
+                found += self.limits.get(owner, ())
+        return found
 
 
 def load() -> Snapshot:
@@ -60,7 +90,30 @@ def load() -> Snapshot:
             revoked_at_s=row.revoked_at.timestamp() if row.revoked_at else None,
         )
         by_prefix[key.prefix] = (*by_prefix.get(key.prefix, ()), key)
-    return Snapshot(by_prefix, revision, is_loaded=True)
+    return Snapshot(by_prefix, revision, is_loaded=True, limits=_limits())
+
+
+def _limits() -> dict[str, tuple[Limit, ...]]:
+    found: dict[str, tuple[Limit, ...]] = {}
+    for budget in limits.list_budgets():
+        whom, whose = _whom(budget)
+        limit = Limit(
+            id=budget.pk,
+            kind=budget.period,  # type: ignore[arg-type]
+            time_zone=budget.time_zone,
+            is_strict=budget.policy == "strict",
+            whose=whose,
+        )
+        found[whom] = (*found.get(whom, ()), limit)
+    return found
+
+
+def _whom(budget: Budget) -> tuple[str, str]:
+    if budget.key is not None:
+        return f"key:{budget.key.pk}", f"key {budget.key.prefix}… ({budget.key.name})"
+    if budget.team is not None:
+        return f"team:{budget.team.pk}", f"team {budget.team.name}"
+    return EVERYBODY, "this proxy"
 
 
 class Keyring:

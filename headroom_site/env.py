@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 TRUE = frozenset({"1", "true", "yes", "on"})
@@ -36,6 +37,20 @@ def integer(name: str, default: int, *, minimum: int = 0, maximum: int = 2**31) 
     if not value.lstrip("-").isdigit() or not minimum <= int(value) <= maximum:
         raise BadEnvironment(name, value, f"a whole number from {minimum} to {maximum}")
     return int(value)
+
+
+def usd(name: str) -> Decimal | None:
+    """An amount of dollars, `None` where the variable is not set."""
+    value = os.environ.get(name, "").strip().removeprefix("$")
+    if not value:
+        return None
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise BadEnvironment(name, value, "an amount of US dollars such as 5 or 2.50")
+    return amount
 
 
 def boolean(name: str, default: bool) -> bool:

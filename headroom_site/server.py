@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import sys
+from typing import cast
 
 import click
 import uvicorn
@@ -16,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from uvicorn.supervisors import Multiprocess
 
-from budgets import keys
+from budgets import keys, limits, periods
 from headroom_site import workspace
 
 
@@ -35,6 +36,7 @@ def run() -> None:
     lock = _lock_workspace() if settings.IS_EMBEDDED else None
     try:
         prepare_database()
+        _apply_budget()
         _say(_bootstrap_lines() + _banner_lines())
         (_run_daphne if settings.SERVER == "daphne" else _run_uvicorn)(sockets)
     finally:
@@ -69,6 +71,19 @@ def prepare_database() -> None:
             f"the database lacks {len(pending)} migrations; run `headroom migrate` once, then start again"
         )
     call_command("migrate", verbosity=0, interactive=False, stdout=io.StringIO())
+
+
+def _apply_budget() -> None:
+    """Make the budget for everybody what the settings say."""
+    try:
+        limits.apply_settings(
+            settings.BUDGET_USD,
+            cast(periods.Kind, settings.BUDGET_PERIOD),
+            time_zone=settings.BUDGET_TIME_ZONE,
+            policy=cast(limits.Policy, settings.BUDGET_POLICY),
+        )
+    except (limits.BadBudget, periods.NoSuchZone) as exc:
+        raise Contradiction(str(exc)) from exc
 
 
 def _bind() -> socket.socket:

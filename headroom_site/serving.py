@@ -8,12 +8,16 @@ import os
 import signal
 import threading
 from datetime import UTC, datetime
+from typing import cast
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, close_old_connections, connections
 
 from budgets import snapshot
+from budgets.balances import Holder
+from budgets.till import Till, Unpriced
 from headroom import tokens
+from headroom_site import workspace
 from proxy import database, decisions, ids, lineage, worker
 from savings.flusher import Flusher
 from savings.journal import Journal
@@ -28,10 +32,13 @@ class _Parts:
     """The threads beside the loop."""
 
     def __init__(self) -> None:
-        self.journal = Journal(settings.WORKSPACE_DIR / "journal" / ids.uuid7(), max_bytes=settings.JOURNAL_MAX_BYTES)
+        journals = settings.WORKSPACE_DIR / "journal"
+        self.journal = Journal(journals / ids.uuid7(), max_bytes=settings.JOURNAL_MAX_BYTES)
         self.prices = PriceBook()
-        self.flusher = Flusher(self.journal, prices=self.prices)
-        self.worker = worker.Worker(self.journal, self.prices)
+        holder = Holder(workspace.identity(settings.WORKSPACE_DIR), self.journal.directory.name)
+        self.till = Till(holder, journals, self.prices, database.run, unpriced=cast(Unpriced, settings.UNPRICED))
+        self.flusher = Flusher(self.journal, prices=self.prices, post_balances=self.till.post)
+        self.worker = worker.Worker(self.journal, self.prices, self.till)
         self.stopping = threading.Event()
         self.chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
@@ -63,6 +70,7 @@ async def start() -> None:
     await _parts.worker.pool.open()
     await asyncio.to_thread(snapshot.start)
     _parts.flusher.start()
+    _parts.till.start()
     _parts.chores.start()
     # The rank file takes a third of a second and 50 MB; the first request should not wait for it.
     threading.Thread(target=tokens.load, name="ranks", daemon=True).start()
@@ -83,8 +91,10 @@ async def stop() -> None:
     parts.stopping.set()
     await parts.worker.pool.close()
     parts.worker.conversations.offload.close()
+    await parts.till.close()
     await asyncio.to_thread(parts.flusher.stop)
     parts.journal.close()
+    await asyncio.to_thread(parts.till.stop)
     await asyncio.to_thread(snapshot.stop)
     await asyncio.to_thread(database.close)
     await asyncio.to_thread(_close_pool)

@@ -84,6 +84,13 @@ ALLOWED_HOSTS = ["*"]  # checked for every route by headroom_site.hosts, which k
 DEBUG = env.boolean("HEADROOM_DEBUG", False)
 SECRET_KEY = env.text("HEADROOM_SECRET_KEY") or workspace.secret_key(WORKSPACE_DIR)
 
+# --- how much they may -----------------------------------------------------------------------------------------------
+BUDGET_USD = env.usd("HEADROOM_BUDGET")
+BUDGET_PERIOD = env.choice("HEADROOM_BUDGET_PERIOD", "daily", ("hourly", "daily", "weekly", "monthly", "total"))
+BUDGET_TIME_ZONE = env.text("HEADROOM_BUDGET_TIME_ZONE", "UTC")
+BUDGET_POLICY = env.choice("HEADROOM_BUDGET_POLICY", "normal", ("normal", "strict"))
+UNPRICED = env.choice("HEADROOM_UNPRICED", "by_policy", ("by_policy", "refuse", "allow"))
+
 # --- the road --------------------------------------------------------------------------------------------------------
 ANTHROPIC_API_URL = env.base_url("ANTHROPIC_TARGET_API_URL", "https://api.anthropic.com")
 OPENAI_API_URL = env.base_url("OPENAI_TARGET_API_URL", "https://api.openai.com")

@@ -20,12 +20,20 @@ def create(directory: Path) -> None:
 
 def secret_key(directory: Path) -> str:
     """The installation's secret, made on first use; when two processes start at once, both get the same."""
-    path = directory / "secret.key"
+    return _made_once(directory / "secret.key", 48)
+
+
+def identity(directory: Path) -> str:
+    """What tells this folder apart from those of other hosts, made on first use."""
+    return _made_once(directory / "identity", 12)
+
+
+def _made_once(path: Path, random_bytes: int) -> str:
     if not path.exists():
-        draft = directory / f"secret.key.{os.getpid()}"
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48) + "\n")
+            file.write(secrets.token_urlsafe(random_bytes) + "\n")
         # A link appears whole or not at all, and never replaces the key of a process that was quicker.
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)

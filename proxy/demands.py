@@ -9,8 +9,12 @@ from budgets.estimates import Demand
 from proxy.providers import bodies
 from proxy.values import Call, Plan
 
-_OUTPUT_FIELDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_WITHOUT_OUTPUT = frozenset(("/v1/embeddings",))
+# Where each route's limit on its answer stands; a route that is not here generates nothing.
+_OUTPUT_FIELDS = {
+    "/v1/messages": ("max_tokens",),
+    "/v1/chat/completions": ("max_tokens", "max_completion_tokens"),
+    "/v1/responses": ("max_output_tokens",),
+}
 # Blocks and references whose size in tokens has nothing to do with their size in bytes.
 _OPAQUE = re.compile(
     rb'"(?:image|image_url|input_image|document|file|input_file|input_audio|file_id|file_url|search_result'
@@ -41,16 +45,13 @@ _BILLED = re.compile(
 )
 
 
-def demand(
-    call: Call, plan: Plan, *, provider: str, upstream: str, route: str, path: str, sent: bytes | None
-) -> Demand:
-    """What one upstream call asks for. `sent` is the body that goes out, `None` when it is passed on unread."""
-    if not call.is_billable or (sent is None and _FREE.fullmatch(path)):
-        return Demand(provider, upstream, route, call.model, is_free=True)
-    if sent is None or call.document is None:
-        return Demand(
-            provider, upstream, path, call.model, is_known_route=sent is not None or not _BILLED.fullmatch(path)
-        )
+def demand(call: Call, plan: Plan, *, provider: str, upstream: str, route: str, path: str) -> Demand:
+    """What one upstream call asks for. `route` is "*" for paths that are passed on unread."""
+    is_unread = route == "*"
+    if not call.is_billable or (is_unread and _FREE.fullmatch(path)):
+        return Demand(provider, upstream, path, call.model, is_free=True)
+    if call.document is None:
+        return Demand(provider, upstream, path, call.model, is_known_route=not (is_unread and _BILLED.fullmatch(path)))
     document = call.document
     return Demand(
         provider=provider,
@@ -58,16 +59,16 @@ def demand(
         route=route,
         model=call.model,
         input_tokens=plan.tokens_after,
-        body_bytes=len(sent),
-        max_output_tokens=0 if route in _WITHOUT_OUTPUT else _max_output(document),
+        body_bytes=len(call.body),
+        max_output_tokens=_max_output(document, _OUTPUT_FIELDS[route]) if route in _OUTPUT_FIELDS else 0,
         answers=max(1, bodies.count(document.get("n")) or 1),
-        has_opaque_input=_OPAQUE.search(sent) is not None,
+        has_opaque_input=_OPAQUE.search(call.body) is not None,
         has_open_end=_has_open_end(document),
     )
 
 
-def _max_output(document: dict[str, Any]) -> int | None:
-    given = [count for name in _OUTPUT_FIELDS if (count := bodies.count(document.get(name))) is not None]
+def _max_output(document: dict[str, Any], names: tuple[str, ...]) -> int | None:
+    given = [count for name in names if (count := bodies.count(document.get(name))) is not None]
     return max(given, default=None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 
-from budgets import gate
+from budgets import gate, till
 from proxy import exchange, hosts, upstream
 from proxy.values import Dialect
 from savings import journal
@@ -16,6 +16,10 @@ HTTP: dict[type[Exception], tuple[HTTPStatus, str]] = {
     gate.RevokedKey: (HTTPStatus.UNAUTHORIZED, "revoked_key"),
     gate.ExpiredKey: (HTTPStatus.UNAUTHORIZED, "expired_key"),
     gate.KeysNotLoaded: (HTTPStatus.SERVICE_UNAVAILABLE, "keys_not_loaded"),
+    till.BudgetSpent: (HTTPStatus.TOO_MANY_REQUESTS, "budget_spent"),
+    till.NoPrice: (HTTPStatus.FORBIDDEN, "no_price"),
+    till.NoBound: (HTTPStatus.FORBIDDEN, "no_bound"),
+    till.BudgetUnreachable: (HTTPStatus.SERVICE_UNAVAILABLE, "budget_unreachable"),
     hosts.ForbiddenHost: (HTTPStatus.FORBIDDEN, "forbidden_host"),
     exchange.BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large"),
     exchange.BodyTimeout: (HTTPStatus.REQUEST_TIMEOUT, "body_timeout"),
@@ -23,6 +27,7 @@ HTTP: dict[type[Exception], tuple[HTTPStatus, str]] = {
     upstream.UpstreamUnreachable: (HTTPStatus.BAD_GATEWAY, "upstream_unreachable"),
     upstream.UpstreamBroke: (HTTPStatus.BAD_GATEWAY, "upstream_broke"),
     upstream.UpstreamTimeout: (HTTPStatus.GATEWAY_TIMEOUT, "upstream_timeout"),
+    journal.JournalFull: (HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unwritable"),
     journal.JournalUnwritable: (HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unwritable"),
 }
 
@@ -36,6 +41,8 @@ _ANTHROPIC_TYPES = {
     503: "overloaded_error",
 }
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+# Agents that know nothing of x-should-retry stop trying at this type.
+_OPENAI_BY_CODE = {"budget_spent": "insufficient_quota"}
 
 
 def status_and_code(exc: Exception) -> tuple[HTTPStatus, str]:
@@ -46,12 +53,19 @@ def status_and_code(exc: Exception) -> tuple[HTTPStatus, str]:
     return HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error"
 
 
+def headers(exc: Exception) -> dict[str, str]:
+    """Header lines that tell a client whether and when trying again makes sense."""
+    lines = {"x-should-retry": "false"} if isinstance(exc, till.BudgetRefused) else {}
+    retry_after_s: int | None = getattr(exc, "retry_after_s", None)
+    return lines if retry_after_s is None else {**lines, "retry-after": str(retry_after_s)}
+
+
 def body(dialect: Dialect, status: HTTPStatus, code: str, message: str) -> bytes:
     """An error body that the dialect's SDKs can parse."""
     if dialect == "anthropic":
         kind = _ANTHROPIC_TYPES.get(status, "api_error")
         return json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
-    kind = _OPENAI_TYPES.get(
+    kind = _OPENAI_BY_CODE.get(code) or _OPENAI_TYPES.get(
         status, "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
     )
     return json.dumps({"error": {"message": message, "type": kind, "code": code, "param": None}}).encode()

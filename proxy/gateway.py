@@ -12,15 +12,17 @@ from http import HTTPStatus
 from django.conf import settings
 
 from budgets import gate, keys
+from budgets.estimates import Demand
+from budgets.till import NOTHING
 from headroom.values import Policy
-from proxy import attribution, cache_prices, conversations, errors, exchange, ids, splice, upstream, worker
+from proxy import attribution, cache_prices, conversations, demands, errors, exchange, ids, splice, upstream, worker
 from proxy.exchange import BodyReader, ClientGone
 from proxy.providers import passthrough
 from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
 from proxy.requests import OwnError, RelayResponse, RoadRequest
 from proxy.upstream import Answer
 from proxy.values import Call, Exchange, Headers, Plan, Provider
-from savings.journal import JournalFull, JournalUnwritable
+from savings.journal import Journal, JournalFull, JournalUnwritable
 from savings.receipts import Admission
 
 logger = logging.getLogger(__name__)
@@ -152,7 +154,7 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
         headers += _declared_length(journey.exchange)
     attempt, tries = 0, 0
     while True:
-        ticket = _admit(journey, attempt, is_edited)
+        ticket = await _admit(journey, attempt, is_edited)
         answer = await _send(
             journey,
             ticket,
@@ -253,15 +255,17 @@ def _holds_own_key(name: bytes, value: bytes) -> bool:
     return name == b"authorization" and value[:7].lower() == b"bearer " and value[7:].strip().startswith(OWN_KEY)
 
 
-def _admit(journey: Journey, attempt: int, is_edited: bool) -> Ticket:
-    """Write the call to the journal before anything of it is sent."""
+async def _admit(journey: Journey, attempt: int, is_edited: bool) -> Ticket:
+    """Set aside what the call may cost and write it to the journal, before anything of it is sent."""
     call, plan, labels, principal = journey.call, journey.plan, journey.labels, journey.principal
+    here, admitted_at = worker.current(), time.time()
+    hold = await here.till.admit(_demand(journey), principal, admitted_at) if here.till.counts(principal) else NOTHING
     call_id = journey.request_id if attempt == 0 else ids.uuid7()
     admission = Admission(
         call_id=call_id,
         request_id=journey.request_id,
         attempt=attempt,
-        admitted_at=time.time(),
+        admitted_at=admitted_at,
         provider=journey.provider.NAME,
         upstream=journey.base_url,
         route=journey.route,
@@ -280,15 +284,37 @@ def _admit(journey: Journey, attempt: int, is_edited: bool) -> Ticket:
         tokens_after=plan.tokens_after if is_edited else plan.tokens_before,
         reason=plan.reason if is_edited or plan.reason else "edit_refused",
         transforms=plan.transforms if is_edited else (),
+        reserved=hold.reserved,
+        holder=here.till.holder.name if hold.reserved else "",
     )
-    journal = worker.current().journal
+    try:
+        _write_down(here.journal, admission, is_strict=hold.is_strict)
+    except (JournalFull, JournalUnwritable):
+        here.till.release(hold)
+        raise
+    return Ticket(here.journal, call_id, journey.exchange.started if attempt == 0 else time.perf_counter())
+
+
+def _write_down(journal: Journal, admission: Admission, *, is_strict: bool) -> None:
     try:
         journal.admit(admission)
     except (JournalFull, JournalUnwritable) as exc:
+        if is_strict:
+            raise
         # The agent goes on. Memory keeps the call until there is room again, and refuses once it has its share too.
-        logger.error("call %s is kept in memory: %s", call_id, exc)
+        logger.error("call %s is kept in memory: %s", admission.call_id, exc)
         journal.remember(admission)
-    return Ticket(journal, call_id, journey.exchange.started if attempt == 0 else time.perf_counter())
+
+
+def _demand(journey: Journey) -> Demand:
+    return demands.demand(
+        journey.call,
+        journey.plan,
+        provider=journey.provider.NAME,
+        upstream=journey.base_url,
+        route=journey.route,
+        path=journey.exchange.path,
+    )
 
 
 def _relayed(journey: Journey, answer: Answer, ticket: Ticket, is_edited: bool) -> RelayResponse:

@@ -47,7 +47,7 @@ class OwnError(HttpResponse):
             errors.body(dialect, status, code, str(exc)),
             status=status,
             content_type="application/json",
-            headers=headers,
+            headers={**errors.headers(exc), **(headers or {})},
         )
         response["x-headroom-error"] = code
         return response

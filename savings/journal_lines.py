@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from savings.receipts import Admission, Settlement, Usage
+from savings.receipts import Admission, Reserved, Settlement, Usage
 
 MAX_LINE_BYTES = 8192
 MAX_TEXT_CHARS = 500
@@ -80,6 +80,10 @@ def _admission(fields: dict[str, Any]) -> Admission:
     if not fields.keys() <= _ADMISSION_FIELDS:
         fields = {name: fields[name] for name in _ADMISSION_FIELDS & fields.keys()}
     fields["transforms"] = tuple(str(item) for item in fields.get("transforms", ()))
+    if reserved := fields.get("reserved"):
+        fields["reserved"] = tuple(_reserved(item) for item in reserved)
+    else:
+        fields["reserved"] = ()
     admission = Admission(**fields)
     _check_texts(admission, _ADMISSION_TEXTS)
     uuid.UUID(admission.call_id)
@@ -87,6 +91,13 @@ def _admission(fields: dict[str, Any]) -> Admission:
     if not isinstance(admission.attempt, int) or not isinstance(admission.admitted_at, float | int):
         raise BadLine("attempt or time is not a number")
     return admission
+
+
+def _reserved(fields: dict[str, Any]) -> Reserved:
+    reserved = Reserved(fields["period"], fields["nano_usd"], fields["is_leased"])
+    if type(reserved.period) is not int or type(reserved.nano_usd) is not int or type(reserved.is_leased) is not bool:
+        raise BadLine("what was reserved is not a number")
+    return reserved
 
 
 def _settlement(fields: dict[str, Any]) -> Settlement:

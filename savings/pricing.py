@@ -120,14 +120,23 @@ class PriceBook:
         for override in self._overrides:
             if override.applies(provider, model, at):
                 return override.tariff
+        listed = self._find(provider, upstream, model)
+        found: Tariff | None = listed.tariff(at) if listed is not None else None
+        return found
+
+    def context_tokens(self, provider: str, upstream: str, model: str) -> int | None:
+        """How many tokens a model can take in all, where the public list says so."""
+        listed = self._find(provider, upstream, model)
+        return None if listed is None else listed.model.context_window
+
+    def _find(self, provider: str, upstream: str, model: str) -> Any:
         self.warm()
         key = (provider, upstream, model)
-        if key not in self._listed:
-            if len(self._listed) >= MAX_CACHED_MODELS:  # names come from clients
-                self._listed.clear()
-            self._listed[key] = self._list.find(provider, upstream, model)
-        listed = self._listed[key]
-        found: Tariff | None = listed.tariff(at) if listed is not None else None
+        if key in self._listed:
+            return self._listed[key]
+        if len(self._listed) >= MAX_CACHED_MODELS:  # names come from clients
+            self._listed = {}  # another one, as other threads may be reading this one
+        found = self._listed[key] = self._list.find(provider, upstream, model)
         return found
 
     def price(self, provider: str, upstream: str, model: str, usage: Usage, at: float) -> Price:

@@ -32,11 +32,20 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserved:
+    """Money of one budget's period that was set aside for a call, out of a worker's lease or for this call alone."""
+
+    period: int
+    nano_usd: int
+    is_leased: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """One upstream call as it is about to be sent. `call_id` is a UUIDv7 of ours, one for each (request_id, attempt).
 
-    Tokens here are our own o200k estimates of the whole request. `cost_free` marks calls that no provider bills
-    (token counting, model lists, answers from the response cache).
+    Tokens here are our own o200k estimates of the whole request. `is_billable` is False for calls that no provider bills
+    (token counting, model lists). `reserved` is what budgets set aside for it, in the name of `holder`.
     """
 
     call_id: str
@@ -61,6 +70,8 @@ class Admission:
     tokens_after: int | None = None
     reason: str = ""
     transforms: tuple[str, ...] = ()
+    reserved: tuple[Reserved, ...] = ()
+    holder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

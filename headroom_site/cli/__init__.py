@@ -9,6 +9,7 @@ from importlib import import_module, metadata
 import click
 
 COMMANDS = {
+    "budget": "headroom_site.cli.budget",
     "key": "headroom_site.cli.key",
     "migrate": "headroom_site.cli.migrate",
     "proxy": "headroom_site.cli.proxy",

@@ -22,6 +22,8 @@ ENVIRONMENT = {
     "workers": "HEADROOM_WORKERS",
     "server": "HEADROOM_SERVER",
     "require_key": "HEADROOM_REQUIRE_KEY",
+    "budget": "HEADROOM_BUDGET",
+    "budget_period": "HEADROOM_BUDGET_PERIOD",
 }
 """The variable that each option sets for this process."""
 
@@ -53,6 +55,12 @@ ENVIRONMENT = {
     "--require-key/--allow-anonymous",
     default=None,
     help="Keys of ours are required exactly when the host is not loopback, unless you say so.",
+)
+@click.option("--budget", metavar="USD", help="What all calls together may cost in a period.  [default: no limit]")
+@click.option(
+    "--budget-period",
+    metavar="hourly|daily|weekly|monthly|total",
+    help="When the budget begins anew.  [default: daily]",
 )
 def command(**flags: object) -> None:
     """Start the proxy. Every option can also be set in the environment (docs/settings.md); options win."""

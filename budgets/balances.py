@@ -1,0 +1,344 @@
+"""The only writer of `BudgetPeriod` and `BudgetShare`: money is taken, given back, and booked as spent, nowhere else.
+
+Whoever changes a period locks its row first, periods in the order of their ids, then its shares: nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet, Sum
+from django.utils import timezone
+
+from budgets.models import Budget, BudgetPeriod, BudgetShare
+from budgets.periods import Span
+from savings.models import LedgerEntry
+from savings.pricing import PricedReceipt
+from savings.receipts import Reserved
+
+log = logging.getLogger("headroom.budgets")
+
+ALERT_PERCENTS = (100, 80)
+NEAR_SHARE = 10
+"""The last tenth of a limit is given out call by call."""
+LEASE_SHARE_OF_LIMIT = 50
+LEASE_SHARE_OF_ROOM = 20
+STRICT_HOLDS_LEFT = 100
+KEEP_EMPTY_SHARES = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A worker: the name of its journal, and the folder of journals that this is one of."""
+
+    workspace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What was given for a list of wishes: which of them, what on top for later wishes, and how the period stands."""
+
+    is_granted: tuple[bool, ...]
+    leased_nano_usd: int
+    limit_nano_usd: int
+    spent_nano_usd: int
+    promised_nano_usd: int
+    """Held and leased, by all workers, after this."""
+
+    @property
+    def is_near(self) -> bool:
+        """So near the limit that every call asks for itself."""
+        room = self.limit_nano_usd - self.spent_nano_usd - self.promised_nano_usd
+        return room * NEAR_SHARE < self.limit_nano_usd
+
+
+def open_period(budget_id: int, span: Span) -> int:
+    """The id of a budget's account for a period, opened if it is not there: with what was spent in that time already."""
+    found = BudgetPeriod.objects.filter(budget_id=budget_id, starts_at=span.starts_at).values_list("pk", flat=True)
+    if (known := found.first()) is not None:
+        return known
+    with transaction.atomic():
+        _keep_entries_out()
+        budget = Budget.objects.select_related("team", "key").get(pk=budget_id)
+        period, _ = BudgetPeriod.objects.get_or_create(
+            budget=budget,
+            starts_at=span.starts_at,
+            defaults={
+                "ends_at": span.ends_at,
+                "limit_nano_usd": budget.limit_nano_usd,
+                "spent_nano_usd": spent_by_entries(budget, span.starts_at, span.ends_at),
+            },
+        )
+    return period.pk
+
+
+def _keep_entries_out() -> None:
+    """No entry may be written between the sum and the account that goes on from it. SQLite has one writer anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            table = connection.ops.quote_name(LedgerEntry._meta.db_table)
+            cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
+
+
+def spent_by_entries(budget: Budget, starts_at: datetime, ends_at: datetime | None) -> int:
+    """What the ledger says that a budget's scope cost in a time."""
+    entries = entries_of(budget).filter(admitted_at__gte=starts_at)
+    if ends_at is not None:
+        entries = entries.filter(admitted_at__lt=ends_at)
+    total: int | None = entries.aggregate(total=Sum("cost_nano_usd"))["total"]
+    return int(total or 0)
+
+
+def entries_of(budget: Budget) -> QuerySet[LedgerEntry]:
+    """The entries that count against a budget, of any time."""
+    if budget.scope == "key":
+        return LedgerEntry.objects.filter(key_id=str(budget.key_id))
+    if budget.scope == "team":
+        return LedgerEntry.objects.filter(owner=f"team:{budget.team_id}")
+    return LedgerEntry.objects.all()
+
+
+def take(
+    period_id: int, holder: Holder, wishes: Sequence[int], *, lease_for: int = 0, is_strict: bool = False
+) -> Grant:
+    """Set money aside for those wishes that fit, in their order. Far from the limit there is a lease on top.
+
+    `lease_for` is what a call needs that leases are wanted for, 0 for none.
+    """
+    with transaction.atomic():
+        period = BudgetPeriod.objects.select_for_update().get(pk=period_id)
+        room = period.limit_nano_usd - period.spent_nano_usd - period.held_nano_usd - period.leased_nano_usd
+        is_granted, held = [], 0
+        for wish in wishes:
+            fits = wish <= room - held
+            held += wish if fits else 0
+            is_granted.append(fits)
+        leased = _lease(period.limit_nano_usd, room - held, lease_for, is_strict)
+        if held or leased:
+            # The condition says again what the locked row said: no mistake above may ever go over a limit.
+            changed = BudgetPeriod.objects.filter(
+                pk=period_id,
+                limit_nano_usd__gte=F("spent_nano_usd") + F("held_nano_usd") + F("leased_nano_usd") + held + leased,
+            ).update(held_nano_usd=F("held_nano_usd") + held, leased_nano_usd=F("leased_nano_usd") + leased)
+            if not changed:
+                raise AssertionError(f"period {period_id} has no room for what was found to fit")
+            _add_to_share(period_id, holder, held, leased)
+    return Grant(
+        tuple(is_granted),
+        leased,
+        period.limit_nano_usd,
+        period.spent_nano_usd,
+        period.held_nano_usd + period.leased_nano_usd + held + leased,
+    )
+
+
+def _lease(limit: int, room: int, call: int, is_strict: bool) -> int:
+    """How much a worker gets on top, to promise it on without asking; 0 near the limit."""
+    if not call or room * NEAR_SHARE < limit or (is_strict and room < call * STRICT_HOLDS_LEFT):
+        return 0
+    slice_ = min(limit // LEASE_SHARE_OF_LIMIT, room // LEASE_SHARE_OF_ROOM)
+    return slice_ if slice_ >= call else 0
+
+
+def _add_to_share(period_id: int, holder: Holder, held: int, leased: int) -> None:
+    mine = BudgetShare.objects.filter(period_id=period_id, holder=holder.name)
+    if not mine.update(
+        held_nano_usd=F("held_nano_usd") + held,
+        leased_nano_usd=F("leased_nano_usd") + leased,
+        changed_at=timezone.now(),
+    ):
+        BudgetShare.objects.create(
+            period_id=period_id,
+            workspace=holder.workspace,
+            holder=holder.name,
+            held_nano_usd=held,
+            leased_nano_usd=leased,
+        )
+
+
+def give_back(holder: Holder, reserved: Iterable[Reserved]) -> None:
+    """Return what was set aside and is not needed."""
+    back: dict[tuple[int, str], _Change] = defaultdict(_Change)
+    for one in reserved:
+        change = back[one.period, holder.name]
+        if one.is_leased:
+            change.leased += one.nano_usd
+        else:
+            change.held += one.nano_usd
+    if back:
+        with transaction.atomic():
+            _lock(period_id for period_id, _ in back)
+            _apply(back, {})
+
+
+@dataclass(slots=True)
+class _Change:
+    held: int = 0
+    leased: int = 0
+
+
+@dataclass(slots=True)
+class _Posting:
+    """What a batch of entries does to the accounts."""
+
+    spent: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    released: dict[tuple[int, str], _Change] = field(default_factory=lambda: defaultdict(_Change))
+
+
+def post(entries: Sequence[PricedReceipt]) -> None:
+    """Book entries that are new in the ledger, inside their transaction: spent goes up, what was set aside goes down.
+
+    What counts as spent is read off the entries themselves and not off what was set aside for them, so that an account is
+    always the sum of its entries.
+    """
+    posting = _Posting()
+    named = {one.period for entry in entries for one in entry.receipt.admission.reserved}
+    periods = _periods_of(entries, named)
+    for entry in entries:
+        admission, cost = entry.receipt.admission, entry.price.cost_nano_usd or 0
+        if cost:
+            for period in periods:
+                if period.counts(admission.key_id, admission.owner, admission.admitted_at):
+                    posting.spent[period.id] += cost
+        for one in admission.reserved:
+            change = posting.released[one.period, admission.holder]
+            if one.is_leased:
+                change.leased += min(cost, one.nano_usd)  # the rest stays in the worker's lease
+            else:
+                change.held += one.nano_usd
+    if posting.spent or posting.released:
+        _apply(posting.released, posting.spent)
+        _alert(posting.spent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """A period that is locked, and whose entries it counts."""
+
+    id: int
+    scope: str
+    key_id: str
+    owner: str
+    span: Span
+
+    def counts(self, key_id: str, owner: str, admitted_at: float) -> bool:
+        is_its = self.scope == "global" or (self.scope == "key" and key_id == self.key_id) or owner == self.owner
+        return is_its and self.span.has(admitted_at)
+
+
+def _periods_of(entries: Sequence[PricedReceipt], named: Collection[int]) -> list[_Account]:
+    admissions = [entry.receipt.admission for entry in entries]
+    times = [datetime.fromtimestamp(admission.admitted_at, UTC) for admission in admissions]
+    keys = {key for admission in admissions if (key := _uuid(admission.key_id)) is not None}
+    teams = {int(admission.owner[5:]) for admission in admissions if _is_team(admission.owner)}
+    whose = Q(budget__scope="global") | Q(budget__key_id__in=keys) | Q(budget__team_id__in=teams)
+    when = Q(starts_at__lte=max(times)) & (Q(ends_at__isnull=True) | Q(ends_at__gt=min(times)))
+    return [
+        _Account(
+            id=pk,
+            scope=scope,
+            key_id=str(key_id) if key_id else "",
+            owner=f"team:{team_id}" if team_id else "-",
+            span=Span(starts_at.timestamp(), ends_at.timestamp() if ends_at else None),
+        )
+        for pk, scope, key_id, team_id, starts_at, ends_at in _locked(Q(whose & when) | Q(pk__in=named)).values_list(
+            "pk", "budget__scope", "budget__key_id", "budget__team_id", "starts_at", "ends_at"
+        )
+    ]
+
+
+def _locked(which: Q) -> QuerySet[BudgetPeriod]:
+    return BudgetPeriod.objects.select_for_update(of=("self",)).filter(which).order_by("pk")
+
+
+def _lock(period_ids: Iterable[int]) -> None:
+    list(_locked(Q(pk__in=set(period_ids))).values_list("pk", flat=True))
+
+
+def _apply(released: dict[tuple[int, str], _Change], spent: dict[int, int]) -> None:
+    """Change accounts that are locked. A share that is gone has been given back whole: its period is left as it is."""
+    held: dict[int, int] = defaultdict(int)
+    leased: dict[int, int] = defaultdict(int)
+    for (period_id, name), change in sorted(released.items()):
+        if BudgetShare.objects.filter(period_id=period_id, holder=name).update(
+            held_nano_usd=F("held_nano_usd") - change.held,
+            leased_nano_usd=F("leased_nano_usd") - change.leased,
+            changed_at=timezone.now(),
+        ):
+            held[period_id] += change.held
+            leased[period_id] += change.leased
+    for period_id in sorted({*held, *spent}):
+        BudgetPeriod.objects.filter(pk=period_id).update(
+            spent_nano_usd=F("spent_nano_usd") + spent.get(period_id, 0),
+            held_nano_usd=F("held_nano_usd") - held.get(period_id, 0),
+            leased_nano_usd=F("leased_nano_usd") - leased.get(period_id, 0),
+        )
+
+
+def _alert(spent: Iterable[int]) -> None:
+    """Say once that 80 % and once that all of a budget is spent."""
+    for percent in ALERT_PERCENTS:
+        over = BudgetPeriod.objects.filter(
+            pk__in=list(spent), alerted_percent__lt=percent, spent_nano_usd__gte=F("limit_nano_usd") * percent / 100
+        ).select_related("budget__key", "budget__team")
+        for period in over:
+            BudgetPeriod.objects.filter(pk=period.pk).update(alerted_percent=percent)
+            transaction.on_commit(lambda period=period, percent=percent: _say(period, percent))  # type: ignore[misc]
+
+
+def _say(period: BudgetPeriod, percent: int) -> None:
+    spent_usd = period.spent_nano_usd / 1e9
+    log.warning("budget %s has reached %d %%: %.4f USD are spent", period, percent, spent_usd)
+
+
+def sweep(workspace: str, is_recorded: Any) -> int:
+    """Return what workers of this workspace hold whose journals were recorded to the end; how many shares that were.
+
+    `is_recorded(holder)` says that its journal is gone: then every call it ever sent is in the ledger, and what it still
+    has was never used.
+    """
+    gone = [
+        share
+        for share in BudgetShare.objects.filter(workspace=workspace).values_list("pk", "period_id", "holder")
+        if is_recorded(share[2])
+    ]
+    for pk, period_id, _ in gone:
+        with transaction.atomic():
+            _lock([period_id])
+            share = BudgetShare.objects.filter(pk=pk).first()
+            if share is not None:
+                BudgetPeriod.objects.filter(pk=period_id).update(
+                    held_nano_usd=F("held_nano_usd") - share.held_nano_usd,
+                    leased_nano_usd=F("leased_nano_usd") - share.leased_nano_usd,
+                )
+                share.delete()
+    BudgetShare.objects.filter(
+        workspace=workspace, held_nano_usd=0, leased_nano_usd=0, period__ends_at__lt=timezone.now() - KEEP_EMPTY_SHARES
+    ).delete()
+    return len(gone)
+
+
+def is_near(period_ids: Collection[int]) -> set[int]:
+    """Those periods that are so near their limit that leases should go back."""
+    promised = F("spent_nano_usd") + F("held_nano_usd") + F("leased_nano_usd")
+    near = BudgetPeriod.objects.filter(pk__in=period_ids, limit_nano_usd__lt=(promised * NEAR_SHARE) / (NEAR_SHARE - 1))
+    return set(near.values_list("pk", flat=True))
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _is_team(owner: str) -> bool:
+    return owner.startswith("team:") and owner[5:].isdigit() and len(owner) < 20

@@ -1,0 +1,145 @@
+"""The only writer of `Budget`: the command line, the admin and the settings all come here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from django.db import transaction
+from django.utils import timezone
+
+from budgets import keys, periods
+from budgets.models import ApiKey, Budget, BudgetPeriod, Team
+from budgets.periods import Kind
+
+Policy = Literal["normal", "strict"]
+POLICIES: tuple[Policy, ...] = ("normal", "strict")
+
+NANO_PER_USD = 10**9
+MAX_USD = 10_000_000
+MAX_PER_SCOPE = 6
+"""A call is counted against six budgets of its key, six of its team and six for everybody at most."""
+SETTINGS = "settings"
+
+
+class BadBudget(ValueError):
+    """A limit, period or policy that cannot be meant."""
+
+
+class NoSuchBudget(LookupError):
+    """No budget in force has this id."""
+
+
+def create(
+    limit_usd: Decimal,
+    period: Kind,
+    *,
+    key: ApiKey | None = None,
+    team: Team | None = None,
+    time_zone: str = "UTC",
+    policy: Policy = "normal",
+    origin: str = "admin",
+) -> Budget:
+    """A new budget for a key, a team, or everybody when neither is given. Raises BadBudget or periods.NoSuchZone."""
+    if period not in periods.KINDS:
+        raise BadBudget(f"a period is one of {', '.join(periods.KINDS)}, not {period!r}")
+    if policy not in POLICIES:
+        raise BadBudget(f"a policy is one of {', '.join(POLICIES)}, not {policy!r}")
+    if key is not None and team is not None:
+        raise BadBudget("a budget is for a key or for a team, not for both")
+    budget = Budget(
+        scope="key" if key else "team" if team else "global",
+        key=key,
+        team=team,
+        limit_nano_usd=nano_usd(limit_usd),
+        period=period,
+        time_zone=periods.check_zone(time_zone),
+        policy=policy,
+        origin=origin,
+    )
+    with transaction.atomic():
+        others = Budget.objects.filter(scope=budget.scope, key=key, team=team, ended_at__isnull=True).count()
+        if others >= MAX_PER_SCOPE:
+            raise BadBudget(f"there are {others} budgets for this already; end one first")
+        budget.save(force_insert=True)
+        keys.changed()
+    return budget
+
+
+def set_limit(budget_id: int, limit_usd: Decimal) -> Budget:
+    """Raise or lower a limit, for the running period too. Below what is spent it refuses all until the next period."""
+    limit = nano_usd(limit_usd)
+    with transaction.atomic():
+        budget = _in_force(budget_id)
+        _set_limit(budget, limit)
+        keys.changed()
+    return budget
+
+
+def end(budget_id: int) -> Budget:
+    """A budget that counts no more. Its accounts stay."""
+    with transaction.atomic():
+        budget = _in_force(budget_id)
+        budget.ended_at = timezone.now()
+        budget.save(update_fields=["ended_at"])
+        keys.changed()
+    return budget
+
+
+def list_budgets() -> list[Budget]:
+    """All budgets in force, with whom they are for."""
+    return list(Budget.objects.filter(ended_at__isnull=True).select_related("key", "team").order_by("scope", "pk"))
+
+
+def list_with_periods() -> list[tuple[Budget, BudgetPeriod | None]]:
+    """All budgets in force with their running accounts, `None` where nothing was asked of one yet in this period."""
+    now = timezone.now()
+    running = BudgetPeriod.objects.filter(starts_at__lte=now).exclude(ends_at__lte=now)
+    by_budget = {period.budget_id: period for period in running}
+    return [(budget, by_budget.get(budget.pk)) for budget in list_budgets()]
+
+
+def apply_settings(limit_usd: Decimal | None, period: Kind, *, time_zone: str, policy: Policy) -> Budget | None:
+    """Make the one budget of the start's settings what they say; without a limit there is none."""
+    with transaction.atomic():
+        present = Budget.objects.select_for_update().filter(origin=SETTINGS, ended_at__isnull=True).first()
+        if present is not None and limit_usd is not None and _is_alike(present, period, time_zone, policy):
+            if present.limit_nano_usd != (limit := nano_usd(limit_usd)):
+                _set_limit(present, limit)
+                keys.changed()
+            return present
+        if present is not None:
+            end(present.pk)
+        if limit_usd is None:
+            return None
+        return create(limit_usd, period, time_zone=time_zone, policy=policy, origin=SETTINGS)
+
+
+def nano_usd(usd: Decimal) -> int:
+    """Dollars as nano-dollars. Raises BadBudget for what is negative, absurd or finer than that."""
+    if not usd.is_finite() or not 0 <= usd <= MAX_USD:
+        raise BadBudget(f"a limit is from 0 to {MAX_USD:,} USD, not {usd}")
+    nano = usd * NANO_PER_USD
+    if nano != nano.to_integral_value():
+        raise BadBudget(f"{usd} USD has more than 9 decimals")
+    return int(nano)
+
+
+def _is_alike(budget: Budget, period: Kind, time_zone: str, policy: Policy) -> bool:
+    return (budget.period, budget.time_zone, budget.policy) == (period, time_zone, policy)
+
+
+def _in_force(budget_id: int) -> Budget:
+    budget = Budget.objects.select_for_update().filter(pk=budget_id, ended_at__isnull=True).first()
+    if budget is None:
+        raise NoSuchBudget(f"no budget in force has the id {budget_id}")
+    return budget
+
+
+def _set_limit(budget: Budget, limit_nano_usd: int) -> None:
+    """Not only for periods to come: those that have not ended follow."""
+    budget.limit_nano_usd = limit_nano_usd
+    budget.save(update_fields=["limit_nano_usd"])
+    running = BudgetPeriod.objects.filter(budget=budget).exclude(ends_at__lte=timezone.now())
+    for pk in running.order_by("pk").values_list("pk", flat=True):
+        BudgetPeriod.objects.filter(pk=pk).update(limit_nano_usd=limit_nano_usd, alerted_percent=0)

@@ -1,0 +1,217 @@
+"""Budgets as clients meet them: over HTTP, on every route that costs money, through restarts and kills."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import psycopg
+import pytest
+
+from tests.live import answers
+from tests.live.provider import Provider, Received
+from tests.live.proxies import ROOT, Proxy, eventually
+
+PROMPT = [{"role": "user", "content": "hi"}]
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/messages": {"model": "claude-sonnet-4-5", "max_tokens": 100, "messages": PROMPT},
+    "/v1/chat/completions": {"model": "gpt-4o", "max_tokens": 100, "messages": PROMPT},
+    "/v1/responses": {"model": "gpt-4o", "max_output_tokens": 100, "input": PROMPT},
+    "/v1/embeddings": {"model": "text-embedding-3-small", "input": "hi"},
+}
+DEAR = {"input_tokens": 1_000_000, "output_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+STRICT = {"HEADROOM_BUDGET_POLICY": "strict"}
+
+
+def periods(proxy: Proxy) -> list[tuple[int, int, int]]:
+    """(spent, held, leased) of every account."""
+    query = "SELECT spent_nano_usd, held_nano_usd, leased_nano_usd FROM budgets_budgetperiod ORDER BY id"
+    if url := proxy.env.get("HEADROOM_DATABASE_URL"):
+        with psycopg.connect(url) as connection:
+            return connection.execute(query).fetchall()
+    with closing(sqlite3.connect(proxy.workspace / "headroom.sqlite3", timeout=10)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def headroom(proxy: Proxy, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command beside the running proxy."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=proxy.env, capture_output=True, text=True, timeout=60
+    )
+
+
+def ask(proxy: Proxy, path: str, **headers: str) -> httpx.Response:
+    return httpx.post(
+        f"{proxy.url}{path}", json=BODIES.get(path, {"x": 1}), headers=headers, trust_env=False, timeout=20
+    )
+
+
+@pytest.mark.parametrize("path", [*BODIES, "/chat/completions", "/embeddings", "/p/some/v1/messages"])
+def test_a_spent_budget_stops_every_billable_route(path: str, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy("--budget", "0")
+    answer = httpx.post(
+        f"{proxy.url}{path}",
+        json=next(body for known, body in BODIES.items() if known.endswith(path[-8:])),
+        trust_env=False,
+    )
+    assert answer.status_code == 429
+    assert answer.headers["x-should-retry"] == "false"
+    assert 0 < int(answer.headers["retry-after"]) <= 86_401
+    error = answer.json()["error"]
+    assert "this proxy spent $0.00 of $0.00 (daily); resets 20" in error["message"]
+    assert error["type"] == ("rate_limit_error" if "messages" in path else "insufficient_quota")
+
+
+def test_what_costs_nothing_still_passes_when_all_is_spent(
+    start_proxy: Callable[..., Proxy], provider: Provider
+) -> None:
+    proxy = start_proxy("--budget", "0", **STRICT)
+    assert httpx.get(f"{proxy.v1}/models", trust_env=False).status_code == 200
+    assert ask(proxy, "/v1/messages/count_tokens").status_code == 200
+    assert ask(proxy, "/v1/files").status_code == 200
+    assert len(provider.requests) == 3
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/batches", "/v1/batches", "/v1/images/generations", "/v1/completions"])
+def test_routes_whose_price_nobody_knows_are_refused_to_callers_with_a_budget(
+    path: str, start_proxy: Callable[..., Proxy], provider: Provider
+) -> None:
+    proxy = start_proxy("--budget", "5")
+    answer = ask(proxy, path)
+    assert (answer.status_code, answer.headers["x-headroom-error"]) == (403, "no_price")
+    assert f"POST {path} has no known price" in answer.json()["error"]["message"]
+    assert ask(proxy, "/v1/something/new").status_code == 200
+    assert [one.path for one in provider.requests] == ["/v1/something/new"]
+
+
+def test_the_real_sdks_see_it_and_do_not_try_again(start_proxy: Callable[..., Proxy], provider: Provider) -> None:
+    proxy = start_proxy("--budget", "0", "--budget-period", "total")
+    with (
+        anthropic.Anthropic(base_url=proxy.url, api_key="sk-ant-x", max_retries=5) as client,
+        pytest.raises(anthropic.RateLimitError, match="it does not reset") as refusal,
+    ):
+        client.messages.create(model="claude-sonnet-5", max_tokens=10, messages=[{"role": "user", "content": "hi"}])
+    assert "retry-after" not in refusal.value.response.headers
+    started = time.monotonic()
+    with (
+        openai.OpenAI(base_url=proxy.v1, api_key="x", max_retries=5) as chat,
+        pytest.raises(openai.RateLimitError) as refused,
+    ):
+        chat.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+    assert refused.value.code == "budget_spent"
+    assert time.monotonic() - started < 2
+    assert provider.requests == []
+
+
+def test_a_normal_budget_stops_once_what_was_billed_reaches_it(
+    start_proxy: Callable[..., Proxy], provider: Provider
+) -> None:
+    proxy = start_proxy("--budget", "5")
+    provider.script = lambda _: answers.json_answer(answers.message(usage=DEAR))  # $3 and a tier above: $6
+    assert ask(proxy, "/v1/messages").status_code == 200
+    eventually(lambda: periods(proxy), lambda rows: rows[0][0] > 0)
+    eventually(lambda: ask(proxy, "/v1/messages").status_code, lambda status: status == 429, timeout_s=1)
+    listed = json.loads(headroom(proxy, "budget", "list", "--json").stdout)
+    assert listed[0]["spent_usd"] >= 3 and listed[0]["limit_usd"] == 5
+    assert headroom(proxy, "budget", "set", str(listed[0]["id"]), "100").returncode == 0
+    eventually(lambda: ask(proxy, "/v1/messages").status_code, lambda status: status == 200, timeout_s=3)
+
+
+def test_budgets_outlast_a_restart(start_proxy: Callable[..., Proxy], provider: Provider) -> None:
+    proxy = start_proxy("--budget", "5", "--budget-period", "total")
+    provider.script = lambda _: answers.json_answer(answers.message(usage=DEAR))
+    assert ask(proxy, "/v1/messages").status_code == 200
+    proxy.stop()
+    proxy.start()
+    assert ask(proxy, "/v1/messages").status_code == 429
+    (spent, held, leased) = periods(proxy)[0]
+    assert spent >= 3_000_000_000 and (held, leased) == (0, 0)
+
+
+def test_a_key_and_its_team_have_budgets_of_their_own(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy()
+    secrets = {
+        name: json.loads(headroom(proxy, "key", "create", name, "--team", team, "--json").stdout)["secret"]
+        for name, team in (("a", "core"), ("b", "core"), ("c", "other"))
+    }
+    assert headroom(proxy, "budget", "create", "0", "--key", "a").returncode == 0
+
+    def statuses() -> list[int]:
+        return [
+            ask(proxy, "/v1/messages", **{"x-headroom-key": secrets[name], "x-api-key": "sk-ant-x"}).status_code
+            for name in "abc"
+        ]
+
+    eventually(statuses, lambda seen: seen == [429, 200, 200], timeout_s=3)
+    assert headroom(proxy, "budget", "create", "0", "--team", "core", "--period", "weekly").returncode == 0
+    eventually(statuses, lambda seen: seen == [429, 429, 200], timeout_s=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("create", "-1"), 2, "No such option"),
+        (("create", "--", "-1"), 2, "0 to 10,000,000"),
+        (("create", "1", "--time-zone", "Mars"), 2, "not a time zone"),
+        (("create", "1", "--key", "nobody"), 1, "no key has"),
+        (("create", "1", "--team", "nobody"), 1, "no team"),
+        (("set", "99", "1"), 1, "no budget in force"),
+        (("end", "99"), 1, "no budget in force"),
+    ],
+)
+def test_budgets_that_cannot_be_meant_are_refused_in_one_line(
+    arguments: tuple[str, ...], code: int, words: str, tmp_path: Any
+) -> None:
+    proxy = Proxy(tmp_path / "workspace", "http://127.0.0.1:9")
+    done = headroom(proxy, "budget", *arguments)
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_two_hundred_at_once_against_a_strict_budget_for_fifty(
+    start_proxy: Callable[..., Proxy], provider: Provider
+) -> None:
+    body = json.dumps(BODIES["/v1/messages"]).encode()
+    bound = (len(body) + 4096) * 6000 + 100 * 15_000
+    proxy = start_proxy("--budget", f"{50 * bound / 1e9:.9f}", **STRICT)
+
+    def dearest(received: Received) -> answers.Answer:
+        usage = {"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 100}
+        written = {"ephemeral_1h_input_tokens": len(received.body) + 4096, "ephemeral_5m_input_tokens": 0}
+        total = {**usage, "cache_creation_input_tokens": len(received.body) + 4096, "cache_creation": written}
+        return answers.json_answer(answers.message(usage=total))
+
+    provider.script = dearest
+    with ThreadPoolExecutor(40) as threads, httpx.Client(trust_env=False, timeout=30) as client:
+        statuses = list(
+            threads.map(lambda _: client.post(f"{proxy.v1}/messages", content=body).status_code, range(200))
+        )
+    assert (statuses.count(200), statuses.count(429)) == (50, 150)
+    assert eventually(lambda: periods(proxy), lambda rows: rows[0][0] == 50 * bound) == [(50 * bound, 0, 0)]
+
+
+@pytest.mark.crash
+def test_a_killed_proxy_leaves_no_hold_behind(start_proxy: Callable[..., Proxy], provider: Provider) -> None:
+    proxy = start_proxy("--budget", "1000", **STRICT)
+    assert ask(proxy, "/v1/messages").status_code == 200
+    provider.script = lambda _: [answers.FOREVER]
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(ask, proxy, "/v1/messages") for _ in range(4)]
+        provider.wait_until(lambda: len(provider.requests) == 5)
+        assert sum(periods(proxy)[0][1:]) > 0
+        proxy.kill()
+        assert all(isinstance(one.exception(), httpx.HTTPError) for one in asked)
+    proxy.start()
+    eventually(lambda: proxy.rows(), lambda rows: len(rows) == 5, timeout_s=20)
+    total = sum(row["cost_nano_usd"] or 0 for row in proxy.rows())
+    assert eventually(lambda: periods(proxy), lambda rows: rows[0][1:] == (0, 0), timeout_s=20)[0][0] == total

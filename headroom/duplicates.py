@@ -69,15 +69,15 @@ def refer(text: str, earlier: Sequence[Visible]) -> Repeat | None:
         if earlier[source].text == text:
             return _whole(text, earlier[source], source)
     copy = _copy(text)
-    source = _closest(copy, earlier)
-    if source is None:
+    closest = _closest(copy, earlier)
+    if closest is None:
         return None
-    old = _copy(earlier[source].text)
+    old = _copy(earlier[closest].text)
     runs = list(_runs(copy, old))
     repeated = sum(len(line) for run in runs for line in copy.lines[run.new : run.new + run.count])
     if repeated < _MIN_SHARE * len(text):
         return None
-    label = earlier[source].label
+    label = earlier[closest].label
     body = "\n".join(
         [
             f"[As in {label} above, with changes; what did not change is named by its lines there.]",
@@ -86,7 +86,7 @@ def refer(text: str, earlier: Sequence[Visible]) -> Repeat | None:
     )
     same = sum(run.count for run in runs)
     left_out = f"{same:,} of {len(copy.lines):,} lines, which stand in {label} above"
-    return Repeat(Form(body, "near_duplicate", left_out), source) if len(body) < len(text) else None
+    return Repeat(Form(body, "near_duplicate", left_out), closest) if len(body) < len(text) else None
 
 
 def _whole(text: str, copy: Visible, source: int) -> Repeat | None:

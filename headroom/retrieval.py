@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from headroom import contents, patterns, ranking
+from headroom.shrinkers import numbered
 
 # Longer lines are searched and shown in pieces, cut where a record or a sentence ends.
 _LONG_LINE_CHARS = 1_000
@@ -57,8 +58,9 @@ def answer(
     search when both are given. With neither, a short text comes back whole and a long one as a table of contents.
     """
     lines = text.removesuffix("\n").split("\n")
-    first = max(1, start_line or 1)
-    last = min(len(lines), end_line if end_line is not None else len(lines))
+    moved = _numbers_before(lines) if (start_line, end_line) != (None, None) else 0
+    first = max(1, start_line - moved if start_line else 1)
+    last = min(len(lines), end_line - moved if end_line is not None else len(lines))
     if first > last and (start_line, end_line) != (None, None):
         return Excerpt(f"no such lines: the original has {len(lines):,}", (), len(lines))
     if query.strip():
@@ -68,6 +70,15 @@ def answer(
     if _cost(text) <= max_tokens:
         return Excerpt(text, (), len(lines))
     return Excerpt(_outline(lines, max_tokens), (), len(lines))
+
+
+def _numbers_before(lines: Sequence[str]) -> int:
+    """Return by how much the line numbers in a file that was read from its middle are ahead of its own lines.
+
+    Whoever asks for lines saw the numbers that the tool wrote.
+    """
+    run = numbered.find(lines)
+    return run.first - run.start - 1 if run and (run.end - run.start) * 2 > len(lines) else 0
 
 
 def _cost(text: str) -> int:

@@ -49,6 +49,11 @@ def test_lines_beyond_the_end_say_how_many_there_are() -> None:
     assert "has 3" in retrieval.answer("a\nb\nc\n", start_line=9).content
 
 
+def test_lines_of_a_numbered_read_are_asked_for_by_the_numbers_shown() -> None:
+    text = "Here is the file:\n" + "\n".join(f"{number:>6}\tline {number}" for number in range(501, 601))
+    assert retrieval.answer(text, start_line=510, end_line=511).content == "   510\tline 510\n   511\tline 511"
+
+
 def test_a_range_too_long_says_where_to_go_on() -> None:
     excerpt = retrieval.answer(LOG, start_line=1, end_line=5_000, max_tokens=500)
     number = int(excerpt.content.rsplit(" ", 1)[1].rstrip("]"))

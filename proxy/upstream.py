@@ -157,11 +157,13 @@ class Pool:
             raise UpstreamUnreachable("this worker is not serving (yet, or any more)")
         target = self.target(base_url)
         host = [(b"host", target.url.netloc)]
-        length = [(b"content-length", b"%d" % len(body))] if isinstance(body, bytes) else []
+        framing = [(b"content-length", b"%d" % len(body))] if isinstance(body, bytes) else []
+        if settings.HTTP_TRANSPORT == "httpx" and isinstance(body, AsyncIterable) and not _has_length(headers):
+            framing = [(b"transfer-encoding", b"chunked")]  # aiohttp adds it by itself
         request = httpx.Request(
             method,
             target.url,
-            headers=host + headers + length,
+            headers=host + headers + framing,
             stream=_Body(body) if body is not None else None,
             extensions={
                 "target": target.path_prefix + path_and_query,
@@ -197,6 +199,10 @@ class _Body(httpx.AsyncByteStream):
         else:
             async for chunk in self.body:
                 yield chunk
+
+
+def _has_length(headers: Headers) -> bool:
+    return any(key == b"content-length" for key, _ in headers)
 
 
 def end_to_end(headers: Headers) -> Headers:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from headroom import detect, envelope, registry, tokens
-from headroom.shrinkers import blank
+from headroom.shrinkers import blank, reads
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
 
 T = TypeVar("T")
@@ -26,9 +26,6 @@ _MARKER_CHARS = 2_000
 _NEAR = 1.3
 _FAR = 2
 """Forms this much longer than the shortest of their sort are not counted: tokens follow characters that closely."""
-
-_DEEP_ENOUGH = 0.5
-"""An old result for which no shrinker of its kind gets below this share is cut down to its most telling lines."""
 
 _MAX_ROUNDS = 8
 
@@ -159,13 +156,14 @@ class _Work:
         if dense != shown:
             shown = dense
             yield "blank", Form(shown, "blank_lines")
-        shortest = len(text)
+        is_cut = False
         kinds: tuple[str, ...] = self._tried("detection", lambda: detect.kinds(shown, self.call), ())
         for kind, form in self._forms(kinds, shown, policy):
             if kind != "terminal":
-                shortest = min(shortest, len(form.text))
+                is_cut = is_cut or form.is_lossy
                 yield kind, form
-        if policy.level == "deep" and shortest > _DEEP_ENOUGH * len(text):
+        if policy.level == "deep" and not is_cut and not reads.is_read(self.call):
+            # Nobody who knows this kind of text can cut it, and it is old: its most telling lines are worth more than none.
             yield from self._forms(("gist",), shown, policy)
 
     def _tried(self, name: str, work: Callable[[], T], otherwise: T) -> T:

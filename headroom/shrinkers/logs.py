@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headroom.shrinkers import templates, trouble
 from headroom.values import Form, Level, Source
@@ -26,11 +26,12 @@ class Limits:
     troubles: int
     surrounded: int
     line_chars: int
+    tells_values: bool
 
 
 LIMITS: dict[Level, Limits] = {
-    "balanced": Limits(routine=5, examples=2, context=2, troubles=24, surrounded=6, line_chars=600),
-    "deep": Limits(routine=3, examples=1, context=1, troubles=8, surrounded=3, line_chars=240),
+    "balanced": Limits(routine=5, examples=2, context=2, troubles=24, surrounded=6, line_chars=600, tells_values=True),
+    "deep": Limits(routine=3, examples=1, context=1, troubles=8, surrounded=3, line_chars=240, tells_values=False),
 }
 
 _TIMED = re.compile(
@@ -46,6 +47,9 @@ _TRACE = re.compile(
     r"^(?:[^\w\s]|\d|[TZ]|INFO|ERROR|WARNING|WARN)*\s*(?:at |File \"|#\d+ |Caused by|\.\.\. \d+ more|\w+Error: )"
 )
 _LONGEST_TRACE = 40
+_MAX_TOLD_LINES = 20_000
+_MAX_VALUES = 8
+_NAME = re.compile(r"[\[(\"']?[A-Za-z][\w.:/@-]{0,40}[\])\"',;]?")
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -60,7 +64,7 @@ def forms(source: Source) -> Iterable[Form]:
         return
     if not _is_log(lines, source.call.arguments):
         return
-    limits = LIMITS[source.policy.level]
+    limits = _limits(source.policy.level, len(lines))
     text, hidden = _folded(source.text, lines, limits)
     if hidden:
         yield Form(text, "log_templates", f"{hidden:,} of {len(lines):,} lines that look like one of those shown")
@@ -72,6 +76,18 @@ def _is_log(lines: Sequence[str], arguments: str) -> bool:
     probe = [line for line in lines[::step] if line.strip()]
     timed = sum(bool(_TIMED.search(line[:1000])) for line in probe)
     return timed * (10 if _ASKED.search(arguments) else 3) > len(probe)
+
+
+def _limits(level: Level, count: int) -> Limits:
+    """Return the limits for a log of so many lines: a short one, seen for the first time, keeps more examples."""
+    limits = LIMITS[level]
+    if level == "deep":
+        return limits
+    return replace(
+        limits,
+        routine=max(limits.routine, min(20, 2_500 // count)),
+        examples=max(limits.examples, min(8, 1_200 // count)),
+    )
 
 
 def _runs(lines: Sequence[str]) -> list[str]:
@@ -96,22 +112,44 @@ def _again(line: str, times: int) -> list[str]:
 
 def _folded(text: str, lines: Sequence[str], limits: Limits) -> tuple[str, int]:
     numbers, marks = templates.find(text, lines, _marks)
-    counts = Counter(numbers)
-    kept = _kept(lines, numbers, marks, counts, limits)
-    shown = Counter(number for number, is_kept in zip(numbers, kept, strict=True) if is_kept)
-    seen: Counter[int] = Counter()
-    out: list[str] = []
-    for index, line in enumerate(lines):
-        if not kept[index]:
-            continue
-        number = numbers[index]
-        seen[number] += 1
-        hidden = counts[number] - shown[number]
-        line = _cut(line, limits.line_chars, marks[number])
-        if hidden and seen[number] == min(limits.examples, shown[number]):
-            line = f"{line} [{hidden:,} more like it]"
-        out.append(line)
+    members: dict[int, list[int]] = {}
+    for index, number in enumerate(numbers):
+        members.setdefault(number, []).append(index)
+    kept = _kept(lines, members, marks, limits)
+    notes = _notes(lines, members, kept, limits)
+    out = [
+        _cut(line, limits.line_chars, marks[numbers[index]]) + notes.get(index, "")
+        for index, line in enumerate(lines)
+        if kept[index]
+    ]
     return "\n".join(out), len(lines) - len(out)
+
+
+def _notes(lines: Sequence[str], members: dict[int, list[int]], kept: bytearray, limits: Limits) -> dict[int, str]:
+    """Return what is said behind the last line before the first hidden one of its template."""
+    notes: dict[int, str] = {}
+    for places in members.values():
+        hidden = [index for index in places if not kept[index]]
+        if not hidden:
+            continue
+        shown = [index for index in places[: bisect_left(places, hidden[0])] if kept[index]]
+        words = _values([lines[index] for index in hidden], lines[shown[-1]]) if limits.tells_values else ""
+        notes[shown[-1]] = f" [{len(hidden):,} more like it{words}]"
+    return notes
+
+
+def _values(hidden: Sequence[str], shown: str) -> str:
+    """Return in words the values of the fields in which the hidden lines of a template differ, where those are few."""
+    if len(hidden) > _MAX_TOLD_LINES:
+        return ""
+    split = [line.split() for line in hidden]
+    told = []
+    for at, example in enumerate(shown.split()):
+        values = dict.fromkeys(words[at] for words in split if at < len(words))
+        is_told = 1 < len(values) <= _MAX_VALUES and all(_NAME.fullmatch(value) for value in values)
+        if is_told and not (len(values) == 1 and example in values):
+            told.append(", ".join(values))
+    return f", among them {'; '.join(told[:3])}" if told else ""
 
 
 def _marks(lines: list[str]) -> list[int]:
@@ -122,14 +160,9 @@ def _marks(lines: list[str]) -> list[int]:
     return found
 
 
-def _kept(
-    lines: Sequence[str], numbers: Sequence[int], marks: Sequence[int], counts: Counter[int], limits: Limits
-) -> bytearray:
+def _kept(lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[int], limits: Limits) -> bytearray:
     """Return a mark per line: rare templates, the ends, the first lines and the last of routine ones, trouble."""
     kept = bytearray(len(lines))
-    members: dict[int, list[int]] = {}
-    for index, number in enumerate(numbers):
-        members.setdefault(number, []).append(index)
     troubles: list[int] = []
     for number, places in members.items():
         most = limits.troubles if marks[number] == _STRONG else limits.routine

@@ -1,0 +1,104 @@
+"""Logs: templates counted, trouble and rare lines whole, never empty."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+
+from headroom.shrinkers import logs
+from headroom.values import ToolCall
+from tests.headroom import shapes
+from tests.headroom.shrinkers import golden, laws
+
+
+def ticks(count: int) -> list[str]:
+    return [
+        f"2024-01-02 03:{at // 60 % 60:02}:{at % 60:02} INFO [pool-{at % 8}] served /items/{at * 7} in {at % 90} ms"
+        for at in range(count)
+    ]
+
+
+def folded(lines: list[str], level: str = "balanced", call: ToolCall = laws.NO_CALL) -> str:
+    return laws.forms(logs.forms, "\n".join(lines), level=level, call=call)["log_templates"].text
+
+
+@pytest.mark.parametrize("name", golden.names("logs"))
+def test_real_logs_are_written_as_reviewed(name: str) -> None:
+    assert golden.written("logs", name) == golden.expected("logs", name)
+
+
+@pytest.mark.parametrize("level", ["balanced", "deep"])
+def test_one_error_among_thousands_stays_with_its_surroundings(level: str) -> None:
+    lines = ticks(5_000)
+    lines[3_210] = "2024-01-02 03:53:30 ERROR [ledger] writer killed: out of memory, ref INC-48213"
+    told = folded(lines, level)
+    assert lines[3_210] in told
+    assert lines[3_209] in told and lines[3_211] in told
+    assert len(told) < 3_000
+
+
+def test_a_rare_line_stays_although_it_reports_nothing() -> None:
+    lines = ticks(3_000)
+    lines[1_500] = "2024-01-02 03:25:00 INFO [config] reloaded from s3://bucket/prod.yaml revision 8f2c"
+    assert lines[1_500] in folded(lines)
+
+
+def test_a_stack_trace_stays_whole() -> None:
+    trace = [
+        "2024-01-02 03:25:00 ERROR [web] request failed",
+        "java.lang.IllegalStateException: pool closed",
+        *[f"    at com.acme.Pool.take{at}(Pool.java:{at})" for at in range(12)],
+        "Caused by: java.io.IOException: reset",
+    ]
+    told = folded([*ticks(500), *trace, *ticks(500)])
+    assert all(line in told for line in trace)
+
+
+def test_a_healthy_log_keeps_its_shape() -> None:
+    told = folded(ticks(2_000))
+    lines = told.split("\n")
+    assert lines[0] == ticks(1)[0]
+    assert lines[-1] == ticks(2_000)[-1]
+    hidden = sum(int(number.replace(",", "")) for number in re.findall(r"\[([\d,]+) more like it", told))
+    assert hidden + len(lines) == 2_000
+
+
+def test_verdicts_are_never_merged() -> None:
+    lines = [f"2024-01-02 03:04:05 INFO - TEST-PASS | css/test-{at}.html | took {at}ms" for at in range(800)]
+    lines[333] = "2024-01-02 03:04:05 INFO - TEST-UNEXPECTED-TIMEOUT | css/test-333.html | took 9000ms"
+    assert lines[333] in folded(lines)
+
+
+def test_the_few_values_of_a_field_are_named() -> None:
+    lines = [
+        f"2024-01-02 03:04:{at % 60:02} INFO worker took job {at} from queue {['mail', 'billing', 'search'][at % 3]} now"
+        for at in range(600)
+    ]
+    assert "billing" in folded(lines) and "search" in folded(lines)
+
+
+def test_text_that_is_no_log_is_left_alone() -> None:
+    prose = ["It is not an error to have failed once, said the warden."] * 3 + [
+        f"Chapter {at} begins at dawn." for at in range(60)
+    ]
+    assert "log_templates" not in laws.forms(logs.forms, "\n".join(prose))
+
+
+def test_lines_that_repeat_are_counted_without_loss() -> None:
+    found = laws.forms(
+        logs.forms,
+        "\n".join(["start", *["waiting for the database to come up"] * 50, *"abcdefghijk"]),
+        level="lossless",
+    )
+    assert "[the same line 49 more times]" in found["log_runs"].text
+
+
+@settings(deadline=None)
+@given(shapes.logs(), laws.LEVELS)
+def test_any_log_keeps_the_laws(text: str, level: str) -> None:
+    laws.assert_kept(logs.forms, text, level)
+    for form in laws.forms(logs.forms, text, level=level).values():
+        assert form.text.strip()
+        assert all(line in form.text for line in text.split("\n")[:2])

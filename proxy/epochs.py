@@ -34,7 +34,7 @@ class Tuning:
     min_read_age_turns: int = 30
     horizon_share: float = 0.25
     margin_share: float = 0.1
-    risk_share: float = 0.05
+    risk_share: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)

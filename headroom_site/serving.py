@@ -7,21 +7,24 @@ import gc
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, close_old_connections, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, close_old_connections, connections, transaction
 
 from budgets import snapshot
 from budgets.balances import Holder
+from budgets.rates import Buckets, LocalBuckets, Rate, SharedBuckets
+from budgets.throttle import Throttle
 from budgets.till import Till, Unpriced
 from headroom import tokens
 from headroom_site import workspace
 from proxy import database, decisions, ids, lineage, worker
 from savings.flusher import Flusher
 from savings.journal import Journal
-from savings.pricing import PriceBook
+from savings.pricing import PriceBook, PricedReceipt
 
 CHORES_EVERY_S = 600.0
 
@@ -37,10 +40,15 @@ class _Parts:
         self.prices = PriceBook()
         holder = Holder(workspace.identity(settings.WORKSPACE_DIR), self.journal.directory.name)
         self.till = Till(holder, journals, self.prices, database.run, unpriced=cast(Unpriced, settings.UNPRICED))
-        self.flusher = Flusher(self.journal, prices=self.prices, post_balances=self.till.post)
-        self.worker = worker.Worker(self.journal, self.prices, self.till)
+        self.throttle = Throttle(Rate(settings.REQUESTS_PER_MINUTE, settings.TOKENS_PER_MINUTE), _buckets())
+        self.flusher = Flusher(self.journal, prices=self.prices, post_balances=self._post)
+        self.worker = worker.Worker(self.journal, self.prices, self.till, self.throttle)
         self.stopping = threading.Event()
         self.chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
+
+    def _post(self, entries: Sequence[PricedReceipt]) -> None:
+        self.till.post(entries)
+        transaction.on_commit(lambda: self.throttle.post(entries))
 
     def _do_chores(self) -> None:
         """Now and then: prolong decisions that were replayed, delete those that nobody used."""
@@ -53,6 +61,14 @@ class _Parts:
                 continue  # the next round does the same work
             finally:
                 close_old_connections()
+
+
+def _buckets() -> Buckets | None:
+    if not settings.RATE_LIMIT_ENABLED:
+        return None
+    if settings.IS_EMBEDDED or not settings.REDIS_URL:
+        return LocalBuckets()
+    return SharedBuckets(settings.REDIS_URL, workers=settings.WORKERS)
 
 
 def is_started() -> bool:
@@ -95,6 +111,7 @@ async def stop() -> None:
     await asyncio.to_thread(parts.flusher.stop)
     parts.journal.close()
     await asyncio.to_thread(parts.till.stop)
+    await parts.throttle.close()
     await asyncio.to_thread(snapshot.stop)
     await asyncio.to_thread(database.close)
     await asyncio.to_thread(_close_pool)

@@ -89,6 +89,9 @@ BUDGET_USD = env.usd("HEADROOM_BUDGET")
 BUDGET_PERIOD = env.choice("HEADROOM_BUDGET_PERIOD", "daily", ("hourly", "daily", "weekly", "monthly", "total"))
 BUDGET_TIME_ZONE = env.text("HEADROOM_BUDGET_TIME_ZONE", "UTC")
 BUDGET_POLICY = env.choice("HEADROOM_BUDGET_POLICY", "normal", ("normal", "strict"))
+RATE_LIMIT_ENABLED = env.boolean("HEADROOM_RATE_LIMIT_ENABLED", True)
+REQUESTS_PER_MINUTE = env.integer("HEADROOM_RPM", 600, maximum=10_000_000)
+TOKENS_PER_MINUTE = env.integer("HEADROOM_TPM", 0)
 UNPRICED = env.choice("HEADROOM_UNPRICED", "by_policy", ("by_policy", "refuse", "allow"))
 
 # --- the road --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 
-from budgets import gate, till
+from budgets import gate, rates, till
 from proxy import exchange, hosts, upstream
 from proxy.values import Dialect
 from savings import journal
@@ -16,6 +16,7 @@ HTTP: dict[type[Exception], tuple[HTTPStatus, str]] = {
     gate.RevokedKey: (HTTPStatus.UNAUTHORIZED, "revoked_key"),
     gate.ExpiredKey: (HTTPStatus.UNAUTHORIZED, "expired_key"),
     gate.KeysNotLoaded: (HTTPStatus.SERVICE_UNAVAILABLE, "keys_not_loaded"),
+    rates.RateLimited: (HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
     till.BudgetSpent: (HTTPStatus.TOO_MANY_REQUESTS, "budget_spent"),
     till.NoPrice: (HTTPStatus.FORBIDDEN, "no_price"),
     till.NoBound: (HTTPStatus.FORBIDDEN, "no_bound"),
@@ -56,8 +57,10 @@ def status_and_code(exc: Exception) -> tuple[HTTPStatus, str]:
 def headers(exc: Exception) -> dict[str, str]:
     """Header lines that tell a client whether and when trying again makes sense."""
     lines = {"x-should-retry": "false"} if isinstance(exc, till.BudgetRefused) else {}
-    retry_after_s: int | None = getattr(exc, "retry_after_s", None)
-    return lines if retry_after_s is None else {**lines, "retry-after": str(retry_after_s)}
+    for name, value in (("retry-after", "retry_after_s"), ("retry-after-ms", "retry_after_ms")):
+        if (wait := getattr(exc, value, None)) is not None:
+            lines[name] = str(wait)
+    return lines
 
 
 def body(dialect: Dialect, status: HTTPStatus, code: str, message: str) -> bytes:

@@ -75,6 +75,10 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
             None if route.is_streamed_up else await body.read(settings.MAX_BODY_BYTES, client.header(b"content-length"))
         )
         call = _parsed(client, route, raw)
+        request_id = ids.uuid7()
+        await worker.current().throttle.admit(
+            principal, request_id, peer=client.peer, estimated_tokens=len(call.body) // conversations.BYTES_PER_TOKEN
+        )
         plan = await _plan(client, provider, call, principal)
         journey = Journey(
             exchange=client,
@@ -82,7 +86,7 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
             principal=principal,
             labels=attribution.attribute(client, call, request.project),
             route=route.name,
-            request_id=ids.uuid7(),
+            request_id=request_id,
             base_url=_base_url(provider),
             call=call,
             plan=plan,

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
 
+from budgets.throttle import Throttle
 from proxy import database, hosts, worker
 from proxy.requests import OwnError, RoadRequest
 
@@ -46,7 +47,7 @@ async def report(request: RoadRequest) -> HttpResponse:
         "backend": "anthropic",
         "optimize": settings.OPTIMIZE,
         "cache": False,
-        "rate_limit": False,
+        "rate_limit": worker.current().throttle.is_enabled,
         "mode": settings.MODE,
         "database": "sqlite" if settings.IS_EMBEDDED else "postgresql",
         "workers": settings.WORKERS,
@@ -93,7 +94,7 @@ async def _checks() -> dict[str, dict[str, Any]]:
         "startup": _check(here.is_ready),
         "http_client": _check(here.pool.is_open),
         "cache": DISABLED,
-        "rate_limiter": DISABLED,
+        "rate_limiter": _limiter(here.throttle),
         "memory": DISABLED,
         "database": _check(await _database_answers()),
         "journal": _check(not journal.problem and journal.share < 1),
@@ -103,6 +104,17 @@ async def _checks() -> dict[str, dict[str, Any]]:
 
 def _check(is_ready: bool) -> dict[str, Any]:
     return {"enabled": True, "ready": is_ready, "status": "healthy" if is_ready else "unhealthy"}
+
+
+def _limiter(throttle: Throttle) -> dict[str, Any]:
+    """Without Redis each worker keeps to its share: `degraded`, and still ready."""
+    if not throttle.is_enabled:
+        return DISABLED
+    return {
+        "enabled": True,
+        "ready": throttle.is_whole,
+        "status": "healthy" if throttle.is_whole else "degraded",
+    }
 
 
 async def _database_answers() -> bool:

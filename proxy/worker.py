@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from budgets.throttle import Throttle
 from budgets.till import Till
 from proxy.conversations import Conversations
 from proxy.upstream import Pool
@@ -19,6 +20,7 @@ class Worker:
     journal: Journal
     prices: PriceBook
     till: Till
+    throttle: Throttle
     pool: Pool = field(default_factory=Pool)
     conversations: Conversations = field(default_factory=Conversations)
     started: float = field(default_factory=time.monotonic)

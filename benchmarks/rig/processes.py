@@ -144,7 +144,11 @@ def headroom(
         *arguments,
     ]
     url = f"http://127.0.0.1:{port}"
-    settings = {"HEADROOM_WORKSPACE_DIR": str(directory / "workspace"), **(environment or {})}
+    settings = {
+        "HEADROOM_WORKSPACE_DIR": str(directory / "workspace"),
+        "HEADROOM_RATE_LIMIT_ENABLED": "0",
+        **(environment or {}),
+    }
     with running(command, log=directory / "headroom.log", ready_url=f"{url}/readyz", environment=settings) as process:
         yield Target("headroom", url, process.pid)
 

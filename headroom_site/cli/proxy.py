@@ -22,6 +22,9 @@ ENVIRONMENT = {
     "workers": "HEADROOM_WORKERS",
     "server": "HEADROOM_SERVER",
     "require_key": "HEADROOM_REQUIRE_KEY",
+    "rate_limit": "HEADROOM_RATE_LIMIT_ENABLED",
+    "rpm": "HEADROOM_RPM",
+    "tpm": "HEADROOM_TPM",
     "budget": "HEADROOM_BUDGET",
     "budget_period": "HEADROOM_BUDGET_PERIOD",
 }
@@ -56,6 +59,9 @@ ENVIRONMENT = {
     default=None,
     help="Keys of ours are required exactly when the host is not loopback, unless you say so.",
 )
+@click.option("--no-rate-limit", is_flag=True, default=None, help="Let everybody come as often as they like.")
+@click.option("--rpm", type=click.IntRange(0), help="Requests a minute for each key; 0 is no limit.  [default: 600]")
+@click.option("--tpm", type=click.IntRange(0), help="Tokens a minute for each key; 0 is no limit.  [default: 0]")
 @click.option("--budget", metavar="USD", help="What all calls together may cost in a period.  [default: no limit]")
 @click.option(
     "--budget-period",
@@ -65,6 +71,7 @@ ENVIRONMENT = {
 def command(**flags: object) -> None:
     """Start the proxy. Every option can also be set in the environment (docs/settings.md); options win."""
     flags["optimize"] = False if flags.pop("no_optimize") else None
+    flags["rate_limit"] = False if flags.pop("no_rate_limit") else None
     setup.pass_on({ENVIRONMENT[name]: value for name, value in flags.items()})
     setup.django()
     server = import_module("headroom_site.server")

@@ -1,0 +1,228 @@
+"""How often, and how much a minute: token buckets of requests and of tokens, in this process or in Redis for all workers.
+
+A bucket holds a minute's worth and fills evenly. A request that is larger than its bucket needs a full one; tokens are
+charged as estimated and put right once the provider has counted them, with a debt of at most another minute.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+log = logging.getLogger("headroom.rates")
+
+MAX_CALLERS = 20_000
+MINUTE_S = 60.0
+REDIS_TIMEOUT_S = 0.25
+REDIS_CONNECTIONS = 8
+TRY_AGAIN_S = 1.0
+KEEP_MS = 150_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Requests and tokens a minute; 0 is no limit."""
+
+    requests: int = 0
+    tokens: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.requests or self.tokens)
+
+    def share_of(self, workers: int) -> Rate:
+        """What one of so many workers may let pass by itself."""
+        return Rate(*(max(1, limit // workers) if limit else 0 for limit in (self.requests, self.tokens)))
+
+
+class RateLimited(Exception):
+    """The caller comes too often, or with too much at a time."""
+
+    def __init__(self, whose: str, rate: Rate, wait_s: float) -> None:
+        limits = [f"{rate.requests:,} requests"] if rate.requests else []
+        limits += [f"{rate.tokens:,} tokens"] if rate.tokens else []
+        self.retry_after_ms = max(1, math.ceil(wait_s * 1000))
+        self.retry_after_s = math.ceil(self.retry_after_ms / 1000)
+        super().__init__(f"{whose} may send {' and '.join(limits)} a minute; try again in {self.retry_after_s} s")
+
+
+class Buckets(Protocol):
+    """Where the buckets are."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether limits hold over all workers at the moment."""
+
+    async def take(self, caller: str, rate: Rate, tokens: int) -> float:
+        """Take one request and so many tokens; the seconds to wait when there are not enough, and then nothing is taken."""
+
+    async def put_right(self, caller: str, rate: Rate, more_tokens: int) -> None:
+        """Charge so many tokens more (or fewer) than were taken."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class LocalBuckets:
+    """Buckets in this process. Callers that were not seen for longest are forgotten first."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._levels: OrderedDict[str, tuple[float, float, float]] = OrderedDict()
+
+    @property
+    def is_whole(self) -> bool:
+        return True
+
+    async def take(self, caller: str, rate: Rate, tokens: int) -> float:
+        now_s, requests, there = self._level(caller, rate)
+        needed = min(tokens, rate.tokens)
+        wait_s = 0.0
+        if rate.requests and requests < 1:
+            wait_s = (1 - requests) * MINUTE_S / rate.requests
+        if rate.tokens and there < needed:
+            wait_s = max(wait_s, (needed - there) * MINUTE_S / rate.tokens)
+        if not wait_s:
+            requests, there = requests - 1, there - needed
+        self._keep(caller, now_s, requests, there)
+        return wait_s
+
+    async def put_right(self, caller: str, rate: Rate, more_tokens: int) -> None:
+        if rate.tokens:
+            now_s, requests, there = self._level(caller, rate)
+            self._keep(caller, now_s, requests, min(rate.tokens, max(-rate.tokens, there - more_tokens)))
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _level(self, caller: str, rate: Rate) -> tuple[float, float, float]:
+        now_s = self._clock()
+        at_s, requests, there = self._levels.get(caller, (now_s, math.inf, math.inf))
+        minutes = (now_s - at_s) / MINUTE_S
+        return (
+            now_s,
+            min(rate.requests, requests + minutes * rate.requests),
+            min(rate.tokens, there + minutes * rate.tokens),
+        )
+
+    def _keep(self, caller: str, now_s: float, requests: float, there: float) -> None:
+        self._levels[caller] = (now_s, requests, there)
+        self._levels.move_to_end(caller)
+        if len(self._levels) > MAX_CALLERS:
+            self._levels.popitem(last=False)
+
+
+# Redis's own clock, so that hosts whose clocks differ agree. Levels are kept as text: Lua's numbers become integers else.
+_LEVELS = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + clock[2] / 1000
+local kept = redis.call('HMGET', KEYS[1], 'at', 'requests', 'tokens')
+local passed = math.max(0, now - (tonumber(kept[1]) or now))
+local function level(text, limit)
+  local before = tonumber(text)
+  if not before then return limit end
+  return math.min(limit, before + passed * limit / 60000)
+end
+local max_requests, max_tokens, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local requests, tokens = level(kept[2], max_requests), level(kept[3], max_tokens)
+local wait = 0
+"""
+_KEEP = f"""
+redis.call('HSET', KEYS[1], 'at', string.format('%.3f', now), 'requests', string.format('%.6f', requests),
+  'tokens', string.format('%.3f', tokens))
+redis.call('PEXPIRE', KEYS[1], {KEEP_MS})
+return tostring(wait)
+"""
+TAKE = (
+    _LEVELS
+    + """
+wanted = math.min(wanted, max_tokens)
+if max_requests > 0 and requests < 1 then wait = (1 - requests) * 60000 / max_requests end
+if max_tokens > 0 and tokens < wanted then wait = math.max(wait, (wanted - tokens) * 60000 / max_tokens) end
+if wait == 0 then
+  requests = requests - 1
+  tokens = tokens - wanted
+end
+"""
+    + _KEEP
+)
+PUT_RIGHT = _LEVELS + "\ntokens = math.min(max_tokens, math.max(-max_tokens, tokens - wanted))\n" + _KEEP
+
+
+class SharedBuckets:
+    """Buckets in Redis, one script and one round trip each time. While Redis is away each worker keeps to its own share."""
+
+    def __init__(self, url: str, *, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=REDIS_CONNECTIONS,
+            timeout=REDIS_TIMEOUT_S,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._redis = Redis.from_pool(pool)
+        self._take = self._redis.register_script(TAKE)
+        self._put_right = self._redis.register_script(PUT_RIGHT)
+        self._workers = workers
+        self._clock = clock
+        self._own = LocalBuckets(clock)
+        self._try_at_s = -math.inf
+        self._problem = ""
+
+    @property
+    def is_whole(self) -> bool:
+        return not self._problem
+
+    async def take(self, caller: str, rate: Rate, tokens: int) -> float:
+        if self._clock() >= self._try_at_s:
+            try:
+                waits_ms = await self._take(keys=[_place(caller)], args=[rate.requests, rate.tokens, tokens])
+            except (RedisError, OSError, TimeoutError) as exc:
+                self._lost(exc)
+            else:
+                self._found()
+                return float(waits_ms) / 1000
+        return await self._own.take(caller, rate.share_of(self._workers), tokens)
+
+    async def put_right(self, caller: str, rate: Rate, more_tokens: int) -> None:
+        if not rate.tokens:
+            return
+        if self._clock() >= self._try_at_s:
+            try:
+                await self._put_right(keys=[_place(caller)], args=[rate.requests, rate.tokens, more_tokens])
+            except (RedisError, OSError, TimeoutError) as exc:
+                self._lost(exc)
+            return
+        await self._own.put_right(caller, rate.share_of(self._workers), more_tokens)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    def _lost(self, exc: Exception) -> None:
+        if not self._problem:
+            log.error(
+                "Redis does not answer (%s): until it does, this worker lets pass one %dth of every rate limit",
+                type(exc).__name__,
+                self._workers,
+            )
+        self._problem = type(exc).__name__
+        self._try_at_s = self._clock() + TRY_AGAIN_S
+
+    def _found(self) -> None:
+        if self._problem:
+            log.warning("Redis answers again: rate limits hold over all workers")
+        self._problem = ""
+
+
+def _place(caller: str) -> str:
+    return f"headroom:rate:{caller}"

@@ -1,0 +1,82 @@
+"""Rate limits as clients meet them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import anthropic
+import httpx
+import psycopg
+import pytest
+
+from tests.live.provider import Provider
+from tests.live.proxies import ROOT, Proxy, eventually
+
+ON = {"HEADROOM_RATE_LIMIT_ENABLED": "1"}
+BODY = {"model": "claude-sonnet-5", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+
+
+def ask(proxy: Proxy, path: str = "/v1/messages") -> httpx.Response:
+    return httpx.post(f"{proxy.url}{path}", json=BODY, headers={"x-api-key": "sk-ant-x"}, trust_env=False, timeout=20)
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/embeddings", "/v1/batches"])
+def test_who_comes_too_often_is_told_when_to_come_again(
+    path: str, start_proxy: Callable[..., Proxy], provider: Provider
+) -> None:
+    proxy = start_proxy("--rpm", "30", **ON)
+    answers = [ask(proxy, path) for _ in range(31)]
+    assert [answer.status_code for answer in answers] == [200] * 30 + [429]
+    refusal = answers[-1]
+    assert 1 <= int(refusal.headers["retry-after"]) <= 2
+    assert 0 < int(refusal.headers["retry-after-ms"]) <= 2000
+    assert "x-should-retry" not in refusal.headers
+    assert "30 requests a minute" in refusal.json()["error"]["message"]
+    assert len(provider.requests) == 30
+    time.sleep(int(refusal.headers["retry-after-ms"]) / 1000)
+    assert ask(proxy, path).status_code == 200
+
+
+def test_an_sdk_waits_and_gets_through(start_proxy: Callable[..., Proxy], provider: Provider) -> None:
+    proxy = start_proxy("--rpm", "120", **ON)
+    with anthropic.Anthropic(base_url=proxy.url, api_key="sk-ant-x", max_retries=4) as client:
+        for _ in range(122):
+            client.messages.create(model="claude-sonnet-5", max_tokens=10, messages=[{"role": "user", "content": "hi"}])
+    assert len(provider.requests) == 122
+
+
+def test_the_switch_turns_limits_off(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy("--no-rate-limit", "--rpm", "1", **ON)
+    assert [ask(proxy).status_code for _ in range(3)] == [200] * 3
+    assert httpx.get(f"{proxy.url}/readyz").json()["checks"]["rate_limiter"]["status"] == "disabled"
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+def test_two_workers_share_one_limit_and_say_when_redis_is_gone(
+    start_proxy: Callable[..., Proxy], postgres_url: str, redis_url: str
+) -> None:
+    settings = {**ON, "HEADROOM_DATABASE_URL": postgres_url, "HEADROOM_REDIS_URL": redis_url}
+    _migrate(postgres_url)
+    proxy = start_proxy("--rpm", "40", "--workers", "2", **settings)
+    statuses = [ask(proxy).status_code for _ in range(60)]
+    assert 40 <= statuses.count(200) <= 42
+    checks = httpx.get(f"{proxy.url}/readyz").json()["checks"]
+    assert checks["rate_limiter"] == {"enabled": True, "ready": True, "status": "healthy"}
+    proxy.stop()
+    gone = start_proxy("--rpm", "40", "--workers", "2", **{**settings, "HEADROOM_REDIS_URL": "redis://127.0.0.1:1"})
+    statuses = [ask(gone).status_code for _ in range(60)]
+    assert 40 <= statuses.count(200) <= 43
+    answer = httpx.get(f"{gone.url}/readyz")
+    assert (answer.status_code, answer.json()["checks"]["rate_limiter"]["status"]) == (200, "degraded")
+    eventually(lambda: gone.output, lambda text: "Redis does not answer" in text)
+
+
+def _migrate(url: str) -> None:
+    proxy = Proxy(ROOT, "http://127.0.0.1:9", env={"HEADROOM_DATABASE_URL": url})
+    subprocess.run([sys.executable, "manage.py", "migrate"], cwd=ROOT, env=proxy.env, check=True, capture_output=True)
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM budgets_budget").fetchone() == (0,)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
+from headroom import commands
 from headroom.shrinkers import fixed, prose, reads, table
 from headroom.values import ToolCall
 
@@ -67,9 +67,6 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "webfetch": ("html", "prose"),
 }
 
-_PROGRAM = re.compile(
-    r"(?:^|[;&|(\n]|&&|\|\||\bsudo|\bxargs|\btime|\benv|\bexec)\s*(?:\w+=\S+\s+)*([\w./+-]+)(?:\s+(?:-\S+\s+)*([\w-]+))?"
-)
 _NUMBERED = re.compile(r"(?m)^ *\d{1,7}(?:→|\t)")
 _STAMP = re.compile(
     r"(?m)^.{0,40}?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\b\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)"
@@ -163,25 +160,9 @@ def _is_log(text: str) -> bool:
 
 
 def _by_call(call: ToolCall) -> Iterator[str]:
-    command = _command(call)
-    for program in _PROGRAM.finditer(command[:2_000]):
-        name = program[1].rpartition("/")[2]
-        yield from GIT.get(program[2] or "", ()) if name == "git" else COMMANDS.get(name, ())
+    for program in commands.programs(call):
+        yield from GIT.get(program.subcommand, ()) if program.name == "git" else COMMANDS.get(program.name, ())
     yield from TOOLS.get(call.name.lower().rpartition("__")[2], ())
-
-
-def _command(call: ToolCall) -> str:
-    """Return the shell command of a call, "" when it runs none."""
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError):
-        return call.arguments
-    if not isinstance(arguments, dict):
-        return ""
-    command = arguments.get("command") or arguments.get("cmd") or ""
-    if isinstance(command, list):
-        command = " ".join(part for part in command if isinstance(part, str))
-    return command if isinstance(command, str) else ""
 
 
 def _by_structure(text: str) -> Iterator[str]:

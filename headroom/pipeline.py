@@ -93,7 +93,7 @@ class _Work:
                 break
             taken.append(best)
             current, cost = best.text, best.tokens
-            if best.left_out or cost < self.policy.min_tokens:
+            if best.left_out or cost < self.policy.min_tokens or self._is_enough(cost):
                 break
         if not taken:
             reason = f"failed:{self.failed[0]}" if self.failed else "no_gain"
@@ -108,6 +108,9 @@ class _Work:
             original_hash=self.digest if taken[-1].left_out else "",
             attempts=tuple(self.attempts),
         )
+
+    def _is_enough(self, cost: int) -> bool:
+        return self.policy.target_ratio is not None and cost <= self.policy.target_ratio * self.before
 
     def _best(self, text: str, cost: int) -> _Candidate | None:
         """Return the form to take next: without loss where that nearly does, as mild as the target allows."""

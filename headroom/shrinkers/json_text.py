@@ -18,6 +18,8 @@ _MOST_BEFORE_CHARS = 2_000
 _MAX_STARTS = 5
 _ODD_INTEGER = re.compile(r"-0(?![\d.eE])|\d{4000}")
 _HEAD_CHARS = 20_000
+# Our own spelling of a list: to read its rows as JSON again would lose what stands above them.
+_WRITTEN = re.compile(r"(?m)^[\d,]+ rows(?:, [\d,]+ of them shown,)? as \[|\[[\d,]+ (?:items|values)[ ,;]")
 _START = re.compile(r"(?m)^[ \t]*(?:\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d+(?:\.\d+)?\s*[,\]]))")
 _OPENING = re.compile(r"\{(?=\s*\")|\[(?=\s*[{\[\"])")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++|"', re.DOTALL)
@@ -56,7 +58,7 @@ class Document:
 
 def read(text: str) -> Document | None:
     """Return the JSON in a text when it makes up most of it, else None."""
-    if NUMBER in text or not _START.search(text, 0, _HEAD_CHARS):
+    if NUMBER in text or not _START.search(text, 0, _HEAD_CHARS) or _WRITTEN.search(text, 0, _HEAD_CHARS):
         return None
     quick = _quick(text)
     if quick is not None:

@@ -27,11 +27,16 @@ class Limits:
     surrounded: int
     line_chars: int
     tells_values: bool
+    ends: int
 
 
 LIMITS: dict[Level, Limits] = {
-    "balanced": Limits(routine=5, examples=2, context=2, troubles=24, surrounded=6, line_chars=600, tells_values=True),
-    "deep": Limits(routine=3, examples=1, context=1, troubles=8, surrounded=3, line_chars=240, tells_values=False),
+    "balanced": Limits(
+        routine=5, examples=2, context=2, troubles=24, surrounded=6, line_chars=600, tells_values=True, ends=5
+    ),
+    "deep": Limits(
+        routine=3, examples=1, context=1, troubles=8, surrounded=3, line_chars=240, tells_values=False, ends=2
+    ),
 }
 
 _TIMED = re.compile(
@@ -171,7 +176,7 @@ def _kept(lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[i
             kept[index] = 1
         if marks[number] == _STRONG:
             troubles += picked[: limits.surrounded]
-    for index in [*range(min(5, len(lines))), *range(max(0, len(lines) - 5), len(lines))]:
+    for index in [*range(min(limits.ends, len(lines))), *range(max(0, len(lines) - limits.ends), len(lines))]:
         kept[index] = 1
     for index in troubles:
         start, stop = max(0, index - limits.context), min(len(lines), index + limits.context + 1)

@@ -1,0 +1,193 @@
+"""Which programs a shell call runs: through pipes, wrappers, `sh -c` and runners, without running a shell."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+from typing import NamedTuple
+
+from headroom.values import ToolCall
+
+MAX_CHARS = 1_500
+_MAX_DEPTH = 3
+
+_WRAPPERS = frozenset(
+    [
+        "sudo",
+        "doas",
+        "env",
+        "time",
+        "timeout",
+        "nohup",
+        "nice",
+        "ionice",
+        "stdbuf",
+        "xargs",
+        "exec",
+        "command",
+        "then",
+        "do",
+        "else",
+        "builtin",
+        "chronic",
+        "unbuffer",
+    ]
+)
+_SHELLS = frozenset(["sh", "bash", "zsh", "dash", "ksh"])
+_RUNNERS = frozenset(
+    [
+        "npx",
+        "bunx",
+        "uvx",
+        "pipx",
+        "poetry",
+        "pipenv",
+        "uv",
+        "hatch",
+        "pdm",
+        "rye",
+        "bundle",
+        "pnpm",
+        "yarn",
+        "npm",
+        "bun",
+        "conda",
+        "mise",
+    ]
+)
+_RUNNER_WORDS = frozenset(["run", "exec", "x", "dlx", "tool"])
+# What follows their `run` is a name in a settings file, not a program.
+_SCRIPT_RUNNERS = frozenset(["npm", "yarn", "pnpm", "bun"])
+_PYTHONS = re.compile(r"(?:python|pypy)[\d.]*(?:\.exe)?|py")
+_ASSIGNMENT = re.compile(r"\w+=")
+# A flag of git, kubectl or docker before the subcommand that takes a value of its own.
+_VALUED = frozenset(
+    [
+        "-C",
+        "-c",
+        "-n",
+        "--namespace",
+        "--context",
+        "--kubeconfig",
+        "-H",
+        "--host",
+        "--git-dir",
+        "--work-tree",
+        "-s",
+        "-k",
+        "-u",
+        "-I",
+        "-L",
+        "-P",
+    ]
+)
+_BREAKS = frozenset(["&&", "||", ";", "|", "|&", "&", "(", ")", "{", "}", "!"])
+
+
+class Program(NamedTuple):
+    """A program and the first word behind it that is no flag, "" when there is none."""
+
+    name: str
+    subcommand: str
+
+
+def programs(call: ToolCall) -> tuple[Program, ...]:
+    """Return what a call runs, in order, nothing when it is no shell call.
+
+    >>> programs(ToolCall("Bash", '{"command": "cd app && sudo git -C x log | head"}'))
+    (Program(name='cd', subcommand='app'), Program(name='git', subcommand='log'), Program(name='head', subcommand=''))
+    """
+    return tuple(_programs(line(call), _MAX_DEPTH))
+
+
+def line(call: ToolCall) -> str:
+    """Return the command line of a call, "" when it runs none."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        return call.arguments[:MAX_CHARS]
+    if not isinstance(arguments, dict):
+        return ""
+    command = arguments.get("command") or arguments.get("cmd") or arguments.get("script") or ""
+    if isinstance(command, list):
+        command = shlex.join(part for part in command if isinstance(part, str))
+    return command[:MAX_CHARS] if isinstance(command, str) else ""
+
+
+def _programs(text: str, depth: int) -> list[Program]:
+    found: list[Program] = []
+    words: list[str] = []
+    for word in [*_words(text), ";"]:
+        if word not in _BREAKS:
+            words.append(word)
+            continue
+        found += _program(words, depth) if words else []
+        words = []
+    return found
+
+
+def _words(text: str) -> list[str]:
+    lexer = shlex.shlex(text.replace("\n", " ; "), posix=True, punctuation_chars="();|&")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    words: list[str] = []
+    with contextlib.suppress(ValueError):  # an open quote: what was read so far is still good
+        words.extend(lexer)
+    return words
+
+
+def _program(words: list[str], depth: int) -> list[Program]:
+    at = 0
+    while at < len(words) and (_ASSIGNMENT.match(words[at]) or _base(words[at]) in _WRAPPERS or _is_filler(words, at)):
+        at += 1
+    if at == len(words):
+        return []
+    name, rest = _base(words[at]), words[at + 1 :]
+    inner = _inner(name, rest)
+    if inner and depth:
+        return _programs(inner, depth - 1) or [Program(name, "")]
+    return [Program(name, _subcommand(rest))]
+
+
+def _is_filler(words: list[str], at: int) -> bool:
+    """Say whether a word belongs to the wrapper before it: a flag, or the seconds of `timeout`."""
+    behind_wrapper = any(_base(word) in _WRAPPERS for word in words[:at])
+    return behind_wrapper and (words[at].startswith("-") or bool(re.fullmatch(r"\d+[smh]?", words[at])))
+
+
+def _inner(name: str, rest: list[str]) -> str:
+    """Return the command line that a shell or a runner starts, "" for other programs."""
+    if name in _SHELLS:
+        flag = next((at for at, word in enumerate(rest) if re.fullmatch(r"-\w*c", word)), None)
+        return rest[flag + 1] if flag is not None and flag + 1 < len(rest) else ""
+    if _PYTHONS.fullmatch(name):
+        return shlex.join(rest[rest.index("-m") + 1 :]) if "-m" in rest[:4] else ""
+    if name in _RUNNERS:
+        words = _behind_flags(rest)
+        if name.endswith("x"):
+            return shlex.join(words)
+        is_runner = words and words[0] in _RUNNER_WORDS and name not in _SCRIPT_RUNNERS
+        return shlex.join(_behind_flags(words[1:])) if is_runner else ""
+    return ""
+
+
+def _behind_flags(words: list[str]) -> list[str]:
+    return words[next((at for at, word in enumerate(words) if not word.startswith("-")), len(words)) :]
+
+
+def _subcommand(rest: list[str]) -> str:
+    is_value = False
+    for word in rest:
+        if is_value:
+            is_value = False
+        elif word.startswith("-"):
+            is_value = word in _VALUED
+        else:
+            return word
+    return ""
+
+
+def _base(word: str) -> str:
+    return word.rpartition("/")[2].removesuffix(".exe")

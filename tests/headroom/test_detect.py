@@ -1,0 +1,70 @@
+"""What a text may be: the call first, the structure second."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from headroom import detect
+from headroom.registry import SHRINKERS
+from headroom.values import ToolCall
+
+PLAIN = "one thing\nanother thing\n" * 20
+
+
+def shell(command: object) -> ToolCall:
+    return ToolCall("Bash", json.dumps({"command": command}))
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("pytest -q tests", "test_output"),
+        ("cd app && FOO=1 git diff HEAD~1", "diff"),
+        ("git -C app log --stat", "git_log"),
+        ("sudo journalctl -u app", "logs"),
+        ("ls | xargs rg -n needle", "search"),
+        (["bash", "-lc", "timeout 60 cargo test"], "build_output"),
+        ("uv run python3.12 -m pytest -x", "test_output"),
+        ("/usr/bin/find . -name x", "path_list"),
+    ],
+)
+def test_the_command_names_the_kind(command: object, kind: str) -> None:
+    assert kind in detect.kinds(PLAIN, shell(command))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('{"a": [1, 2]}\n', "json"),
+        ("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n", "diff"),
+        ("src/a.py:1:import os\nsrc/a.py:2:import re\nsrc/b.py:9:x\n", "search"),
+        ("\n".join(f"2024-01-02T03:04:{at:02}Z INFO tick" for at in range(20)), "logs"),
+        ("<html><body><p>x</p><p>y</p></body></html>", "html"),
+        ("src/a.py\nsrc/b.py\nsrc/c/d.py\n", "path_list"),
+    ],
+)
+def test_structure_names_the_kind_where_the_call_does_not(text: str, kind: str) -> None:
+    assert kind in detect.kinds(text, ToolCall())
+
+
+def test_prose_about_errors_is_no_log() -> None:
+    prose = "An error is raised when the pool fails.\nA warning may follow, and then a fatal failure.\n" * 20
+    assert "logs" not in detect.kinds(prose, ToolCall())
+
+
+def test_a_log_with_commas_is_no_table() -> None:
+    log = "\n".join(f"2024-01-02 03:04:{at:02},{at * 37 % 1000:03} INFO a, b, c{', d' * (at % 3)}" for at in range(30))
+    assert detect.kinds(log, ToolCall())[0] == "logs"
+
+
+@pytest.mark.parametrize("arguments", ["", "{", "[]", "7", '{"command": 7}', '{"command": [1]}', "null"])
+def test_odd_arguments_do_no_harm(arguments: str) -> None:
+    assert detect.kinds(PLAIN, ToolCall("Bash", arguments))
+
+
+def test_every_kind_named_is_registered() -> None:
+    tables = (detect.COMMANDS, detect.GIT, detect.TOOLS)
+    named = {kind for table in tables for found in table.values() for kind in found}
+    assert named <= set(SHRINKERS)

@@ -1,0 +1,109 @@
+"""Choosing a form: refusals, levels, targets, the marker, wrapped text, a shrinker that raises."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+import pytest
+
+from headroom import pipeline, tokens
+from headroom.registry import SHRINKERS
+from headroom.values import Form, Policy, Source, ToolCall
+
+BASH = ToolCall("Bash", '{"command": "cat app.log"}')
+LOG = "\n".join(f"2024-01-02 03:04:{at % 60:02} INFO served /items/{at * 7} in {at % 90} ms" for at in range(600))
+
+
+def shrink(text: str, call: ToolCall = BASH, **policy: object) -> pipeline.Shrunk:
+    return pipeline.shrink(text, call=call, policy=Policy(**policy))  # type: ignore[arg-type]
+
+
+def test_a_lossy_form_ends_in_one_marker_that_names_the_original() -> None:
+    outcome = shrink(LOG, retrieval="read it at /kept/{hash}")
+    last = outcome.text.split("\n")[-1]
+    assert outcome.text.count(pipeline.MARKER) == 1
+    assert re.fullmatch(r"\[headroom left out [\d,]+ of 600 lines .*; read it at /kept/[0-9a-f]{24}\]", last)
+    assert outcome.original_hash == pipeline.original_hash(LOG) and outcome.original_hash in last
+
+
+def test_without_a_way_back_the_marker_says_only_what_went() -> None:
+    assert shrink(LOG, retrieval="").text.endswith("the file or command itself is intact]")
+
+
+def test_lossless_leaves_nothing_out() -> None:
+    text = json.dumps([{"id": at, "zone": "eu-central-1", "state": "running"} for at in range(200)], indent=2)
+    outcome = shrink(text, level="lossless")
+    assert outcome.is_changed and not outcome.is_lossy
+    assert all(f"[{at}]" in outcome.text for at in range(200))
+
+
+@pytest.mark.parametrize(
+    ("text", "policy", "reason"),
+    [
+        (LOG, {"excluded_tools": frozenset(["Bash"])}, "excluded"),
+        (LOG[:200], {}, "too_small"),
+        (f"{LOG}\n[headroom left out 3 of 9 lines; kept as x]", {}, "already_shrunk"),
+        ("".join(chr(0x4E00 + at * 7 % 20_000) for at in range(2_000)), {}, "no_gain"),
+    ],
+)
+def test_refusals_say_why(text: str, policy: dict[str, object], reason: str) -> None:
+    outcome = shrink(text, **policy)
+    assert (outcome.reason, outcome.text, outcome.tokens_after) == (reason, text, outcome.tokens_before)
+
+
+def test_a_tool_may_have_a_level_of_its_own() -> None:
+    assert not shrink(LOG, tool_levels=(("Bash", "lossless"),)).is_lossy
+    assert shrink(LOG, ToolCall("Other", BASH.arguments), tool_levels=(("Bash", "lossless"),)).is_lossy
+
+
+def test_deep_is_shorter_than_balanced() -> None:
+    assert shrink(LOG, level="deep").tokens_after < shrink(LOG).tokens_after
+
+
+def test_a_target_takes_the_mildest_form_that_reaches_it() -> None:
+    text = json.dumps(
+        [{"id": at, "name": f"user {at * 31 % 977}", "zone": "eu-central-1"} for at in range(400)], indent=2
+    )
+    mild, strict = shrink(text, target_ratio=0.6), shrink(text, target_ratio=0.05)
+    assert not mild.is_lossy and mild.tokens_after <= 0.6 * mild.tokens_before
+    assert strict.is_lossy and strict.tokens_after <= 0.05 * strict.tokens_before
+
+
+def test_a_target_out_of_reach_gets_the_shortest_form() -> None:
+    assert shrink(LOG, target_ratio=0.000_001).is_changed
+
+
+def test_what_was_tried_is_told() -> None:
+    outcome = shrink(LOG)
+    assert outcome.form in {attempt.name for attempt in outcome.attempts}
+    assert all(attempt.tokens > 0 for attempt in outcome.attempts)
+
+
+def test_text_in_a_wrapping_is_shrunk_as_what_it_is() -> None:
+    wrapped = json.dumps({"output": LOG, "metadata": {"exit_code": 3, "duration_seconds": 1.5}})
+    outcome = shrink(wrapped, ToolCall("shell", '{"command": ["cat", "app.log"]}'))
+    assert outcome.text.startswith('{"output":"<below>","metadata":{"exit_code":3,"duration_seconds":1.5}}\n2024-01-02')
+    assert outcome.form == "log_templates"
+
+
+def test_escape_codes_go_before_anything_else() -> None:
+    coloured = LOG.replace("INFO", "\x1b[32mINFO\x1b[0m")
+    assert shrink(coloured).text.split("\n")[:3] == shrink(LOG).text.split("\n")[:3]
+
+
+def raising(source: Source) -> Iterable[Form]:
+    yield Form(source.text[:40], "half", "the rest")
+    raise RecursionError
+
+
+def test_a_shrinker_that_raises_costs_only_its_forms() -> None:
+    kept = SHRINKERS["logs"]
+    SHRINKERS["logs"] = raising
+    try:
+        outcome = pipeline.shrink(LOG, call=ToolCall(), policy=Policy(level="lossless"))
+    finally:
+        SHRINKERS["logs"] = kept
+    assert any(attempt.name == "logs raised RecursionError" for attempt in outcome.attempts)
+    assert outcome.tokens_after <= tokens.count(LOG)

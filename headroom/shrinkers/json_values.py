@@ -13,7 +13,9 @@ FILE_CHARS = 12_000
 """Files of settings are below it, and the next edit may quote them; longer ones are data."""
 
 WHOLE_CHARS = 400_000
-"""Of longer texts no form without loss is tried, unless nothing else is allowed."""
+FAR_SHARE = 0.2
+"""Of longer texts, and of those that the lossy form brings below this share, no form without loss is tried: it would
+not come near."""
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -24,12 +26,16 @@ def forms(source: Source) -> Iterable[Form]:
     if document is None:
         return
     level = source.policy.level
-    if level == "lossless" or len(source.text) <= WHOLE_CHARS:
+    lossy, left_out = _written(document, source, level)
+    if not left_out:
+        yield Form(lossy, "json")
+        return
+    yield Form(lossy, f"json_{level}", left_out)
+    has_target = source.policy.target_ratio is not None
+    if has_target or (
+        len(source.text) <= WHOLE_CHARS and len(lossy) > FAR_SHARE * len(json_text.compact(document.value))
+    ):
         yield Form(_written(document, source, "lossless")[0], "json")
-    if level != "lossless":
-        text, left_out = _written(document, source, level)
-        if left_out:
-            yield Form(text, f"json_{level}", left_out)
 
 
 def _written(document: Document, source: Source, level: Level) -> tuple[str, str]:

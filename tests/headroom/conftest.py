@@ -1,0 +1,16 @@
+"""Property tests without a clock: the rank file is read once, and a busy machine is no finding."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+from headroom import tokens
+
+settings.register_profile("engine", deadline=None)
+settings.load_profile("engine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ranks() -> None:
+    tokens.load()

@@ -14,7 +14,7 @@ from typing import Literal
 from django.conf import settings
 
 from budgets import snapshot
-from budgets.keys import MARK, PREFIX_CHARS
+from budgets.keys import EVERYTHING, MARK, PREFIX_CHARS, Permissions
 from budgets.snapshot import Key, Snapshot
 
 Presented = Literal["", "x-headroom-key", "authorization", "x-api-key"]
@@ -43,6 +43,7 @@ class Principal:
     user_label: str = ""
     credential_fingerprint: str = ""
     presented_in: Presented = ""
+    permissions: Permissions = EVERYTHING
 
 
 class Refused(PermissionError):
@@ -81,6 +82,22 @@ class ExpiredKey(Refused):
     def __init__(self, key: Key) -> None:
         super().__init__(f"key {key.prefix}… ({key.name}) has expired")
         self.key_id = key.id
+
+
+class NotPermitted(Refused):
+    """The key is not for this."""
+
+    def __init__(self, principal: Principal, what: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"key {principal.key_label} is only for the {what} {', '.join(allowed)}")
+
+
+class KeyInUrl(Refused):
+    """Addresses end up in logs and histories."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a key of this proxy does not belong into an address: send it as a header, and rotate this one"
+        )
 
 
 class KeysNotLoaded(RuntimeError):
@@ -132,7 +149,25 @@ def identify(
         user_label=_label(user) if user else "",
         credential_fingerprint=_fingerprint(credential) if credential else "",
         presented_in=presented_in,
+        permissions=owner.permissions if owner else EVERYTHING,
     )
+
+
+def check(principal: Principal, *, route: str, path: str, model: str, upstream: str, provider: str) -> None:
+    """Raise NotPermitted when the caller's key is not for this route, model or upstream. `route` is "*" for unread paths."""
+    may = principal.permissions
+    if may is EVERYTHING:
+        return
+    if may.routes and route not in may.routes and path not in may.routes:
+        raise NotPermitted(principal, "routes", may.routes)
+    if may.upstreams and provider not in may.upstreams and upstream not in may.upstreams:
+        raise NotPermitted(principal, "upstreams", may.upstreams)
+    if may.models and not any(_is_model(model, allowed) for allowed in may.models):
+        raise NotPermitted(principal, "models", may.models)
+
+
+def _is_model(model: str, allowed: str) -> bool:
+    return model.startswith(allowed[:-1]) if allowed.endswith("*") else model == allowed
 
 
 def _ours(own: bytes, token: bytes, x_api_key: bytes) -> tuple[bytes, Presented]:

@@ -8,7 +8,8 @@ import re
 import secrets
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -22,8 +23,12 @@ SECRET_BYTES = 32
 MIN_RANDOM_CHARS = 32
 MAX_NAME_CHARS = 100
 MAX_LABELS = 20
+MAX_WORDS = 50
+DEFAULT_OVERLAP = timedelta(hours=24)
 REVISION = "keys"
 
+IN_URL = re.compile(rb"hr(?:_|%5[fF])[A-Za-z0-9_%-]{16,}")
+"""What looks like a key of ours in an address."""
 _SECRET = re.compile(rf"{MARK}[A-Za-z0-9_-]{{{MIN_RANDOM_CHARS},200}}")
 
 
@@ -40,6 +45,24 @@ class WeakSecret(ValueError):
         )
 
 
+class BadPermission(ValueError):
+    """A model, route, upstream or rate that cannot be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What a key may be used for; empty is everything. A rate of `None` is what the settings say, 0 is no limit."""
+
+    models: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
+EVERYTHING = Permissions()
+
+
 class NoSuchKey(LookupError):
     """No key has this id, prefix or name."""
 
@@ -53,12 +76,18 @@ class AmbiguousKey(LookupError):
 
 
 def create(
-    name: str, team: str = "", labels: Mapping[str, str] | None = None, *, expires_at: datetime | None = None
+    name: str,
+    team: str = "",
+    labels: Mapping[str, str] | None = None,
+    *,
+    expires_at: datetime | None = None,
+    permissions: Permissions = EVERYTHING,
 ) -> tuple[ApiKey, str]:
     """A new key and its secret, which nobody can ever show again. A team that does not exist yet is made."""
     secret = MARK + secrets.token_urlsafe(SECRET_BYTES)
     with transaction.atomic():
         key = _new_key(name, secret, team=team, labels=labels or {}, expires_at=expires_at)
+        _permit(key, permissions)
         key.save(force_insert=True)
         changed()
     return key, secret
@@ -97,6 +126,36 @@ def revoke(reference: str) -> ApiKey:
     return key
 
 
+def rotate(reference: str, *, overlap: timedelta = DEFAULT_OVERLAP) -> tuple[ApiKey, str]:
+    """A new secret for a key. The old one works on for the overlap; one that is older still stops at once.
+
+    Raises NoSuchKey or AmbiguousKey; revoked keys stay revoked and are not found.
+    """
+    if overlap < timedelta(0):
+        raise BadPermission("an overlap is not negative")
+    secret = MARK + secrets.token_urlsafe(SECRET_BYTES)
+    with transaction.atomic():
+        key = _find(reference)
+        if key.revoked_at is not None:
+            raise NoSuchKey(f"key {reference!r} was revoked; make a new one")
+        key.previous_prefix, key.previous_sha256 = key.prefix, key.secret_sha256
+        key.previous_expires_at = timezone.now() + overlap
+        key.prefix, key.secret_sha256 = secret[:PREFIX_CHARS], sha256(secret)
+        key.save(update_fields=["prefix", "secret_sha256", "previous_prefix", "previous_sha256", "previous_expires_at"])
+        changed()
+    return key, secret
+
+
+def permit(reference: str, permissions: Permissions) -> ApiKey:
+    """Say anew what a key may be used for. Raises BadPermission, NoSuchKey or AmbiguousKey."""
+    with transaction.atomic():
+        key = _find(reference)
+        _permit(key, permissions)
+        key.save(update_fields=[*PERMISSION_FIELDS])
+        changed()
+    return key
+
+
 def find(reference: str) -> ApiKey:
     """The key with this id, prefix or name. Raises NoSuchKey or AmbiguousKey."""
     with transaction.atomic():
@@ -130,6 +189,30 @@ def _new_key(name: str, secret: str, *, team: str, labels: Mapping[str, str], ex
     )
 
 
+PERMISSION_FIELDS = (
+    "allowed_models",
+    "allowed_routes",
+    "allowed_upstreams",
+    "requests_per_minute",
+    "tokens_per_minute",
+)
+
+
+def _permit(key: ApiKey, permissions: Permissions) -> None:
+    for words in (permissions.models, permissions.routes, permissions.upstreams):
+        if len(words) > MAX_WORDS or any(not 0 < len(word) <= 200 or not word.isprintable() for word in words):
+            raise BadPermission(f"at most {MAX_WORDS} printable names of up to 200 characters")
+    if any(not route.startswith("/") for route in permissions.routes):
+        raise BadPermission("a route begins with /, as in /v1/messages")
+    rates = (permissions.requests_per_minute, permissions.tokens_per_minute)
+    if any(rate is not None and not 0 <= rate < 2**31 for rate in rates):
+        raise BadPermission("a rate is a number from 0 (no limit) to 2147483647")
+    key.allowed_models = list(permissions.models)
+    key.allowed_routes = list(permissions.routes)
+    key.allowed_upstreams = list(permissions.upstreams)
+    key.requests_per_minute, key.tokens_per_minute = rates
+
+
 def _printable(what: str, text: str) -> str:
     """The text without blanks around it: one line, as it ends up in headers, logs and tables."""
     text = text.strip()
@@ -140,6 +223,8 @@ def _printable(what: str, text: str) -> str:
 
 def _find(reference: str) -> ApiKey:
     wanted = Q(prefix=reference) | Q(name=reference)
+    if reference:
+        wanted |= Q(previous_prefix=reference)
     with contextlib.suppress(ValueError):
         wanted |= Q(pk=uuid.UUID(reference))
     found = list(ApiKey.objects.select_related("team").select_for_update(of=("self",)).filter(wanted))

@@ -34,9 +34,45 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    # What it may be used for; empty is everything. A model may end in `*`.
+    allowed_models = models.JSONField(default=list, blank=True)
+    allowed_routes = models.JSONField(default=list, blank=True)
+    allowed_upstreams = models.JSONField(default=list, blank=True)
+    # Null is what the settings say, 0 is no limit.
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    # The secret before the last rotation, good until its clients have the new one.
+    previous_prefix = models.CharField(max_length=16, blank=True, editable=False)
+    previous_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    previous_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class UpstreamCredential(models.Model):
+    """A provider's credential that is put in for a key, a team, or every key of ours. `sealed` is encrypted."""
+
+    provider = models.CharField(max_length=20, choices=[("anthropic", "anthropic"), ("openai", "openai")])
+    key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials")
+    sealed = models.TextField(editable=False)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(key__isnull=True) | Q(team__isnull=True), name="credential_has_one_owner"
+            ),
+            models.UniqueConstraint(fields=["provider", "key"], name="credential_once_per_key"),
+            models.UniqueConstraint(fields=["provider", "team"], name="credential_once_per_team"),
+            models.UniqueConstraint(
+                fields=["provider"], condition=Q(key__isnull=True, team__isnull=True), name="credential_once_for_all"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} for {self.key or self.team or 'every key'}"
 
 
 class Revision(models.Model):

@@ -6,12 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db import close_old_connections, connection
 
-from budgets import keys, limits
-from budgets.models import Budget, Revision
+from budgets import credentials, keys, limits
+from budgets.keys import Permissions
+from budgets.models import ApiKey, Budget, Revision
 from budgets.periods import Kind
 
 log = logging.getLogger("headroom.keys")
@@ -33,6 +34,7 @@ class Key:
     owner: str
     expires_at_s: float | None
     revoked_at_s: float | None
+    permissions: Permissions = keys.EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,16 @@ class Snapshot:
     revision: int = -1
     is_loaded: bool = False
     limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
+    credentials: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
+
+    def credential(self, key_id: str, owner: str, provider: str) -> str:
+        """The provider's credential to put in for a key: its own, else its team's, else everybody's; "" for none."""
+        if not self.credentials:
+            return ""
+        for whose in (f"key:{key_id}", owner, ""):
+            if found := self.credentials.get((whose, provider)):
+                return found
+        return ""
 
     def limits_of(self, key_id: str, owner: str) -> tuple[Limit, ...]:
         """Every budget that a call counts against."""
@@ -88,9 +100,34 @@ def load() -> Snapshot:
             owner=f"team:{row.team.pk}" if row.team else f"key:{row.pk}",
             expires_at_s=row.expires_at.timestamp() if row.expires_at else None,
             revoked_at_s=row.revoked_at.timestamp() if row.revoked_at else None,
+            permissions=Permissions(
+                models=tuple(row.allowed_models),
+                routes=tuple(row.allowed_routes),
+                upstreams=tuple(row.allowed_upstreams),
+                requests_per_minute=row.requests_per_minute,
+                tokens_per_minute=row.tokens_per_minute,
+            ),
         )
-        by_prefix[key.prefix] = (*by_prefix.get(key.prefix, ()), key)
-    return Snapshot(by_prefix, revision, is_loaded=True, limits=_limits())
+        for one in (key, _previous(row, key)):
+            if one is not None:
+                by_prefix[one.prefix] = (*by_prefix.get(one.prefix, ()), one)
+    opened, problems = credentials.opened()
+    for problem in problems:
+        log.error("%s", problem)
+    return Snapshot(by_prefix, revision, is_loaded=True, limits=_limits(), credentials=opened)
+
+
+def _previous(row: ApiKey, key: Key) -> Key | None:
+    """The same key by its secret before the last rotation, for as long as that overlaps."""
+    if not row.previous_sha256 or row.previous_expires_at is None:
+        return None
+    ends_s = row.previous_expires_at.timestamp()
+    return replace(
+        key,
+        prefix=row.previous_prefix,
+        secret_sha256=bytes.fromhex(row.previous_sha256),
+        expires_at_s=ends_s if key.expires_at_s is None else min(ends_s, key.expires_at_s),
+    )
 
 
 def _limits() -> dict[str, tuple[Limit, ...]]:

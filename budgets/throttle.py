@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from budgets.gate import Principal
+from budgets.keys import Permissions
 from budgets.rates import Buckets, Rate, RateLimited
 from savings.pricing import PricedReceipt
 
@@ -42,7 +43,7 @@ class Throttle:
 
     async def admit(self, principal: Principal, request_id: str, *, peer: str, estimated_tokens: int) -> None:
         """Let a request pass or raise RateLimited."""
-        rate = self._rate
+        rate = self._rate_of(principal.permissions)
         if self._buckets is None or not rate:
             return
         caller = principal.key_id or f"{principal.credential_fingerprint}@{peer}"
@@ -54,6 +55,14 @@ class Throttle:
             self._open[request_id] = _Charge(caller, rate, min(estimated_tokens, rate.tokens))
             if len(self._open) > MAX_OPEN:
                 self._open.popitem(last=False)
+
+    def _rate_of(self, may: Permissions) -> Rate:
+        if may.requests_per_minute is None and may.tokens_per_minute is None:
+            return self._rate
+        return Rate(
+            self._rate.requests if may.requests_per_minute is None else may.requests_per_minute,
+            self._rate.tokens if may.tokens_per_minute is None else may.tokens_per_minute,
+        )
 
     def post(self, entries: Sequence[PricedReceipt]) -> None:
         """Put right what was estimated, for calls that are booked. May be called from any thread."""

@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 
 from budgets import gate, rates, till
-from proxy import exchange, hosts, upstream
+from proxy import credentials, exchange, hosts, upstream
 from proxy.values import Dialect
 from savings import journal
 
@@ -15,6 +15,9 @@ HTTP: dict[type[Exception], tuple[HTTPStatus, str]] = {
     gate.UnknownKey: (HTTPStatus.UNAUTHORIZED, "unknown_key"),
     gate.RevokedKey: (HTTPStatus.UNAUTHORIZED, "revoked_key"),
     gate.ExpiredKey: (HTTPStatus.UNAUTHORIZED, "expired_key"),
+    gate.KeyInUrl: (HTTPStatus.UNAUTHORIZED, "key_in_url"),
+    credentials.RouteClosed: (HTTPStatus.FORBIDDEN, "route_closed"),
+    gate.NotPermitted: (HTTPStatus.FORBIDDEN, "not_permitted"),
     gate.KeysNotLoaded: (HTTPStatus.SERVICE_UNAVAILABLE, "keys_not_loaded"),
     rates.RateLimited: (HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
     till.BudgetSpent: (HTTPStatus.TOO_MANY_REQUESTS, "budget_spent"),

@@ -15,7 +15,19 @@ from budgets import gate, keys
 from budgets.estimates import Demand
 from budgets.till import NOTHING
 from headroom.values import Policy
-from proxy import attribution, cache_prices, conversations, demands, errors, exchange, ids, splice, upstream, worker
+from proxy import (
+    attribution,
+    cache_prices,
+    conversations,
+    credentials,
+    demands,
+    errors,
+    exchange,
+    ids,
+    splice,
+    upstream,
+    worker,
+)
 from proxy.exchange import BodyReader, ClientGone
 from proxy.providers import passthrough
 from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
@@ -48,6 +60,8 @@ class Journey:
     base_url: str
     call: Call
     plan: Plan
+    credential: Headers
+    """The header line that takes the place of a key of ours, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +84,13 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
     """Carry one request to its provider and return the answer, or an error in the provider's dialect."""
     client, body, provider = request.exchange, request.body_reader, route.provider
     try:
-        principal = gate.identify(client.headers, peer=client.peer, require_key=settings.REQUIRE_KEY)
+        principal = _identified(client, request.project)
+        credential = credentials.choose(client, principal, provider.DIALECT, is_known_route=not route.is_streamed_up)
         raw = (
             None if route.is_streamed_up else await body.read(settings.MAX_BODY_BYTES, client.header(b"content-length"))
         )
         call = _parsed(client, route, raw)
+        _check(principal, client, route, call)
         request_id = ids.uuid7()
         await worker.current().throttle.admit(
             principal, request_id, peer=client.peer, estimated_tokens=len(call.body) // conversations.BYTES_PER_TOKEN
@@ -90,10 +106,31 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
             base_url=_base_url(provider),
             call=call,
             plan=plan,
+            credential=credential,
         )
         return await _forward(journey, raw, body)
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, provider.DIALECT)
+
+
+def _identified(client: Exchange, project: str) -> gate.Principal:
+    if keys.IN_URL.search(client.target) or keys.IN_URL.search(project.encode("utf-8", "replace")):
+        raise gate.KeyInUrl
+    return gate.identify(client.headers, peer=client.peer, require_key=settings.REQUIRE_KEY)
+
+
+def _check(principal: gate.Principal, client: Exchange, route: Route, call: Call) -> None:
+    """Whether the caller's key is for this; listing models is for every key."""
+    if client.method == "POST" or route.name != OTHER_PATHS:
+        provider = route.provider
+        gate.check(
+            principal,
+            route=route.name,
+            path=client.path,
+            model=call.model,
+            upstream=_base_url(provider),
+            provider=provider.NAME,
+        )
 
 
 def _parsed(client: Exchange, route: Route, raw: bytes | None) -> Call:
@@ -249,7 +286,7 @@ def _outgoing_headers(journey: Journey, *, drops_encoding: bool) -> Headers:
         (key, value)
         for key, value in lines
         if key not in dropped and not key.startswith(b"x-headroom-") and not _holds_own_key(key, value)
-    ]
+    ] + journey.credential
 
 
 def _holds_own_key(name: bytes, value: bytes) -> bool:

@@ -1,0 +1,58 @@
+"""The only writer of `UpstreamCredential`: providers' own credentials that are put in for keys of ours."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from budgets import keys, sealing
+from budgets.models import ApiKey, Team, UpstreamCredential
+
+PROVIDERS = ("anthropic", "openai")
+MAX_CHARS = 4000
+
+
+class BadCredential(ValueError):
+    """Not a provider, or nothing that fits in a header."""
+
+
+class NoSuchCredential(LookupError):
+    """There is none for this provider and owner."""
+
+
+def put(provider: str, secret: str, *, key: ApiKey | None = None, team: Team | None = None) -> UpstreamCredential:
+    """Store a provider's credential for a key, a team or every key; it takes the place of one that is there."""
+    secret = secret.strip()
+    if provider not in PROVIDERS:
+        raise BadCredential(f"a provider is one of {', '.join(PROVIDERS)}, not {provider!r}")
+    if not secret or len(secret) > MAX_CHARS or not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise BadCredential("a credential is one word of printable ASCII")
+    if secret.startswith(keys.MARK):
+        raise BadCredential("that is a key of this proxy and not one of a provider")
+    with transaction.atomic():
+        credential, _ = UpstreamCredential.objects.update_or_create(
+            provider=provider, key=key, team=team, defaults={"sealed": sealing.seal(secret, provider)}
+        )
+        keys.changed()
+    return credential
+
+
+def remove(provider: str, *, key: ApiKey | None = None, team: Team | None = None) -> None:
+    """Forget it."""
+    with transaction.atomic():
+        gone, _ = UpstreamCredential.objects.filter(provider=provider, key=key, team=team).delete()
+        if not gone:
+            raise NoSuchCredential(f"there is no credential for {provider} there")
+        keys.changed()
+
+
+def opened() -> tuple[dict[tuple[str, str], str], list[str]]:
+    """All credentials by owner (as in `snapshot.Key.owner`, "" for every key) and provider, and what could not be read."""
+    found: dict[tuple[str, str], str] = {}
+    problems = []
+    for row in UpstreamCredential.objects.all():
+        owner = f"key:{row.key_id}" if row.key_id else f"team:{row.team_id}" if row.team_id else ""
+        try:
+            found[owner, row.provider] = sealing.open_sealed(row.sealed, row.provider)
+        except sealing.Unreadable as exc:
+            problems.append(f"{row.provider} for {owner or 'every key'}: {exc}")
+    return found, problems

@@ -180,21 +180,18 @@ class Provider:
         """Write an answer; True when the connection may serve another request."""
         playing = asyncio.ensure_future(self._write(answer, received, writer))
         leaving = asyncio.ensure_future(reader.read(1))
-        done, _ = await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if playing not in done:
-            # Only a hang-up may come while we speak: clients do not send the next request before the answer's end.
-            leaving.exception()
-            playing.cancel()
-            with self._changed:
-                received.left_at = time.perf_counter()
-                self._changed.notify_all()
-            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                await playing
-            return False
-        leaving.cancel()
-        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-            await leaving
-        return playing.result()
+        await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        # Only a hang-up may come while we speak: clients do not send the next request before the answer's end.
+        is_whole = playing.done() and playing.exception() is None
+        for task in (playing, leaving):
+            task.cancel()
+        await asyncio.gather(playing, leaving, return_exceptions=True)
+        if is_whole:
+            return playing.result()
+        with self._changed:
+            received.left_at = time.perf_counter()
+            self._changed.notify_all()
+        return False
 
     async def _write(self, answer: Answer, received: Received, writer: asyncio.StreamWriter) -> bool:
         for piece in answer:

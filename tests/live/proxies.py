@@ -137,11 +137,6 @@ class Proxy:
         assert len(rows) == 1, f"{len(rows)} rows for request {request_id}"
         return rows[0]
 
-    def newest_row(self, after: int) -> dict[str, Any]:
-        """The row that was added to `after` others; for requests whose id the client never saw."""
-        rows = eventually(self.rows, lambda rows: len(rows) > after)
-        return rows[-1]
-
 
 def _postgres_rows(url: str, query: str, arguments: tuple[object, ...]) -> list[dict[str, Any]]:
     with psycopg.connect(url, row_factory=dict_row) as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,20 @@ STREAMS = {
 BODY = b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}'
 
 
-def count(proxy: Proxy) -> int:
-    return len(proxy.rows())
+@pytest.fixture
+def session() -> str:
+    """The session of this test alone: rows of the test before may still be on their way."""
+    return uuid.uuid4().hex
+
+
+def ask_in(session: str, target: bytes = b"/v1/messages", body: bytes = BODY) -> bytes:
+    """A request of that session."""
+    return wire.request(target=target, body=body, lines=[(b"x-headroom-session-id", session.encode())])
+
+
+def rows_in(proxy: Proxy, session: str, count: int = 1) -> list[dict[str, Any]]:
+    """The rows of a session, once there are so many."""
+    return proxies.eventually(lambda: proxy.rows("session = ?", session), lambda rows: len(rows) >= count)
 
 
 @pytest.mark.parametrize("target", STREAMS)
@@ -50,32 +63,33 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_stops_the_provider(
     assert row["input_fresh_tokens"] > 0
 
 
-def test_a_client_that_leaves_before_the_answer_stops_the_provider(proxy: Proxy, provider: Provider) -> None:
-    before = count(proxy)
+def test_a_client_that_leaves_before_the_answer_stops_the_provider(
+    proxy: Proxy, provider: Provider, session: str
+) -> None:
     provider.say([FOREVER])
     with wire.connected(proxy.url) as connection:
-        connection.send(wire.request(body=BODY))
+        connection.send(ask_in(session))
         provider.wait_until(lambda: bool(provider.requests))
     provider.wait_until(lambda: provider.last.left_at is not None, 2)
-    row = proxy.newest_row(before)
+    (row,) = rows_in(proxy, session)
     assert (row["status"], row["http_status"], row["basis"]) == ("interrupted", None, "estimated")
 
 
-def test_a_client_that_leaves_while_uploading_sends_nothing(proxy: Proxy, provider: Provider) -> None:
-    before = count(proxy)
+def test_a_client_that_leaves_while_uploading_sends_nothing(proxy: Proxy, provider: Provider, session: str) -> None:
     with wire.connected(proxy.url) as connection:
-        connection.send(wire.request(body=b"x" * 5000)[:-100])
+        connection.send(ask_in(session, body=b"x" * 5000)[:-100])
     time.sleep(0.3)
     assert provider.requests == []
-    assert count(proxy) == before
+    assert proxy.rows("session = ?", session) == []
 
 
-def test_a_client_that_leaves_while_uploading_a_file_ends_the_upload(proxy: Proxy, provider: Provider) -> None:
-    before = count(proxy)
+def test_a_client_that_leaves_while_uploading_a_file_ends_the_upload(
+    proxy: Proxy, provider: Provider, session: str
+) -> None:
     with wire.connected(proxy.url) as connection:
-        connection.send(wire.request(target=b"/v1/files", body=b"x" * 500_000)[:-100])
+        connection.send(ask_in(session, b"/v1/files", b"x" * 500_000)[:-100])
         time.sleep(0.2)
-    row = proxy.newest_row(before)
+    (row,) = rows_in(proxy, session)
     assert row["status"] == "interrupted"
     assert provider.requests == []
 
@@ -93,47 +107,44 @@ def test_a_client_that_leaves_after_the_closing_event_has_had_all(proxy: Proxy, 
 
 
 def test_a_client_that_leaves_while_the_proxy_waits_to_try_again_is_not_tried_for(
-    proxy: Proxy, provider: Provider
+    proxy: Proxy, provider: Provider, session: str
 ) -> None:
     provider.say(answers.json_answer(answers.anthropic_error("overloaded_error", "wait"), 529, [("retry-after", "1")]))
-    before = count(proxy)
     with wire.connected(proxy.url) as connection:
-        connection.send(wire.request(body=BODY))
+        connection.send(ask_in(session))
         provider.wait_until(lambda: bool(provider.requests))
         time.sleep(0.2)
     time.sleep(1.3)
     assert len(provider.requests) == 1
-    assert [row["http_status"] for row in proxy.rows()[before:]] == [529]
+    assert [row["http_status"] for row in proxy.rows("session = ?", session)] == [529]
 
 
-def test_many_clients_may_leave_at_once(proxy: Proxy, provider: Provider) -> None:
+def test_many_clients_may_leave_at_once(proxy: Proxy, provider: Provider, session: str) -> None:
     provider.script = lambda _: answers.chunked([*answers.message_events()[:4], Pause(30)])
-    before = count(proxy)
     connections = [wire.Connection(proxy.url) for _ in range(40)]
     for connection in connections:
-        connection.send(wire.request(body=BODY))
+        connection.send(ask_in(session))
     for number, connection in enumerate(connections):
         if number % 2:
             connection.hear_head()
         connection.reset()
     provider.wait_until(lambda: all(one.left_at is not None for one in provider.requests), 5)
     reached = len(provider.requests)
-    rows = proxies.eventually(lambda: proxy.rows()[before:], lambda rows: len(rows) >= reached)
+    rows = proxies.eventually(lambda: proxy.rows("session = ?", session), lambda rows: len(rows) >= reached)
     assert len(rows) <= 40  # one that left while we were still connecting has a row and was never sent
     assert {row["status"] for row in rows} <= {"partial", "interrupted"}
 
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])
 def test_a_provider_that_takes_the_request_and_leaves_is_never_asked_twice(
-    proxy: Proxy, provider: Provider, end: Any
+    proxy: Proxy, provider: Provider, end: Any, session: str
 ) -> None:
-    before = count(proxy)
     provider.say([end])
-    heard = wire.ask(proxy.url, wire.request(body=BODY))
+    heard = wire.ask(proxy.url, ask_in(session))
     assert heard.status == 502
     assert b'"type": "api_error"' in heard.body
     assert len(provider.requests) == 1
-    row = proxy.newest_row(before)
+    (row,) = rows_in(proxy, session)
     assert (row["status"], row["basis"]) == ("interrupted", "estimated")
 
 
@@ -153,17 +164,16 @@ def hasty(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield proxy
 
 
-def test_a_provider_that_never_answers_is_given_up_on(hasty: Proxy, provider: Provider) -> None:
-    before = count(hasty)
+def test_a_provider_that_never_answers_is_given_up_on(hasty: Proxy, provider: Provider, session: str) -> None:
     for target, words in (
         (b"/v1/messages", b'"type": "error"'),
         (b"/v1/chat/completions", b'"code": "upstream_timeout"'),
     ):
         provider.say([FOREVER])
-        heard = wire.ask(hasty.url, wire.request(target=target, body=BODY))
+        heard = wire.ask(hasty.url, ask_in(session, target))
         assert heard.status == 504
         assert words in heard.body
-    rows = proxies.eventually(lambda: hasty.rows()[before:], lambda rows: len(rows) == 2)
+    rows = proxies.eventually(lambda: hasty.rows("session = ?", session), lambda rows: len(rows) == 2)
     assert [(row["status"], row["basis"]) for row in rows] == [("interrupted", "estimated")] * 2
     assert len(provider.requests) == 2
 
@@ -176,12 +186,11 @@ def test_a_provider_that_falls_silent_is_given_up_on(hasty: Proxy, provider: Pro
     provider.wait_until(lambda: provider.last.left_at is not None, 2)
 
 
-def test_a_client_that_reads_nothing_is_given_up_on(hasty: Proxy, provider: Provider) -> None:
+def test_a_client_that_reads_nothing_is_given_up_on(hasty: Proxy, provider: Provider, session: str) -> None:
     provider.say(answers.chunked([b"x" * 65536] * 2000, content_type="application/octet-stream"))
-    before = count(hasty)
     with wire.connected(hasty.url) as connection:
-        connection.send(wire.request(body=BODY))
-        row = hasty.newest_row(before)
+        connection.send(ask_in(session))
+        (row,) = rows_in(hasty, session)
     assert row["status"] == "partial"
     assert provider.last.answered_bytes < 100 * 1024 * 1024
 

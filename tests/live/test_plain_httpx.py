@@ -26,6 +26,7 @@ def plain(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_requests_arrive_as_they_were_sent(plain: Proxy, provider: Provider) -> None:
     of_requests.test_an_upload_in_chunks_arrives_in_order(plain, provider)
+    provider.reset()
     of_requests.test_lines_for_this_hop_and_for_us_stay_here(plain, provider)
     of_requests.test_a_get_carries_no_body_and_no_length(plain, provider)
     target = b"/v1/x/%7E/%2f//a%20b?a=b&&c=%2F"
@@ -48,6 +49,6 @@ def test_whoever_leaves_is_noticed(plain: Proxy, provider: Provider) -> None:
         plain, provider, "/v1/messages", True
     )
     provider.reset()
-    hang_ups.test_a_provider_that_takes_the_request_and_leaves_is_never_asked_twice(plain, provider, CLOSE)
+    hang_ups.test_a_provider_that_takes_the_request_and_leaves_is_never_asked_twice(plain, provider, CLOSE, "plain")
     provider.say([FOREVER])
     assert wire.ask(plain.url, wire.request()).status == 504

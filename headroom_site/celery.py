@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
 
@@ -19,6 +20,11 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     beat_schedule={
+        "audit": {
+            "task": "headroom.audit",
+            "schedule": crontab(hour="3", minute="17"),
+            "options": {"expires": 6 * 3600.0},
+        },
         "forget-unused": {"task": "headroom.forget_unused", "schedule": 3600.0, "options": {"expires": 3000.0}},
     },
 )

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 
+from budgets import audit as audits
 from headroom_site.celery import app
 from proxy import decisions
+
+logger = logging.getLogger("headroom.audit")
+
+
+@app.task(name="headroom.audit")  # type: ignore[untyped-decorator]
+def audit() -> int:
+    """Compare budgets with the ledger and log what differs. Returns how many differences there are."""
+    lines = audits.report(audits.audit(datetime.now(UTC)))
+    for line in lines:
+        logger.error("%s", line)
+    return len(lines)
 
 
 @app.task(name="headroom.forget_unused")  # type: ignore[untyped-decorator]

@@ -9,6 +9,7 @@ from importlib import import_module, metadata
 import click
 
 COMMANDS = {
+    "audit": "headroom_site.cli.audit",
     "budget": "headroom_site.cli.budget",
     "key": "headroom_site.cli.key",
     "migrate": "headroom_site.cli.migrate",

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from budgets import audit as audits
+from budgets import balances, keys, periods
+from budgets.balances import Holder
+from budgets.models import BudgetPeriod, BudgetShare, Team
+from savings.receipts import Reserved
+from tests.budgets.builders import NOON, USD, book, make_budget, priced
+from tests.budgets.test_live_budgets import headroom
+from tests.live.proxies import Proxy
+
+
+@pytest.fixture
+def accounts(database: str) -> list[int]:
+    """Three accounts that calls were booked on and that hold something."""
+    key, _ = keys.create("a", team="core")
+    team = Team.objects.get()
+    ids = []
+    for budget in (make_budget(9), make_budget(9, key=key, policy="strict"), make_budget(9, "monthly", team=team)):
+        span = periods.containing(budget.period, "UTC", NOON)  # type: ignore[arg-type]
+        ids.append(balances.open_period(budget.pk, span))
+        balances.take(ids[-1], Holder("here", "w1"), [USD, 5], lease_for=1)
+    book(
+        balances.post,
+        priced(7, *(Reserved(pk, USD, is_leased=False) for pk in ids), key_id=str(key.pk), owner=f"team:{team.pk}"),
+        priced(100),
+    )
+    return ids
+
+
+def test_accounts_that_are_right_have_no_differences(accounts: list[int]) -> None:
+    found = audits.audit(timezone.now())
+    assert (found.periods, found.differences, found.old_holds) == (3, (), ())
+    assert found.is_clean
+    assert [BudgetPeriod.objects.get(pk=pk).spent_nano_usd for pk in accounts] == [107, 7, 7]
+
+
+@pytest.mark.parametrize("figure", ["spent", "held", "leased"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_every_figure_that_was_changed_by_hand_is_found(accounts: list[int], place: int, figure: str) -> None:
+    period = BudgetPeriod.objects.get(pk=accounts[place])
+    before = getattr(period, f"{figure}_nano_usd")
+    BudgetPeriod.objects.filter(pk=period.pk).update(**{f"{figure}_nano_usd": before + 1})
+    (difference,) = audits.audit(timezone.now()).differences
+    assert (difference.period_id, difference.figure) == (period.pk, figure)
+    assert (difference.stored_nano_usd, difference.summed_nano_usd) == (before + 1, before)
+
+
+def test_what_is_held_for_more_than_a_day_is_found(accounts: list[int]) -> None:
+    found = audits.audit(timezone.now() + timedelta(hours=25))
+    assert {hold.period_id for hold in found.old_holds} == set(accounts)
+    assert {hold.holder for hold in found.old_holds} == {"w1"}
+    BudgetShare.objects.update(held_nano_usd=0, leased_nano_usd=0)
+    BudgetPeriod.objects.update(held_nano_usd=0, leased_nano_usd=0)
+    assert audits.audit(timezone.now() + timedelta(hours=25)).is_clean
+
+
+def test_older_accounts_can_be_left_out(accounts: list[int]) -> None:
+    ended = BudgetPeriod.objects.exclude(ends_at=None).latest("ends_at").ends_at
+    assert ended is not None
+    assert audits.audit(timezone.now(), since=ended).periods == 0
+
+
+def test_the_command_says_so_and_exits_with_1(tmp_path: Path) -> None:
+    proxy = Proxy(tmp_path / "workspace", "http://127.0.0.1:9", env={"PYTHONWARNINGS": "default"})
+    clean = headroom(proxy, "audit")
+    assert (clean.returncode, clean.stdout) == (0, "0 accounts: 0 differences, 0 old holds.\n")

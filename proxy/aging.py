@@ -118,20 +118,20 @@ class Aging:
     def __init__(self, store: EpochStore, memory: Memory, offload: Offload, tuning: Tuning | None = None) -> None:
         self._store, self._memory, self._offload = store, memory, offload
         self._tuning = tuning or Tuning()
-        self._standings: OrderedDict[str, Standing] = OrderedDict()
+        self._standings: OrderedDict[tuple[str, int], Standing] = OrderedDict()
 
     async def age(self, look: Look) -> Aged:
         """Look a conversation over and say what its older results go out as."""
         chains = _chains(look.owner, look.stands)
-        standing = self._standings.get(chains[-1]) or self._standings.get(_last_asked(chains, look.stands))
-        if standing is None or standing.turn > look.call.turns:
-            standing = await self._stored(look.owner, chains, look.call.turns) or Standing()
-        trigger = ""
-        if standing.turn < look.call.turns:  # else this very request was here before
+        turns, trigger = look.call.turns, ""
+        standing = self._standings.get((chains[-1], turns))
+        if standing is None:  # else this very request was here before
+            standing = self._standings.get((_last_asked(chains, look.stands), turns - 1))
+            standing = standing or await self._stored(look.owner, chains, turns) or Standing()
             standing, trigger = await self._advance(look, chains[-1], standing)
         deepened = [stand for stand in look.stands if stand.key in standing.deepened]
         forms = await self._deep_forms(deepened, look.policy)
-        self._remember(chains[-1], _booked(look, standing, forms))
+        self._remember((chains[-1], turns), _booked(look, standing, forms))
         return Aged(forms, _mark(look, standing), trigger)
 
     async def _stored(self, owner: str, chains: list[str], turns: int) -> Standing | None:
@@ -217,9 +217,10 @@ class Aging:
         )
         return Decided.from_shrunk(shrunk)
 
-    def _remember(self, chain: str, standing: Standing) -> None:
-        self._standings[chain] = standing
-        self._standings.move_to_end(chain)
+    def _remember(self, request: tuple[str, int], standing: Standing) -> None:
+        """Keep how a conversation stands after a request: its chain, and how many answers there were."""
+        self._standings[request] = standing
+        self._standings.move_to_end(request)
         while len(self._standings) > MAX_STANDINGS:
             self._standings.popitem(last=False)
 

@@ -44,18 +44,27 @@ class BudgetSpent(BudgetRefused):
     def __init__(
         self, limit: Limit, grant: Grant, needs_nano_usd: int, resets_at_s: float | None, now_s: float
     ) -> None:
-        left = max(0, grant.limit_nano_usd - grant.spent_nano_usd)
-        if left:
-            waits = f", {_usd(grant.promised_nano_usd)} are held for other calls" if grant.promised_nano_usd else ""
-            needs = f"{waits}, and this call may cost {_usd(needs_nano_usd)}"
-        else:
-            needs = ""
+        is_over = grant.spent_nano_usd >= grant.limit_nano_usd
+        needs = "" if is_over else f", and this call may cost {_usd(needs_nano_usd)}"
         resets = f"resets {_when(resets_at_s)}" if resets_at_s is not None else "it does not reset"
         super().__init__(
             f"{limit.whose} spent {_usd(grant.spent_nano_usd)} of {_usd(grant.limit_nano_usd)} ({limit.kind}){needs}; {resets}"
         )
         self.resets_at_s = resets_at_s
         self.retry_after_s = None if resets_at_s is None else max(1, int(resets_at_s - now_s) + 1)
+
+
+class BudgetHeld(BudgetRefused):
+    """There is enough left, but it is held for calls that are under way: what they do not need is free again soon."""
+
+    retry_after_s = 2
+
+    def __init__(self, limit: Limit, grant: Grant, needs_nano_usd: int) -> None:
+        super().__init__(
+            f"{limit.whose} spent {_usd(grant.spent_nano_usd)} of {_usd(grant.limit_nano_usd)} ({limit.kind}), but "
+            f"{_usd(grant.promised_nano_usd)} are held for calls that are under way, and this one may cost "
+            f"{_usd(needs_nano_usd)}; try again when some of them have ended"
+        )
 
 
 class NoPrice(BudgetRefused):
@@ -191,6 +200,8 @@ class Till:
         try:
             reserved = await purse.take(nano_usd)
         except Refused as exc:
+            if exc.grant.spent_nano_usd + nano_usd <= exc.grant.limit_nano_usd:
+                raise BudgetHeld(limit, exc.grant, nano_usd) from exc
             raise BudgetSpent(limit, exc.grant, nano_usd, purse.span.ends_s, now_s) from exc
         except Unreachable as exc:
             if limit.is_strict:

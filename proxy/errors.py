@@ -21,6 +21,7 @@ HTTP: dict[type[Exception], tuple[HTTPStatus, str]] = {
     gate.KeysNotLoaded: (HTTPStatus.SERVICE_UNAVAILABLE, "keys_not_loaded"),
     rates.RateLimited: (HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
     till.BudgetSpent: (HTTPStatus.TOO_MANY_REQUESTS, "budget_spent"),
+    till.BudgetHeld: (HTTPStatus.TOO_MANY_REQUESTS, "budget_held"),
     till.NoPrice: (HTTPStatus.FORBIDDEN, "no_price"),
     till.NoBound: (HTTPStatus.FORBIDDEN, "no_bound"),
     till.BudgetUnreachable: (HTTPStatus.SERVICE_UNAVAILABLE, "budget_unreachable"),
@@ -59,7 +60,8 @@ def status_and_code(exc: Exception) -> tuple[HTTPStatus, str]:
 
 def headers(exc: Exception) -> dict[str, str]:
     """Header lines that tell a client whether and when trying again makes sense."""
-    lines = {"x-should-retry": "false"} if isinstance(exc, till.BudgetRefused) else {}
+    is_final = isinstance(exc, till.BudgetRefused) and not isinstance(exc, till.BudgetHeld)
+    lines = {"x-should-retry": "false"} if is_final else {}
     for name, value in (("retry-after", "retry_after_s"), ("retry-after-ms", "retry_after_ms")):
         if (wait := getattr(exc, value, None)) is not None:
             lines[name] = str(wait)

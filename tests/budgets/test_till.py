@@ -15,7 +15,7 @@ from budgets import keys, limits, snapshot
 from budgets.balances import Holder
 from budgets.models import Budget, BudgetShare
 from budgets.purse import Run
-from budgets.till import NOTHING, BudgetSpent, BudgetUnreachable, Hold, NoBound, NoPrice, Till, Unpriced
+from budgets.till import NOTHING, BudgetHeld, BudgetSpent, BudgetUnreachable, Hold, NoBound, NoPrice, Till, Unpriced
 from savings.models import PriceOverride
 from savings.pricing import PriceBook
 from tests.budgets.builders import NOON, USD, account, book, make_budget, make_demand, priced, somebody, standing
@@ -111,7 +111,7 @@ async def test_a_strict_budget_for_fifty_takes_fifty_of_two_hundred(open_till) -
     tills = [open_till(f"w{number}") for number in range(4)]
     outcomes = await asyncio.gather(*(admit(tills[n % 4]) for n in range(200)), return_exceptions=True)
     holds = [one for one in outcomes if isinstance(one, Hold)]
-    assert {type(one) for one in outcomes} == {Hold, BudgetSpent}
+    assert {type(one) for one in outcomes} == {Hold, BudgetHeld}
     assert len(holds) == 50 and {held(hold) for hold in holds} == {BOUND}
     assert standing(budget) == (0, 50 * BOUND, 0)
 
@@ -138,6 +138,17 @@ async def test_what_does_not_fit_any_more_says_why_though_something_is_left(open
     with pytest.raises(BudgetSpent, match=r"may cost \$0.05\d*; it does not reset") as refusal:
         await admit(till)
     assert refusal.value.retry_after_s is None
+
+
+async def test_what_is_only_held_is_said_to_be_free_again_soon(open_till) -> None:
+    make_budget(Decimal(BOUND) / USD, policy="strict")
+    till = open_till()
+    hold = await admit(till)
+    with pytest.raises(BudgetHeld, match="held for calls that are under way") as refusal:
+        await admit(till)
+    assert refusal.value.retry_after_s == 2
+    book(till.post, priced(0, *hold.reserved))
+    assert held(await admit(till)) == BOUND
 
 
 async def test_a_call_that_one_budget_refuses_holds_nothing_in_the_others(open_till) -> None:

@@ -88,7 +88,7 @@ def _apply_budget() -> None:
 
 def _bind() -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.HOST.strip("[]"), settings.PORT))

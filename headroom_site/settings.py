@@ -46,7 +46,7 @@ def _database() -> dict[str, Any]:
         raise env.BadEnvironment("HEADROOM_DATABASE_URL", parsed["ENGINE"], "postgresql:// or sqlite:///")
     # A server that vanished without a word (a power cut, a firewall) is noticed in seconds and not in a quarter of an hour.
     silence = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10}
-    pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 5}
+    pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 2}
     # The pool refuses persistent connections of Django's own, hence age 0: each use gives its connection back.
     return parsed | {
         "CONN_MAX_AGE": 0,

@@ -6,6 +6,7 @@ charged as estimated and put right once the provider has counted them, with a de
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -14,9 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 log = logging.getLogger("headroom.rates")
@@ -162,15 +164,10 @@ class SharedBuckets:
     """Buckets in Redis, one script and one round trip each time. While Redis is away each worker keeps to its own share."""
 
     def __init__(self, url: str, *, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=REDIS_CONNECTIONS,
-            timeout=REDIS_TIMEOUT_S,
-            socket_timeout=REDIS_TIMEOUT_S,
-            socket_connect_timeout=REDIS_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
+        # One time-out of ours around everything takes half of the processor time of the client's own at each step.
+        pool = ConnectionPool.from_url(url, socket_timeout=None, retry=Retry(NoBackoff(), 0))
         self._redis = Redis.from_pool(pool)
+        self._slots = asyncio.Semaphore(REDIS_CONNECTIONS)
         self._take = self._redis.register_script(TAKE)
         self._put_right = self._redis.register_script(PUT_RIGHT)
         self._workers = workers
@@ -186,7 +183,7 @@ class SharedBuckets:
     async def take(self, caller: str, rate: Rate, tokens: int) -> float:
         if self._clock() >= self._try_at_s:
             try:
-                waits_ms = await self._take(keys=[_place(caller)], args=[rate.requests, rate.tokens, tokens])
+                waits_ms = await self._ask(self._take, caller, rate, tokens)
             except (RedisError, OSError, TimeoutError) as exc:
                 self._lost(exc)
             else:
@@ -199,7 +196,7 @@ class SharedBuckets:
             return
         if self._clock() >= self._try_at_s:
             try:
-                await self._put_right(keys=[_place(caller)], args=[rate.requests, rate.tokens, more_tokens])
+                await self._ask(self._put_right, caller, rate, more_tokens)
             except (RedisError, OSError, TimeoutError) as exc:
                 self._lost(exc)
             return
@@ -207,6 +204,11 @@ class SharedBuckets:
 
     async def close(self) -> None:
         await self._redis.aclose()
+
+    async def _ask(self, script: AsyncScript, caller: str, rate: Rate, tokens: int) -> bytes:
+        async with asyncio.timeout(REDIS_TIMEOUT_S), self._slots:
+            waits_ms: bytes = await script(keys=[f"headroom:rate:{caller}"], args=[rate.requests, rate.tokens, tokens])
+        return waits_ms
 
     def _lost(self, exc: Exception) -> None:
         if not self._problem:
@@ -222,7 +224,3 @@ class SharedBuckets:
         if self._problem:
             log.warning("Redis answers again: rate limits hold over all workers")
         self._problem = ""
-
-
-def _place(caller: str) -> str:
-    return f"headroom:rate:{caller}"

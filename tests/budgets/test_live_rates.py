@@ -73,6 +73,7 @@ def test_two_workers_share_one_limit_and_say_when_redis_is_gone(
     answer = httpx.get(f"{gone.url}/readyz")
     assert (answer.status_code, answer.json()["checks"]["rate_limiter"]["status"]) == (200, "degraded")
     eventually(lambda: gone.output, lambda text: "Redis does not answer" in text)
+    gone.stop()  # while its database is still there
 
 
 def _migrate(url: str) -> None:

@@ -75,7 +75,13 @@ def test_a_bomb_is_noticed(codec: str) -> None:
 
 @pytest.mark.parametrize(
     ("codec", "body"),
-    [("gzip", b"x"), ("gzip", gzip.compress(b"hello", mtime=0)[:-9]), ("br", b"\xff\xff"), ("zstd", b"x"), ("odd", b"x")],
+    [
+        ("gzip", b"x"),
+        ("gzip", gzip.compress(b"hello", mtime=0)[:-9]),
+        ("br", b"\xff\xff"),
+        ("zstd", b"x"),
+        ("odd", b"x"),
+    ],
 )
 def test_what_is_not_what_it_says_is_refused(codec: str, body: bytes) -> None:
     with pytest.raises(BadEncoding):

@@ -72,7 +72,7 @@ def _bounded(value: Any) -> Any:
 _ADMISSION_FIELDS = frozenset(field.name for field in dataclasses.fields(Admission))
 _SETTLEMENT_FIELDS = frozenset(field.name for field in dataclasses.fields(Settlement))
 _USAGE_FIELDS = frozenset(field.name for field in dataclasses.fields(Usage))
-_ADMISSION_TEXTS = tuple(field.name for field in dataclasses.fields(Admission) if field.type == "str")
+_ADMISSION_TEXTS = tuple(field.name for field in dataclasses.fields(Admission) if field.type in {"str", "Origin"})
 _SETTLEMENT_TEXTS = tuple(field.name for field in dataclasses.fields(Settlement) if field.type in {"str", "Status"})
 
 

@@ -33,6 +33,9 @@ class LedgerEntry(models.Model):
     Key, team and project are plain text: an entry outlives them. In every number null means "not known" and 0 means zero.
     The five token classes never overlap; `reasoning_tokens` is a part of `output_tokens`; `basis` says who counted them.
     `tokens_before`, `tokens_after` and `tokens_saved` are our own estimates; saved is negative where we made it longer.
+    `saved_nano_usd` is what the call would have cost without us less what it cost, negative where we made it dearer;
+    with `is_observed` the call went out as it came, and savings are what would have been. `avoided_nano_usd` is what an
+    answer out of our response cache would have cost.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -53,6 +56,11 @@ class LedgerEntry(models.Model):
     key_id = models.CharField(max_length=40, blank=True)
     key_label = models.CharField(max_length=200, blank=True)
     team = models.CharField(max_length=200, blank=True)
+
+    # Why there is a call; see savings.receipts.Origin.
+    origin = models.CharField(max_length=16, default="client")
+    conversation = models.CharField(max_length=40, blank=True)
+    is_observed = models.BooleanField(default=False)
 
     is_streaming = models.BooleanField(default=False)
     status = models.CharField(max_length=12)
@@ -75,6 +83,10 @@ class LedgerEntry(models.Model):
     transforms = models.JSONField(default=list)
 
     cost_nano_usd = models.BigIntegerField(null=True)
+    saved_nano_usd = models.BigIntegerField(null=True)
+    avoided_nano_usd = models.BigIntegerField(null=True)
+    savings_basis = models.CharField(max_length=20, blank=True)
+    cache_outcome = models.CharField(max_length=16, blank=True)
     price_source = models.CharField(max_length=20, blank=True)
     price_version = models.CharField(max_length=60, blank=True)
 
@@ -115,6 +127,7 @@ class LedgerEntry(models.Model):
         indexes = [
             models.Index(fields=["key_id", "admitted_at"], name="entry_key_time"),
             models.Index(fields=["session", "admitted_at"], name="entry_session_time"),
+            models.Index(fields=["conversation", "admitted_at"], name="entry_conversation_time"),
             models.Index(fields=["admitted_at"], name="entry_time"),
             models.Index(fields=["recorded_at"], name="entry_recorded"),
         ]

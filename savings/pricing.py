@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from savings.models import PriceOverride
-from savings.receipts import Basis, Receipt, Usage
+from savings.receipts import Basis, CacheOutcome, Receipt, Usage
 
 # Rates are whole atto-dollars (10^-18 $) per token, so that any price list's decimals are exact; a nano-dollar is 10^9.
 ATTO_PER_NANO = 10**9
@@ -32,6 +32,22 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Saving:
+    """What a call would have cost without us, less what it cost: negative where we made it dearer, None where unknown.
+
+    `avoided_nano_usd` is what an answer out of our response cache would have cost. `basis` names the arithmetic.
+    """
+
+    nano_usd: int | None = None
+    avoided_nano_usd: int | None = None
+    basis: str = ""
+    cache_outcome: CacheOutcome = ""
+
+
+NO_SAVING = Saving()
+
+
+@dataclass(frozen=True, slots=True)
 class PricedReceipt:
     """A receipt with what it is booked as: the tokens (estimated where nobody reported them), who counted, the price."""
 
@@ -39,6 +55,7 @@ class PricedReceipt:
     usage: Usage
     basis: Basis
     price: Price
+    saving: Saving = NO_SAVING
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,14 @@ Basis = Literal["measured", "partial", "estimated"]
 """Who counted the billed tokens: the provider in full, the provider in part, or we."""
 
 
+Origin = Literal["client", "retrieval", "response_cache"]
+"""Why there is a call: the client's own request (retries included), a retrieval round of ours, or a request that was
+answered from our response cache and never left."""
+
+CacheOutcome = Literal["", "hit", "ttl_expiry", "prefix_change", "own_change", "cold_start", "unknown"]
+"""What became of the provider's prompt cache: read as expected, or why not. "" where nothing was to be read or known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Billed tokens in five classes that never overlap; `None` is "not reported", 0 is zero.
@@ -45,7 +53,9 @@ class Admission:
     """One upstream call as it is about to be sent. `call_id` is a UUIDv7 of ours, one for each (request_id, attempt).
 
     Tokens here are our own o200k estimates of the whole request. `is_billable` is False for calls that no provider bills
-    (token counting, model lists). `reserved` is what budgets set aside for it, in the name of `holder`.
+    (token counting, model lists). `reserved` is what budgets set aside for it, in the name of `holder`. `conversation` is
+    the identity of the conversation that it belongs to. `is_observed`: it went out as it came, and what is said of
+    savings is what would have been.
     """
 
     call_id: str
@@ -72,6 +82,9 @@ class Admission:
     transforms: tuple[str, ...] = ()
     reserved: tuple[Reserved, ...] = ()
     holder: str = ""
+    origin: Origin = "client"
+    conversation: str = ""
+    is_observed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

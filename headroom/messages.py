@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from headroom import pipeline, tokens
+from headroom import explanations, pipeline, tokens
 from headroom.values import Attempt, Policy, Shrunk, ToolCall
 
 Message = dict[str, Any]
@@ -26,10 +26,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What happened to one text, for `explain`: where it stood, what was tried, what was kept and why."""
+    """What happened to one text, for `explain`.
+
+    `message` is the place of its message, `detected` the kinds that it may be of, `kind` and `form` what was kept of it,
+    `attempts` the forms that were tried with their tokens, and `why` says why this one and not more.
+    """
 
     message: int
     tool: str
+    detected: tuple[str, ...]
     kind: str
     form: str
     reason: str
@@ -38,6 +43,7 @@ class Block:
     lines_after: int
     original_hash: str
     attempts: tuple[Attempt, ...]
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ class _Run:
 
     def _shrunk(self, place: int, text: str, call: ToolCall) -> str:
         outcome = pipeline.shrink(text, call=call, policy=self.policy)
-        self.blocks.append(_told(place, call, outcome))
+        self.blocks.append(_told(place, call, outcome, self.policy))
         if outcome.original_hash:
             self.originals[outcome.original_hash] = text
         return outcome.text
@@ -154,10 +160,11 @@ class _Run:
         return (role == "user" and self.scope.user_text) or (role in ("system", "developer") and self.scope.system_text)
 
 
-def _told(place: int, call: ToolCall, outcome: Shrunk) -> Block:
+def _told(place: int, call: ToolCall, outcome: Shrunk, policy: Policy) -> Block:
     return Block(
         message=place,
         tool=call.name,
+        detected=outcome.detected,
         kind=outcome.kind,
         form=outcome.form,
         reason=outcome.reason,
@@ -165,7 +172,8 @@ def _told(place: int, call: ToolCall, outcome: Shrunk) -> Block:
         tokens_after=outcome.tokens_after,
         lines_after=outcome.text.count("\n") + 1,
         original_hash=outcome.original_hash,
-        attempts=outcome.attempts,
+        attempts=explanations.attempts(outcome, policy),
+        why=explanations.why(outcome, policy),
     )
 
 

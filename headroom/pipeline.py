@@ -35,11 +35,11 @@ def shrink(text: str, *, call: ToolCall, policy: Policy) -> Shrunk:
     before = tokens.estimate(text)
     level = _level(call, policy)
     if level is None:
-        return Shrunk(text, before, before, reason="excluded")
+        return Shrunk(text, before, before, reason="excluded", level=policy.level)
     if is_shrunk(text):
-        return Shrunk(text, before, before, reason="already_shrunk")
+        return Shrunk(text, before, before, reason="already_shrunk", level=level)
     if before < policy.min_tokens:
-        return Shrunk(text, before, before, reason="too_small")
+        return Shrunk(text, before, before, reason="too_small", level=level)
     work = _Work(call, replace(policy, level=level), original_hash(text), before)
     return work.outcome(text)
 
@@ -70,6 +70,8 @@ class _Candidate:
     kind: str
     name: str
     left_out: str
+    place: int
+    """Where it stands among the attempts."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,8 @@ class _Work:
     before: int
     attempts: list[Attempt] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    detected: dict[str, None] = field(default_factory=dict)
+    round: int = 0
 
     def outcome(self, text: str) -> Shrunk:
         """Shrink until nothing more is gained: a form without loss may open the way for another one."""
@@ -92,22 +96,26 @@ class _Work:
             if best is None:
                 break
             taken.append(best)
+            self.attempts[best.place] = replace(self.attempts[best.place], is_kept=True)
+            self.round += 1
             current, cost = best.text, best.tokens
             if best.left_out or cost < self.policy.min_tokens or self._is_enough(cost):
                 break
         if not taken:
             reason = f"failed:{self.failed[0]}" if self.failed else "no_gain"
-            return Shrunk(text, self.before, self.before, reason=reason, attempts=tuple(self.attempts))
-        return Shrunk(
-            current,
-            self.before,
-            cost,
+            return replace(self._told(text, self.before), reason=reason)
+        return replace(
+            self._told(current, cost),
             kind=taken[0].kind,
             form="+".join(dict.fromkeys(step.name for step in taken)),
             left_out=taken[-1].left_out,
             original_hash=self.digest if taken[-1].left_out else "",
-            attempts=tuple(self.attempts),
         )
+
+    def _told(self, text: str, cost: int) -> Shrunk:
+        """Return a text with what explains it."""
+        attempts, detected = tuple(self.attempts), tuple(self.detected)
+        return Shrunk(text, self.before, cost, attempts=attempts, detected=detected, level=self.policy.level)
 
     def _is_enough(self, cost: int) -> bool:
         return self.policy.target_ratio is not None and cost <= self.policy.target_ratio * self.before
@@ -137,6 +145,8 @@ class _Work:
             is_near = policy.target_ratio is not None or len(form.text) <= _NEAR * limit
             if is_near and len(form.text) <= len(text):
                 yield self._measured(kind, form)
+            else:
+                self.attempts.append(Attempt(form.name, None, form.is_lossy, kind, self.round))
 
     def _proposed(self, text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         """Yield every form that a shrinker offers; of a wrapped text, those of what is inside, with the wrapping."""
@@ -161,6 +171,7 @@ class _Work:
             yield "blank", Form(shown, "blank_lines")
         is_cut = False
         kinds: tuple[str, ...] = self._tried("detection", lambda: detect.kinds(shown, self.call), ())
+        self.detected |= dict.fromkeys(kinds)
         for kind, form in self._forms(kinds, shown, policy):
             if kind != "terminal":
                 is_cut = is_cut or form.is_lossy
@@ -190,14 +201,16 @@ class _Work:
 
     def _note(self, kind: str, error: Exception) -> None:
         self.failed.append(kind)
-        self.attempts.append(Attempt(f"{kind} raised {type(error).__name__}", self.before, is_lossy=False))
+        self.attempts.append(
+            Attempt(f"{kind} raised {type(error).__name__}", None, is_lossy=False, kind=kind, round=self.round)
+        )
 
     def _measured(self, kind: str, form: Form) -> _Candidate:
         text = form.text
         if form.is_lossy:
             text = f"{text.rstrip()}\n{self._marker(form.left_out)}"
-        found = _Candidate(text, tokens.estimate(text), kind, form.name, form.left_out)
-        self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy))
+        found = _Candidate(text, tokens.estimate(text), kind, form.name, form.left_out, len(self.attempts))
+        self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy, kind, self.round))
         return found
 
     def _marker(self, left_out: str) -> str:

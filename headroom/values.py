@@ -67,11 +67,19 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One form that was measured: for `explain`."""
+    """One form that was tried: for `explain`.
+
+    `tokens` is `None` where the form was plainly longer than another one and was not counted. `round` counts from 0: each
+    form that is kept may open the way for another round. `verdict` says in words why it was kept or not, "" until asked.
+    """
 
     name: str
-    tokens: int
+    tokens: int | None
     is_lossy: bool
+    kind: str = ""
+    round: int = 0
+    is_kept: bool = False
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,8 @@ class Shrunk:
     """The outcome for one tool result. `text` is the original itself when nothing was gained, and then `reason` says why.
 
     Reasons: `too_small`, `already_shrunk`, `excluded`, `no_gain`, `not_text`, `failed:<shrinker>`.
-    `original_hash` is 24 hex digits of the original's SHA-256 for lossy forms, else "".
+    `original_hash` is 24 hex digits of the original's SHA-256 for lossy forms, else "". `detected` are the kinds that the
+    text may be of, likeliest first, and `level` how far its forms were allowed to go.
     """
 
     text: str
@@ -91,6 +100,8 @@ class Shrunk:
     original_hash: str = ""
     reason: str = ""
     attempts: tuple[Attempt, ...] = ()
+    detected: tuple[str, ...] = ()
+    level: Level = "balanced"
 
     @property
     def is_changed(self) -> bool:

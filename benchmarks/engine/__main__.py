@@ -47,7 +47,7 @@ def _tell(options: argparse.Namespace, row: figures.Row, outcome: figures.Outcom
         )
     if options.show:
         for attempt in outcome.attempts:
-            print(f"    {attempt.tokens:8} {'lossy' if attempt.is_lossy else 'whole'} {attempt.name}")
+            print(f"    {attempt.tokens or '-':>8} {'lossy' if attempt.is_lossy else 'whole'} {attempt.name}")
         print(outcome.text)
 
 

@@ -78,7 +78,9 @@ def test_a_target_out_of_reach_gets_the_shortest_form() -> None:
 def test_what_was_tried_is_told() -> None:
     outcome = shrink(LOG)
     assert outcome.form in {attempt.name for attempt in outcome.attempts}
-    assert all(attempt.tokens > 0 for attempt in outcome.attempts)
+    assert all(attempt.tokens is None or attempt.tokens > 0 for attempt in outcome.attempts)
+    assert [attempt.name for attempt in outcome.attempts if attempt.is_kept] == outcome.form.split("+")
+    assert outcome.detected[0] == outcome.kind == "logs"
 
 
 def test_text_in_a_wrapping_is_shrunk_as_what_it_is() -> None:

@@ -26,6 +26,8 @@ class Policy:
     `level`: "lossless" keeps every fact in a shorter spelling, "balanced" is for a result the model sees for the first
     time, "deep" is for results that are several turns old. `retrieval` words how the original can be had; `{hash}` in
     it is replaced. `version` names the whole set of rules: stored forms of another version are never mixed with it.
+    `keep_words` are names that the conversation speaks of: lines, rows and definitions with one of them stay, word for
+    word, as long as few lines have it. They are part of what decides the bytes, their order is not.
     """
 
     level: Level = "balanced"
@@ -37,6 +39,7 @@ class Policy:
     excluded_tools: frozenset[str] = frozenset()
     tool_levels: tuple[tuple[str, Level], ...] = ()
     retrieval: str = "original kept as {hash}"
+    keep_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class Source:
     text: str
     call: ToolCall = field(default_factory=ToolCall)
     policy: Policy = field(default_factory=Policy)
+
+    @property
+    def wanted(self) -> str:
+        """Text whose words name what must stay: names that the conversation speaks of, and the call's arguments."""
+        words = " ".join(f'"{word}"' for word in sorted(self.policy.keep_words))
+        return f"{words} {self.call.arguments}" if words else self.call.arguments
 
 
 @dataclass(frozen=True, slots=True)

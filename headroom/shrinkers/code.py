@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from headroom.shrinkers import code_parts, comments, fold, grammars, numbered, reads
+from headroom.shrinkers import code_parts, comments, fold, grammars, named, numbered, reads
 from headroom.values import Form, Source
 
 _MIN_ROWS = 12
@@ -31,9 +31,11 @@ def forms(source: Source) -> Iterable[Form]:
     dropped = _comment_rows(shown, name, is_deep=source.policy.level == "deep")
     what = "long comments"
     if source.policy.level == "deep" and source.policy.code_aware:
-        bodies = code_parts.droppable(shown, name, _wanted(source.call.arguments))
+        wanted = _wanted(source.call.arguments).union(source.policy.keep_words)
+        bodies = code_parts.droppable(shown, name, wanted)
         what = "bodies and comments" if bodies else what
         dropped |= bodies
+    dropped -= named.rows(shown, source.policy.keep_words)
     text, count = fold.folded(lines, shown, dropped, run)
     if count:
         yield Form(text, "code_outline", f"{count:,} of {len(shown):,} lines of code ({what})")

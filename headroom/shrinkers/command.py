@@ -20,7 +20,7 @@ _FOLDED = re.compile(
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the output with what its rows or blocks share said once; then, when it is long, with the rows that matter."""
-    text, level, wanted = source.text, source.policy.level, source.call.arguments
+    text, level, wanted = source.text, source.policy.level, source.wanted
     if len(text) > MAX_CHARS or reading.is_quotable(source) or _FOLDED.search(text):
         return
     items = fixed.read(text)
@@ -45,7 +45,7 @@ def _without_machine_labels(source: Source, items: list[Item]) -> Iterable[Form]
     if not gone:
         return
     note = f"{gone:,} labels that controllers set for themselves (pod-template-hash and the like)"
-    for form in drawn.forms(trimmed, source.policy.level, wanted=source.call.arguments):
+    for form in drawn.forms(trimmed, source.policy.level, wanted=source.wanted):
         yield dataclasses.replace(
             form, name=f"{form.name}_labels", left_out=f"{form.left_out}; {note}" if form.left_out else note
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from headroom.shrinkers import diff_parts, repeats
+from headroom.shrinkers import diff_parts, named, repeats
 from headroom.shrinkers.diff_parts import File, Hunk
 from headroom.values import Form, Level, Source
 
@@ -24,7 +24,8 @@ def forms(source: Source) -> Iterable[Form]:
     yield Form(_told(parts, _Tally(), level="lossless"), "diff_headings")
     if source.policy.level == "lossless":
         return
-    tally = _Tally()
+    rows = source.text.split("\n") if source.policy.keep_words else []
+    tally = _Tally(rows[row] for row in named.rows(rows, source.policy.keep_words))
     text = _told(parts, tally, level=source.policy.level)
     if tally.left_out:
         yield Form(text, f"diff_{source.policy.level}", tally.left_out)
@@ -36,9 +37,10 @@ def lines(file: File, *, level: Level) -> list[str]:
 
 
 class _Tally:
-    """Counts what was left out, for the marker."""
+    """Counts what was left out, for the marker; knows which lines must stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Iterable[str] = ()) -> None:
+        self.kept = frozenset(kept)
         self.context = self.all_context = self.lock = self.changed = 0
 
     @property
@@ -92,7 +94,7 @@ def _trimmed(hunk: Hunk, tally: _Tally) -> list[Hunk]:
     tally.all_context += sum(1 for line in hunk.lines if line[:1] in (" ", ""))
     if not hunk.is_whole:
         return [hunk]
-    keep = _kept(hunk.lines)
+    keep = [is_kept or line in tally.kept for is_kept, line in zip(_kept(hunk.lines), hunk.lines, strict=True)]
     if all(keep):
         return [hunk]
     tally.context += keep.count(False)
@@ -121,7 +123,8 @@ def _ends(lines: list[str], tally: _Tally, level: Level) -> list[str]:
         while end < len(lines) and lines[end][:1] == lines[at][:1]:
             end += 1
         run = lines[at:end]
-        if len(run) > _DEEP_RUN_LINES and run[0][:1] in ("+", "-"):
+        is_foldable = run[0][:1] in ("+", "-") and tally.kept.isdisjoint(run)
+        if len(run) > _DEEP_RUN_LINES and is_foldable:
             hidden = len(run) - _DEEP_HEAD_LINES - _DEEP_TAIL_LINES
             tally.changed += hidden
             run = [*run[:_DEEP_HEAD_LINES], f"[{run[0][0]}{hidden} more lines]", *run[-_DEEP_TAIL_LINES:]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from headroom.shrinkers import fold, numbered
+from headroom.shrinkers import fold, named, numbered
 from headroom.values import Form, Source
 
 _MIN_HEADINGS = 3
@@ -38,12 +38,14 @@ def forms(source: Source) -> Iterable[Form]:
     shown = numbered.bare(lines, run) if run else lines
     kept = list(shown)
     dropped: set[int] = set()
+    spoken_of = named.rows(shown, source.policy.keep_words)
     for rows, kind in _blocks(shown):
         for row in _rest(shown, rows, kind):
             dropped.add(row)
         for part in _sentences(shown, rows, kind):
-            _cut(kept, dropped, part)
-    dropped.difference_update([row for row in dropped if _HEADING.match(shown[row])])
+            if spoken_of.isdisjoint(part):
+                _cut(kept, dropped, part)
+    dropped.difference_update(spoken_of, [row for row in dropped if _HEADING.match(shown[row])])
     dropped.update(row for row in range(1, len(shown) - 1) if not shown[row].strip() and {row - 1, row + 1} <= dropped)
     text, _ = fold.folded(lines, kept, dropped, run)
     share = round(100 * (1 - len(text) / max(1, len(source.text))))

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from headroom.shrinkers import trouble
+from headroom.shrinkers import named, trouble
 from headroom.values import Form, Source
 
 KEPT_SHARE = 0.25
@@ -37,6 +37,7 @@ def forms(source: Source) -> Iterable[Form]:
     if len(lines) < MIN_LINES:
         return
     kept = _chosen(lines, source.call.arguments, max(MIN_BUDGET_CHARS, int(KEPT_SHARE * len(source.text))))
+    kept |= named.rows(lines, source.policy.keep_words)
     if len(kept) < len(lines):
         yield Form(_written(lines, kept), "gist", f"{len(lines) - len(kept):,} of {len(lines):,} lines")
 

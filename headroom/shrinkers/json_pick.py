@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from headroom.shrinkers import json_text, trouble
@@ -13,14 +13,17 @@ from headroom.shrinkers.json_rows import MISSING, Column
 ENDS = 3
 _PER_COLUMN = 8
 _PROBED = 2_000
+_MIN_WORD_CHARS = 3
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _WORD = re.compile(r"[\w./:@-]{6,}")
 
 
-def pick(columns: Sequence[Column], count: int, keep: int, *, wanted: str, references: frozenset[str]) -> list[int]:
+def pick(
+    columns: Sequence[Column], count: int, keep: int, *, words: Collection[str], references: frozenset[str]
+) -> list[int]:
     """Return the places of the objects to show, in order: about `keep`, more where more of them stand out.
 
-    `wanted` is the text of the call, `references` are the texts that the document's own head uses: both name objects.
+    `words` are those of the call, `references` the texts that the document's own head uses: both name objects.
     """
     chosen = set(spread(count, 0))
     reported: set[int] = set()
@@ -28,14 +31,21 @@ def pick(columns: Sequence[Column], count: int, keep: int, *, wanted: str, refer
         chosen.update(_standing_out(column, count))
         if str in column.types:
             reported.update(_reported(column.values))
-    chosen.update(named(columns, count, wanted=wanted, references=references))
+    chosen.update(named(columns, count, words=words, references=references))
     chosen.update(sorted(reported)[: max(keep, count // 3 if len(reported) * 3 <= count else 0)])
     return sorted(chosen.union(spread(count, keep - len(chosen))))
 
 
-def named(columns: Sequence[Column], count: int, *, wanted: str, references: frozenset[str]) -> frozenset[int]:
+def asked(arguments: str, keep_words: Iterable[str]) -> frozenset[str]:
+    """Return the words of a call that may name an object, and the names that the conversation speaks of."""
+    words = {word for word in _WORD.findall(arguments[:4_000]) if any(map(str.isdigit, word))}
+    return frozenset(words.union(word for word in keep_words if len(word) >= _MIN_WORD_CHARS))
+
+
+def named(
+    columns: Sequence[Column], count: int, *, words: Collection[str], references: frozenset[str]
+) -> frozenset[int]:
     """Return the places of the objects that the call or the head of the document speaks of."""
-    words = {word for word in _WORD.findall(wanted[:4_000]) if any(map(str.isdigit, word))}
     texts = [column for column in columns if str in column.types]
     return frozenset(index for column in texts for index in _named(column, count, words, references))
 
@@ -119,20 +129,17 @@ def _reported(values: Sequence[Any]) -> list[int]:
     return trouble.reporting(texts)
 
 
-def _named(column: Column, count: int, words: set[str], references: frozenset[str]) -> list[int]:
+def _named(column: Column, count: int, words: Collection[str], references: frozenset[str]) -> list[int]:
     """Return the objects that the call or the head of the document names, in a field that tells objects apart."""
-    found = []
+    found: list[int] = []
     texts = [value for value in column.values if isinstance(value, str)]
     if references and len(set(texts)) * 2 > count:
         found += [index for index, value in enumerate(column.values) if isinstance(value, str) and value in references][
             :_PER_COLUMN
         ]
-    if words:
-        found += [
-            index
-            for index, value in enumerate(column.values)
-            if isinstance(value, str) and any(word in value for word in words)
-        ][:50]
+    for word in words:
+        places = [index for index, value in enumerate(column.values) if isinstance(value, str) and word in value]
+        found += places if len(places) <= max(_PER_COLUMN, count // 8) else []
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headroom.shrinkers import json_text, reading
+from headroom.shrinkers import json_pick, json_text, reading
 from headroom.shrinkers.json_text import Document
 from headroom.shrinkers.json_write import FOLD_CHARS, Writer, references
 from headroom.values import Form, Level, Source
@@ -40,7 +40,8 @@ def forms(source: Source) -> Iterable[Form]:
 
 def _written(document: Document, source: Source, level: Level) -> tuple[str, str]:
     folds = len(source.text) <= FOLD_CHARS and "<same as" not in source.text and "…" not in source.text
-    writer = Writer(level, source.call.arguments, references(document.value), folds, '": "' in source.text)
+    words = json_pick.asked(source.call.arguments, source.policy.keep_words)
+    writer = Writer(level, words, references(document.value), folds, '": "' in source.text)
     text = json_text.finished(writer.write(document.value))
     others = "".join(f"\nbetween them, before number {place + 1}: {line}" for place, line in document.others)
     end = "\n[the text is cut off here, its end:] " if document.is_cut else ""

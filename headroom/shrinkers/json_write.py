@@ -55,7 +55,7 @@ class Writer:
     """
 
     level: Level
-    wanted: str = ""
+    words: frozenset[str] = frozenset()
     references: frozenset[str] = frozenset()
     folds: bool = True
     is_spaced: bool = False
@@ -243,7 +243,7 @@ class Writer:
         keep = max(self.limits.rows // 3, min(self.limits.rows, int(2 * self.limits.table_chars / mean)))
         columns = json_rows.scalar_columns(value)
         chosen = set(
-            json_pick.pick(columns, len(value), keep, wanted=self.wanted, references=self.references)
+            json_pick.pick(columns, len(value), keep, words=self.words, references=self.references)
             if columns
             else json_pick.spread(len(value), keep)
         )
@@ -267,7 +267,7 @@ class Writer:
             return whole
         column = json_rows.column("", value)
         keep = max(12, self.limits.list_chars * len(value) // (2 * len(whole)))
-        chosen = json_pick.pick([column], len(value), keep, wanted=self.wanted, references=frozenset())
+        chosen = json_pick.pick([column], len(value), keep, words=self.words, references=frozenset())
         self.values_left += len(value) - len(chosen)
         words = json_pick.told(column)
         shown = ",".join(self._cell(value[index]) for index in chosen)
@@ -304,7 +304,7 @@ class Writer:
         in_full: frozenset[int] = frozenset()
         if layout.derived:
             varying = [*layout.inline, *(column for column, _ in layout.usual)]
-            in_full = json_pick.named(varying, len(rows), wanted=self.wanted, references=self.references)
+            in_full = json_pick.named(varying, len(rows), words=self.words, references=self.references)
         self.flat += 1
         lines = [
             json_text.spaced(rows[index])
@@ -340,7 +340,7 @@ class Writer:
             return range(count)
         keep = max(self.limits.rows // 2, min(self.limits.rows, int(self.limits.table_chars / mean)))
         varying = [*layout.inline, *(column for column, _ in layout.usual), *layout.sparse]
-        return json_pick.pick(varying, count, keep, wanted=self.wanted, references=self.references)
+        return json_pick.pick(varying, count, keep, words=self.words, references=self.references)
 
     def _cell(self, value: Any) -> str:
         if isinstance(value, str):

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from headroom.shrinkers import templates, trouble
+from headroom.shrinkers import named, templates, trouble
 from headroom.values import Form, Level, Source
 
 MIN_LINES = 12
@@ -70,7 +70,7 @@ def forms(source: Source) -> Iterable[Form]:
     if not _is_log(lines, source.call.arguments):
         return
     limits = _limits(source.policy.level, len(lines))
-    text, hidden = _folded(source.text, lines, limits)
+    text, hidden = _folded(source.text, lines, limits, named.rows(lines, source.policy.keep_words))
     if hidden:
         yield Form(text, "log_templates", f"{hidden:,} of {len(lines):,} lines that look like one of those shown")
 
@@ -115,12 +115,14 @@ def _again(line: str, times: int) -> list[str]:
     return [line] * times if (len(line) + 1) * times <= len(note) else [note]
 
 
-def _folded(text: str, lines: Sequence[str], limits: Limits) -> tuple[str, int]:
+def _folded(text: str, lines: Sequence[str], limits: Limits, spoken_of: Iterable[int]) -> tuple[str, int]:
     numbers, marks = templates.find(text, lines, _marks)
     members: dict[int, list[int]] = {}
     for index, number in enumerate(numbers):
         members.setdefault(number, []).append(index)
     kept = _kept(lines, members, marks, limits)
+    for index in spoken_of:
+        kept[index] = 1
     notes = _notes(lines, members, kept, limits)
     out = [
         _cut(line, limits.line_chars, marks[numbers[index]]) + notes.get(index, "")

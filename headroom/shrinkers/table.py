@@ -32,7 +32,7 @@ class Delimited:
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the table with its even columns said once, and for long ones the rows that tell the most."""
-    level, wanted = source.policy.level, source.call.arguments
+    level, wanted = source.policy.level, source.wanted
     table = read(source.text)
     if table is None:
         return

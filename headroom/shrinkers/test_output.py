@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headroom.shrinkers import diff, diff_parts, line_fold, line_kinds, terminal
+from headroom.shrinkers import diff, diff_parts, line_fold, line_kinds, named, terminal
 from headroom.values import Form, Level, Source
 
 
@@ -20,6 +20,8 @@ def forms(source: Source) -> Iterable[Form]:
         return
     total = text.count("\n") + 1
     lines, found, trimmed = _lines(text, source.policy.level)
+    for row in named.rows(lines, source.policy.keep_words):
+        found[row] = line_kinds.KEEP
     kept, hidden = line_fold.folded(lines, found)
     if hidden + trimmed:
         yield Form("\n".join(kept), "test_output", f"{hidden + trimmed:,} of {total:,} lines")

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from headroom import detect, envelope, registry, tokens
@@ -56,9 +57,11 @@ def original_hash(text: str) -> str:
 
 def _level(call: ToolCall, policy: Policy) -> Level | None:
     """Return how far this tool's results may be shrunk, None for not at all."""
-    if call.name in policy.excluded_tools:
+    name = call.name.lower()
+    if any(fnmatchcase(name, pattern.lower()) for pattern in policy.excluded_tools):
         return None
-    return dict(policy.tool_levels).get(call.name, policy.level)
+    levels = (level for pattern, level in policy.tool_levels if fnmatchcase(name, pattern.lower()))
+    return next(levels, policy.level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,12 @@ class Policy:
 
     `level`: "lossless" keeps every fact in a shorter spelling, "balanced" is for a result the model sees for the first
     time, "deep" is for results that are several turns old. `retrieval` words how the original can be had; `{hash}` in
-    it is replaced. `version` names the whole set of rules: stored forms of another version are never mixed with it.
-    `keep_words` are names that the conversation speaks of: lines, rows and definitions with one of them stay, word for
-    word, as long as few lines have it. They are part of what decides the bytes, their order is not.
+    it is replaced. `excluded_tools` and `tool_levels` name tools in any case, with `*` for any characters; the first level
+    that names a tool is its level, whatever else is asked for. `code_aware` folds the bodies of functions in old source
+    files. `target_ratio` asks for the mildest form that is at most this share of the text. `version` names the whole set
+    of rules: stored forms of another version are never mixed with it. `keep_words` are names that the conversation speaks
+    of: lines, rows and definitions with one of them stay, word for word, as long as few lines have it. They are part of
+    what decides the bytes, their order is not.
     """
 
     level: Level = "balanced"

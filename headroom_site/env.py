@@ -81,6 +81,31 @@ def words(name: str) -> list[str]:
     return [word.strip() for word in os.environ.get(name, "").split(",") if word.strip()]
 
 
+def pairs(name: str, choices: Sequence[str]) -> dict[str, str]:
+    """A comma-separated list of `name=choice`, in its order."""
+    found: dict[str, str] = {}
+    for word in words(name):
+        key, mark, choice = (part.strip() for part in word.partition("="))
+        if not key or not mark or choice not in choices:
+            raise BadEnvironment(name, word, f"NAME=CHOICE, separated by commas, with a choice of {', '.join(choices)}")
+        found.setdefault(key, choice)
+    return found
+
+
+def share(name: str) -> float | None:
+    """A number above 0 and at most 1, `None` where the variable is not set."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 1:
+        raise BadEnvironment(name, value, "a number above 0 and at most 1, such as 0.3")
+    return number
+
+
 def base_url(name: str, default: str) -> str:
     """An http(s) address without a trailing `/` or `/v1`, as clients differ in which of them they add."""
     value = text(name, default).rstrip("/").removesuffix("/v1").rstrip("/")

@@ -19,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 
 from budgets import keys, limits, periods
 from headroom_site import workspace
+from proxy import policies
 
 
 class CannotServe(RuntimeError):
@@ -169,10 +170,12 @@ def _bootstrap_lines() -> list[str]:
 def _banner_lines() -> list[str]:
     host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::") else settings.HOST
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+    awareness = policies.code_awareness()
     return [
         "",
         f"  Headroom listens on {url}",
         f"  Dashboard           {url}/dashboard",
+        *([f"  code-aware: {awareness}"] if awareness.startswith("unavailable") else []),
         "",
         f"  Claude Code         ANTHROPIC_BASE_URL={url} claude",
         f"  Codex               codex -c openai_base_url={url}/v1",

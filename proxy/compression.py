@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -105,7 +105,8 @@ def _not_negative(document: dict[str, Any], name: str) -> int | None:
 
 def _policy(asked: Asked, level: Level | None = None) -> Policy:
     usual = gateway.policy()
-    return Policy(level=asked.level or level or usual.level, target_ratio=asked.target_ratio, retrieval=usual.retrieval)
+    wanted = "lossless" if usual.level == "lossless" else asked.level or level or usual.level
+    return replace(usual, level=wanted, target_ratio=asked.target_ratio or usual.target_ratio)
 
 
 def _keep_originals(owner: str, result: Result) -> None:

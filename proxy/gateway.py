@@ -24,6 +24,7 @@ from proxy import (
     errors,
     exchange,
     ids,
+    policies,
     splice,
     upstream,
     worker,
@@ -180,9 +181,7 @@ async def _plan(client: Exchange, provider: Provider, call: Call, principal: gat
 def policy() -> Policy:
     """The policy for what is new in a conversation."""
     where = f"http://{settings.HOST}:{settings.PORT}" if settings.IS_LOOPBACK else ""
-    return Policy(
-        level="lossless" if settings.LOSSLESS else "balanced", retrieval=f"full text: GET {where}/v1/retrieve/{{hash}}"
-    )
+    return policies.usual(f"full text: GET {where}/v1/retrieve/{{hash}}")
 
 
 async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> RelayResponse:

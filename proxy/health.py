@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
 
 from budgets.throttle import Throttle
-from proxy import database, hosts, worker
+from proxy import database, hosts, policies, worker
 from proxy.requests import OwnError, RoadRequest
 
 SERVICE = "headroom-proxy"
@@ -49,6 +49,7 @@ async def report(request: RoadRequest) -> HttpResponse:
         "cache": False,
         "rate_limit": worker.current().throttle.is_enabled,
         "mode": settings.MODE,
+        "code_aware": policies.code_awareness(),
         "database": "sqlite" if settings.IS_EMBEDDED else "postgresql",
         "workers": settings.WORKERS,
     }

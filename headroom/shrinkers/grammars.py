@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -206,8 +207,16 @@ def parse(text: str, name: Name) -> Syntax | None:
 
 
 def missing() -> tuple[str, ...]:
-    """Return the languages whose grammar is not installed: start-up and /health say so."""
-    return tuple(name for name in _FOLDS if _grammar(name) is None)
+    """Return the languages whose grammar is not installed, without loading those that are."""
+    has_library = _is_installed("tree_sitter")
+    return tuple(name for name in _FOLDS if not (has_library and _is_installed(_wheel(name)[0])))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
 
 
 def _span(node: tree_sitter.Node, label: str) -> Span:

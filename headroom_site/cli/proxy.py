@@ -14,6 +14,11 @@ ENVIRONMENT = {
     "mode": "HEADROOM_MODE",
     "optimize": "HEADROOM_OPTIMIZE",
     "lossless": "HEADROOM_LOSSLESS",
+    "no_ccr": "HEADROOM_NO_CCR",
+    "code_aware": "HEADROOM_CODE_AWARE_ENABLED",
+    "target_ratio": "HEADROOM_TARGET_RATIO",
+    "exclude_tools": "HEADROOM_EXCLUDE_TOOLS",
+    "tool_levels": "HEADROOM_TOOL_LEVELS",
     "anthropic_api_url": "ANTHROPIC_TARGET_API_URL",
     "openai_api_url": "OPENAI_TARGET_API_URL",
     "request_timeout_seconds": "HEADROOM_REQUEST_TIMEOUT",
@@ -42,6 +47,28 @@ ENVIRONMENT = {
 @click.option("--no-optimize", is_flag=True, default=None, help="Forward prompts as they are; only meter and record.")
 @click.option(
     "--lossless", is_flag=True, default=None, help="Only rewrite tool results in shorter spellings; leave nothing out."
+)
+@click.option(
+    "--no-ccr",
+    is_flag=True,
+    default=None,
+    help="Keep no originals, so that nothing may be left out that would have to be fetched back.",
+)
+@click.option(
+    "--code-aware/--no-code-aware",
+    default=None,
+    help="Fold the bodies of functions in old source files.  [default: on]",
+)
+@click.option(
+    "--target-ratio", type=float, metavar="R", help="Shorten each result to this share of it, where it can be."
+)
+@click.option(
+    "--exclude-tools", metavar="NAMES", help="Leave the results of these tools alone, e.g. 'Read,mcp__db__*'."
+)
+@click.option(
+    "--tool-levels",
+    metavar="NAME=LEVEL,…",
+    help="How far the results of some tools may be shortened: lossless, balanced or deep.",
 )
 @click.option("--anthropic-api-url", metavar="URL", help="[default: https://api.anthropic.com]")
 @click.option("--openai-api-url", metavar="URL", help="[default: https://api.openai.com]")

@@ -1,0 +1,39 @@
+"""What the settings allow the engine: one policy for all that is new, whoever asks."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.conf import settings
+
+from headroom.shrinkers import grammars
+from headroom.values import Level, Policy
+
+
+def usual(retrieval: str) -> Policy:
+    """Return the policy for what is seen for the first time; `retrieval` words how an original can be had.
+
+    Where no originals are kept, or nothing may be left out, no level of a single tool goes further either.
+    """
+    if settings.LOSSLESS or settings.NO_CCR:
+        return _policy("lossless", {}, "")
+    return _policy("balanced", settings.TOOL_LEVELS, retrieval)
+
+
+def _policy(level: Level, tool_levels: dict[str, str], retrieval: str) -> Policy:
+    return Policy(
+        level=level,
+        code_aware=settings.CODE_AWARE,
+        target_ratio=settings.TARGET_RATIO,
+        excluded_tools=frozenset(settings.EXCLUDE_TOOLS),
+        tool_levels=tuple((name, cast(Level, found)) for name, found in tool_levels.items()),
+        retrieval=retrieval,
+    )
+
+
+def code_awareness() -> str:
+    """Return "on", "off", or "unavailable" with the languages whose grammar is not installed."""
+    if not settings.CODE_AWARE:
+        return "off"
+    missing = grammars.missing()
+    return f"unavailable: {', '.join(missing)}" if missing else "on"

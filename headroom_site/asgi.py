@@ -23,7 +23,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-PAGES = ("/dashboard", "/static/")
+PAGES = ("/dashboard", "/admin", "/login", "/logout", "/static/")
 
 _pages = ASGIHandler()
 _starting = asyncio.Lock()

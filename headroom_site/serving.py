@@ -22,6 +22,7 @@ from budgets.till import Till, Unpriced
 from headroom import tokens
 from headroom_site import workspace
 from proxy import database, decisions, ids, lineage, worker
+from proxy.retrieval import files
 from savings.flusher import Flusher
 from savings.journal import Journal
 from savings.pricing import PriceBook, PricedReceipt
@@ -57,6 +58,7 @@ class _Parts:
                 now, lifetime = datetime.now(UTC), decisions.lifetime()
                 decisions.touch(self.worker.conversations.memory.take_used(), now, lifetime)
                 decisions.prune(now, lifetime)
+                files.prune(now, lifetime)
             except DatabaseError:
                 continue  # the next round does the same work
             finally:

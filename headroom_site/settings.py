@@ -114,6 +114,8 @@ CODE_AWARE = env.boolean("HEADROOM_CODE_AWARE_ENABLED", True)
 TARGET_RATIO = env.share("HEADROOM_TARGET_RATIO")
 EXCLUDE_TOOLS = env.words("HEADROOM_EXCLUDE_TOOLS")
 TOOL_LEVELS = env.pairs("HEADROOM_TOOL_LEVELS", ("lossless", "balanced", "deep"))
+# Only an agent on this machine can read a file of ours, and only loopback says that it is.
+ORIGINAL_FILES = env.boolean("HEADROOM_ORIGINAL_FILES", IS_LOOPBACK)
 REQUEST_TIMEOUT_S = env.integer("HEADROOM_REQUEST_TIMEOUT", 600, minimum=1, maximum=86_400)
 CONNECT_TIMEOUT_S = env.integer("HEADROOM_CONNECT_TIMEOUT_SECONDS", 10, minimum=1, maximum=300)
 RETRY_MAX_ATTEMPTS = env.integer("HEADROOM_RETRY_MAX_ATTEMPTS", 3, minimum=1, maximum=10)

@@ -17,6 +17,7 @@ from proxy import database, decisions, errors, gateway, own_routes, worker
 from proxy.decisions import Kept
 from proxy.own_routes import BadRequest, field
 from proxy.requests import OwnError, RoadRequest
+from proxy.retrieval import words
 
 MAX_MESSAGES = 10_000
 
@@ -104,9 +105,12 @@ def _not_negative(document: dict[str, Any], name: str) -> int | None:
 
 
 def _policy(asked: Asked, level: Level | None = None) -> Policy:
+    # Whoever asks for a compressed text passes it on: who will read it, and where, is unknown, so no file is named.
     usual = gateway.policy()
     wanted = "lossless" if usual.level == "lossless" else asked.level or level or usual.level
-    return replace(usual, level=wanted, target_ratio=asked.target_ratio or usual.target_ratio)
+    return replace(
+        usual, level=wanted, target_ratio=asked.target_ratio or usual.target_ratio, retrieval=words.by_route("{hash}")
+    )
 
 
 def _keep_originals(owner: str, result: Result) -> None:

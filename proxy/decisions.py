@@ -13,9 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b, sha256
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from headroom.values import ENGINE_VERSION, Policy, Shrunk
 from proxy import attribution
@@ -24,6 +26,8 @@ from proxy.values import ToolResult
 
 MAX_CACHED_BYTES = 32 * 1024 * 1024
 ENTRY_OVERHEAD_BYTES = 400
+NAME_LIFETIME = timedelta(days=30)
+"""How long it is known of an expired original that there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +217,7 @@ def keep_originals(owner: str, originals: Iterable[Kept], now: datetime, lifetim
         ],
         update_conflicts=True,
         unique_fields=["owner", "hash"],
-        update_fields=["expires_at"],
+        update_fields=["content", "expires_at"],
     )
 
 
@@ -223,16 +227,24 @@ def touch(keys: list[str], now: datetime, lifetime: timedelta) -> None:
         batch = Decision.objects.filter(key__in=keys[start : start + 500])
         hashes = [h for h in batch.values_list("original_hash", flat=True) if h]
         batch.update(used_at=now)
-        Original.objects.filter(hash__in=hashes).update(expires_at=now + lifetime)
+        Original.objects.filter(hash__in=hashes).exclude(content=b"").update(expires_at=now + lifetime)
 
 
 def prune(now: datetime, lifetime: timedelta) -> int:
-    """Delete what nobody used for a lifetime, in short transactions. Returns how many rows went."""
+    """Delete what nobody used for a lifetime, in short transactions. Returns how many texts went.
+
+    Of an original its name stays a while, so that whoever comes too late learns when it expired.
+    """
+    expired = Original.objects.filter(expires_at__lt=now)
     deleted = 0
-    for rows, key in (
-        (Decision.objects.filter(used_at__lt=now - lifetime), "key"),
-        (Original.objects.filter(expires_at__lt=now), "id"),
-    ):
-        while batch := list(rows.values_list(key, flat=True)[:500]):
-            deleted += rows.model.objects.filter(**{f"{key}__in": batch}).delete()[0]
+    while keys := _batch(Decision.objects.filter(used_at__lt=now - lifetime), "key"):
+        deleted += Decision.objects.filter(key__in=keys).delete()[0]
+    while texts := _batch(expired.exclude(content=b""), "id"):
+        deleted += Original.objects.filter(id__in=texts).update(content=b"")
+    while names := _batch(expired.filter(expires_at__lt=now - NAME_LIFETIME), "id"):
+        Original.objects.filter(id__in=names).delete()
     return deleted
+
+
+def _batch(rows: QuerySet[Any], key: str) -> list[Any]:
+    return list(rows.values_list(key, flat=True)[:500])

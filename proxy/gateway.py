@@ -33,6 +33,7 @@ from proxy.exchange import BodyReader, ClientGone
 from proxy.providers import passthrough
 from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
 from proxy.requests import OwnError, RelayResponse, RoadRequest
+from proxy.retrieval import words
 from proxy.upstream import Answer
 from proxy.values import Call, Exchange, Headers, Plan, Provider
 from savings.journal import Journal, JournalFull, JournalUnwritable
@@ -170,7 +171,7 @@ async def _plan(client: Exchange, provider: Provider, call: Call, principal: gat
             call,
             provider,
             owner=principal.owner,
-            policy=policy(),
+            policy=policy(principal.owner),
             billing=rates if settings.MODE == "token" else None,
         )
     except Exception:
@@ -178,10 +179,9 @@ async def _plan(client: Exchange, provider: Provider, call: Call, principal: gat
         return conversations.untouched(call, "failed:plan")
 
 
-def policy() -> Policy:
-    """The policy for what is new in a conversation."""
-    where = f"http://{settings.HOST}:{settings.PORT}" if settings.IS_LOOPBACK else ""
-    return policies.usual(f"full text: GET {where}/v1/retrieve/{{hash}}")
+def policy(owner: str = "local") -> Policy:
+    """The policy for what is new in a conversation of this owner."""
+    return policies.usual(words.way_back(owner))
 
 
 async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> RelayResponse:

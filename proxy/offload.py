@@ -16,6 +16,7 @@ from headroom import pipeline, tokens
 from headroom.messages import Result, Scope, compress
 from headroom.values import Policy, Shrunk, ToolCall
 from proxy import lineage
+from proxy.retrieval import words
 
 INLINE_MAX_CHARS = 24_000
 """About 3 ms of work; coding agents' usual results are below it."""
@@ -31,6 +32,8 @@ class Offload:
 
     async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
         """Shrink one text, wherever its size says. A helper that dies leaves the text as it is."""
+        if words.is_retrieval(call):
+            return _left_alone(text, "retrieved")
         if len(text) <= INLINE_MAX_CHARS:
             return pipeline.shrink(text, call=call, policy=policy)
         if len(text) > MAX_CHARS:

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
-from django.db.models import Count, F, Sum
+from django.db import DatabaseError
+from django.db.models import Count, Sum
 from django.http import HttpResponse, JsonResponse
 
-from headroom import retrieval
 from proxy import database, decisions, errors, own_routes
 from proxy.models import Original
 from proxy.own_routes import BadRequest, field
 from proxy.requests import OwnError, RoadRequest
-
-TOOL_NAME = "headroom_retrieve"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which part of which original: all of it, the lines of a range, or what matches a query."""
-
-    hash: str
-    query: str = ""
-    start_line: int | None = None
-    end_line: int | None = None
-
-    @property
-    def is_partial(self) -> bool:
-        return bool(self.query) or self.start_line is not None or self.end_line is not None
+from proxy.retrieval import lookup, words
+from proxy.retrieval.lookup import Gone, Wanted
 
 
 async def retrieve(request: RoadRequest, hash: str = "") -> HttpResponse:
@@ -37,14 +23,16 @@ async def retrieve(request: RoadRequest, hash: str = "") -> HttpResponse:
     try:
         principal, document = await own_routes.read(request)
         wanted = _wanted(document | ({"hash": hash} if hash else {}))
+        found = await database.run(lookup.fetch, principal.owner, wanted.hash, "route")
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, "openai")
     except BadRequest as exc:
-        return JsonResponse({"detail": str(exc)}, status=400)
-    found = await database.run(_fetch, principal.owner, wanted.hash)
-    if found is None:
-        return JsonResponse({"detail": _gone(wanted.hash)}, status=404)
-    return JsonResponse(_answer(found, wanted))
+        return _detail(HTTPStatus.BAD_REQUEST, str(exc))
+    except (DatabaseError, TimeoutError):
+        return _detail(HTTPStatus.SERVICE_UNAVAILABLE, AWAY)
+    if isinstance(found, Gone):
+        return _detail(HTTPStatus.NOT_FOUND, str(found))
+    return JsonResponse(lookup.report(found, wanted))
 
 
 async def answer_tool_call(request: RoadRequest) -> HttpResponse:
@@ -53,27 +41,39 @@ async def answer_tool_call(request: RoadRequest) -> HttpResponse:
         principal, document = await own_routes.read(request)
         provider = field(document, "provider", str, "anthropic")
         call_id, wanted = _tool_call(field(document, "tool_call", dict, {}))
+        found = await database.run(lookup.fetch, principal.owner, wanted.hash, "tool")
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, "openai")
     except BadRequest as exc:
-        return JsonResponse({"detail": str(exc)}, status=400)
-    found = await database.run(_fetch, principal.owner, wanted.hash)
-    answer = _answer(found, wanted) if found is not None else {"hash": wanted.hash, "error": _gone(wanted.hash)}
-    content = answer.get("content") or answer.get("original_content") or answer.get("error", "")
+        return _detail(HTTPStatus.BAD_REQUEST, str(exc))
+    except (DatabaseError, TimeoutError):
+        return _detail(HTTPStatus.SERVICE_UNAVAILABLE, AWAY)
+    is_gone = isinstance(found, Gone)
+    content = lookup.for_model(found, wanted)
     if provider == "openai":
         result: dict[str, Any] = {"role": "tool", "tool_call_id": call_id, "content": content}
     else:
-        result = {"type": "tool_result", "tool_use_id": call_id, "content": content, "is_error": found is None}
-    return JsonResponse({"tool_result": result, "success": found is not None, "data": answer})
+        result = {"type": "tool_result", "tool_use_id": call_id, "content": content, "is_error": is_gone}
+    answer = {"hash": found.hash, "error": content} if isinstance(found, Gone) else lookup.report(found, wanted)
+    return JsonResponse({"tool_result": result, "success": not is_gone, "data": answer})
 
 
 async def stats(request: RoadRequest) -> HttpResponse:
     """`GET /v1/retrieve/stats`: how many originals this owner has, and how often they were asked for."""
     try:
         principal, _ = await own_routes.read(request)
+        return JsonResponse(await database.run(_stats, principal.owner))
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, "openai")
-    return JsonResponse(await database.run(_stats, principal.owner))
+    except (DatabaseError, TimeoutError):
+        return _detail(HTTPStatus.SERVICE_UNAVAILABLE, AWAY)
+
+
+AWAY = "the originals cannot be read at the moment: the database does not answer. Try again."
+
+
+def _detail(status: HTTPStatus, text: str) -> HttpResponse:
+    return JsonResponse({"detail": text}, status=status)
 
 
 def _wanted(document: dict[str, Any]) -> Wanted:
@@ -91,61 +91,27 @@ def _wanted(document: dict[str, Any]) -> Wanted:
 def _line(document: dict[str, Any], name: str) -> int | None:
     value = field(document, name, (int, str))
     if isinstance(value, str):
-        if not value.isdigit():
+        if not value.isdecimal() or len(value) > 12:
             raise BadRequest(f"{name} must be a whole number, not {value[:40]!r}")
         value = int(value)
     return value if value is None else max(1, int(value))
 
 
 def _tool_call(call: dict[str, Any]) -> tuple[str, Wanted]:
-    """A call as Anthropic (`name`, `input`) or OpenAI (`function.name`, `function.arguments`) word it."""
+    """A call as Anthropic (`name`, `input`), Chat Completions (`function.name`, `function.arguments`) or Responses
+    (`call_id`, `name`, `arguments`) word it."""
     function = call.get("function") if isinstance(call.get("function"), dict) else call
     assert isinstance(function, dict)
     arguments = function.get("arguments", call.get("input"))
     if isinstance(arguments, str):
         arguments = own_routes.loads_object(arguments)
-    if function.get("name") != TOOL_NAME or not isinstance(arguments, dict):
-        raise BadRequest(f"tool_call must be a call of {TOOL_NAME} with its arguments")
-    return field(call, "id", str, ""), _wanted(arguments)
-
-
-def _fetch(owner: str, hash: str) -> tuple[Original, str] | None:
-    now = datetime.now(UTC)
-    row = Original.objects.filter(owner=owner, hash=hash, expires_at__gt=now).first()
-    if row is None:
-        return None
-    Original.objects.filter(pk=row.pk).update(
-        retrieval_count=F("retrieval_count") + 1, expires_at=now + decisions.lifetime()
-    )
-    row.retrieval_count += 1
-    return row, decisions.unpack(row.content)
-
-
-def _answer(found: tuple[Original, str], wanted: Wanted) -> dict[str, Any]:
-    row, text = found
-    lines = text.count("\n") + 1
-    answer: dict[str, Any] = {
-        "hash": row.hash,
-        "original_content": text,
-        "original_tokens": row.tokens,
-        "original_item_count": lines,
-        "compressed_item_count": row.lines_sent,
-        "tool_name": row.tool,
-        "retrieval_count": row.retrieval_count,
-    }
-    if wanted.is_partial:
-        excerpt = retrieval.answer(text, query=wanted.query, start_line=wanted.start_line, end_line=wanted.end_line)
-        answer |= {"content": excerpt.content, "matches": list(excerpt.matches), "total_lines": excerpt.total_lines}
-    return answer
-
-
-def _gone(hash: str) -> str:
-    hours = decisions.lifetime().total_seconds() / 3600
-    return f"no original with hash {hash[:64]!r} is kept for you: it never was, or it expired ({hours:.0f} hours after its last use). Run the tool again to see its output."
+    if function.get("name") != words.TOOL_NAME or not isinstance(arguments, dict):
+        raise BadRequest(f"tool_call must be a call of {words.TOOL_NAME} with its arguments")
+    return field(call, "call_id", str, "") or field(call, "id", str, ""), _wanted(arguments)
 
 
 def _stats(owner: str) -> dict[str, Any]:
-    mine = Original.objects.filter(owner=owner)
+    mine = Original.objects.filter(owner=owner, expires_at__gt=datetime.now(UTC))
     sums = mine.aggregate(
         entries=Count("id"), tokens=Sum("tokens"), sent=Sum("tokens_sent"), retrievals=Sum("retrieval_count")
     )

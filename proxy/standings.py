@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from headroom.values import Policy
 from proxy import decisions
 from proxy.aging import Beginning, Standing
 from proxy.models import EpochRecord
+from proxy.retrieval import files
 
 
 def load(owner: str, chains: list[str], turns: int) -> Standing | None:
@@ -24,7 +25,10 @@ def load(owner: str, chains: list[str], turns: int) -> Standing | None:
 
 
 def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifetime: timedelta) -> None:
-    """Store an epoch with the forms that it begins to send and the originals behind them, in one transaction."""
+    """Store an epoch with the forms that it begins to send and the originals behind them, in one transaction.
+
+    Raises DatabaseError, also when an original's file cannot be written.
+    """
     made = {decisions.deep_key(key): decided for key, _, decided in beginning.deep}
     results = {decisions.deep_key(key): result for key, result, _ in beginning.deep}
     standing, epoch = beginning.standing, beginning.epoch
@@ -40,6 +44,8 @@ def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifet
         predicted_gain=epoch.gain,
         created_at=now,
     )
+    if files.written(owner, made, results) != made:
+        raise DatabaseError("the originals cannot be written to the workspace")
     with transaction.atomic():
         decisions.store(owner, made, results, replace(policy, level="deep"), now, lifetime)
         EpochRecord.objects.bulk_create([record], ignore_conflicts=True)

@@ -9,6 +9,7 @@ from headroom.values import Policy
 from proxy import database, decisions, standings
 from proxy.aging import Beginning, EpochStore, Standing
 from proxy.decisions import Decided
+from proxy.retrieval import files, lookup
 from proxy.values import ToolResult
 
 
@@ -30,15 +31,21 @@ class DatabaseStore:
     async def save(
         self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
     ) -> dict[str, Decided]:
-        return await database.run(
-            decisions.store, owner, made, results, policy, datetime.now(UTC), decisions.lifetime()
-        )
+        return await database.run(_save, owner, made, results, policy)
 
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return await database.run(standings.load, owner, chains, turns)
 
     async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
         await database.run(standings.store, owner, beginning, policy, datetime.now(UTC), decisions.lifetime())
+
+
+def _save(owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy) -> dict[str, Decided]:
+    now = datetime.now(UTC)
+    made = files.written(owner, made, results)
+    held = decisions.store(owner, made, results, policy, now, decisions.lifetime())
+    lookup.note_reads(owner, results.values(), now)
+    return held
 
 
 class NoStore:

@@ -1,0 +1,126 @@
+"""Find an original for its owner and cut out what was asked for. Every way back ends here: routes, tool and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from django.db.models import F
+
+from headroom import retrieval
+from headroom.values import ToolCall
+from proxy import decisions
+from proxy.models import Original
+from proxy.retrieval import words
+from proxy.values import ToolResult
+
+Way = Literal["route", "tool", "file"]
+"""How somebody came for an original: over HTTP, by `headroom_retrieve`, or by reading its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which part of which original: all of it, the lines of a range, or what matches a query."""
+
+    hash: str
+    query: str = ""
+    start_line: int | None = None
+    end_line: int | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        return bool(self.query) or self.start_line is not None or self.end_line is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An original that its owner may have back. `lines_sent` is the length of the form that stood for it."""
+
+    hash: str
+    text: str
+    tokens: int
+    tool: str
+    lines_sent: int
+    retrieval_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """There is none for this owner: there never was (`expired_at` is `None`), or not any more."""
+
+    hash: str
+    expired_at: datetime | None = None
+
+    def __str__(self) -> str:
+        hours = decisions.lifetime().total_seconds() / 3600
+        if self.expired_at is None:
+            return (
+                f"no original with hash {self.hash[:64]!r} is kept for you. Take the hash (24 hex digits) from the "
+                "marker as it stands there, or run the tool again to see its output."
+            )
+        return (
+            f"the original with hash {self.hash!r} expired on {self.expired_at:%Y-%m-%d at %H:%M} UTC, {hours:.0f} hours "
+            "after its last use. Run the tool again to see its output."
+        )
+
+
+def fetch(owner: str, hash: str, way: Way) -> Found | Gone:
+    """The original, which then lives on and is counted as asked for; or why there is none. Runs queries."""
+    now = datetime.now(UTC)
+    row = Original.objects.filter(owner=owner, hash=hash).first()
+    if row is None:
+        return Gone(hash)
+    if row.expires_at <= now or not row.content:
+        return Gone(hash, row.expires_at)
+    note(owner, [hash], way, now)
+    return Found(row.hash, decisions.unpack(row.content), row.tokens, row.tool, row.lines_sent, row.retrieval_count + 1)
+
+
+def note(owner: str, hashes: Iterable[str], way: Way, now: datetime) -> None:
+    """Count that originals were asked for: the one place where all ways meet. Runs queries."""
+    Original.objects.filter(owner=owner, hash__in=list(hashes), expires_at__gt=now).update(
+        retrieval_count=F("retrieval_count") + 1, expires_at=now + decisions.lifetime()
+    )
+
+
+def note_reads(owner: str, results: Iterable[ToolResult], now: datetime) -> None:
+    """Count what agents read or fetched by themselves, as far as their new tool results show it. Runs queries.
+
+    A fetch by route was counted when it was served.
+    """
+    read = {words.file_read(ToolCall(result.tool, result.arguments)) for result in results} - {""}
+    if read:
+        note(owner, read, "file", now)
+
+
+def excerpt(found: Found, wanted: Wanted) -> retrieval.Excerpt:
+    """The part that was asked for; of a long original without a wish its table of contents."""
+    return retrieval.answer(found.text, query=wanted.query, start_line=wanted.start_line, end_line=wanted.end_line)
+
+
+def for_model(found: Found | Gone, wanted: Wanted) -> str:
+    """What a model reads as the result of its `headroom_retrieve` call."""
+    return str(found) if isinstance(found, Gone) else excerpt(found, wanted).content
+
+
+def report(found: Found, wanted: Wanted) -> dict[str, Any]:
+    """The answer of the retrieve routes."""
+    answer: dict[str, Any] = {
+        "hash": found.hash,
+        "original_content": found.text,
+        "original_tokens": found.tokens,
+        "original_item_count": found.text.count("\n") + 1,
+        "compressed_item_count": found.lines_sent,
+        "tool_name": found.tool,
+        "retrieval_count": found.retrieval_count,
+    }
+    if wanted.is_partial:
+        part = excerpt(found, wanted)
+        answer |= {
+            "content": part.content,
+            "matches": list(part.matches),
+            "total_lines": part.total_lines,
+        }
+    return answer

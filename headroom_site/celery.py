@@ -25,6 +25,13 @@ app.conf.update(
             "schedule": crontab(hour="3", minute="17"),
             "options": {"expires": 6 * 3600.0},
         },
+        # What nobody took within a minute is not needed any more: the next one does its work.
+        "roll": {"task": "headroom.roll", "schedule": 30.0, "options": {"expires": 60.0}},
+        "roll-late": {
+            "task": "headroom.roll_late",
+            "schedule": crontab(hour="2", minute="41"),
+            "options": {"expires": 6 * 3600.0},
+        },
         "forget-unused": {"task": "headroom.forget_unused", "schedule": 3600.0, "options": {"expires": 3000.0}},
     },
 )

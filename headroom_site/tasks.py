@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from budgets import audit as audits
 from headroom_site.celery import app
 from proxy import decisions
+from savings import rollups
 
 logger = logging.getLogger("headroom.audit")
 
@@ -25,3 +26,22 @@ def audit() -> int:
 def forget_unused() -> int:
     """Delete decisions and originals whose conversations ended long ago. Returns how many rows went."""
     return decisions.prune(datetime.now(UTC), decisions.lifetime())
+
+
+@app.task(name="headroom.roll")  # type: ignore[untyped-decorator]
+def roll() -> int:
+    """Sum up the hours that got entries since the last time. Returns how many."""
+    return _roll(rollups.MARGIN)
+
+
+@app.task(name="headroom.roll_late")  # type: ignore[untyped-decorator]
+def roll_late() -> int:
+    """Once more for the entries of the last two days, whatever a database with a wrong clock or a slow commit hid."""
+    return _roll(timedelta(days=2))
+
+
+def _roll(margin: timedelta) -> int:
+    try:
+        return rollups.roll(margin=margin).hours
+    except rollups.Busy:
+        return 0  # whoever is at it does the same

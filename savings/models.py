@@ -10,6 +10,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from savings.rollup_models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, RollupMark
+
+__all__ = ["BucketTotal", "DailyRollup", "HourlyReason", "HourlyRollup", "LedgerEntry", "PriceOverride", "RollupMark"]
+
 TOKEN_COLUMNS = (
     "input_fresh_tokens",
     "cache_read_tokens",

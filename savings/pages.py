@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from savings import stats
+from savings import figures, stats
 
 RECENT_CALLS = 50
 
@@ -19,5 +19,5 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "savings/dashboard.html",
-        {"overview": stats.overview(datetime.now(UTC)), "calls": stats.recent(RECENT_CALLS), "nano": stats.NANO},
+        {"overview": stats.overview(datetime.now(UTC)), "calls": stats.recent(RECENT_CALLS), "nano": figures.NANO},
     )

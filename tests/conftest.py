@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
@@ -88,6 +89,13 @@ MISSING = {"postgres": _missing_postgres, "redis": _missing_redis, "browser": _m
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
     """An empty database of this test's own on a real PostgreSQL, dropped afterwards whoever is still connected."""
+    with fresh_postgres() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def fresh_postgres() -> Iterator[str]:
+    """The same for the length of a block."""
     require("postgres")
     name = f"headroom_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(POSTGRES_URL, autocommit=True) as server:

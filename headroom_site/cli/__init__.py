@@ -15,6 +15,7 @@ COMMANDS = {
     "migrate": "headroom_site.cli.migrate",
     "proxy": "headroom_site.cli.proxy",
     "replay": "headroom_site.cli.replay",
+    "rollups": "headroom_site.cli.rollups",
 }
 
 

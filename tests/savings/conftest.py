@@ -1,3 +1,3 @@
-from tests.savings.databases import database, database_url
+from tests.savings.databases import database, database_url, emptied, migrated
 
-__all__ = ["database", "database_url"]
+__all__ = ["database", "database_url", "emptied", "migrated"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
 from headroom_site import settings
+from tests.conftest import fresh_postgres
 
 POOL = {"min_size": 1, "max_size": 4, "timeout": 3}
 
@@ -31,6 +34,31 @@ def database(database_url: str, django_db_blocker: Any) -> Iterator[str]:
         call_command("migrate", "savings", verbosity=0)
         call_command("migrate", "budgets", verbosity=0)
         yield vendor
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def migrated(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+) -> Iterator[str]:
+    """A database of a whole module, with our tables; its vendor."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "postgres":
+            url = stack.enter_context(fresh_postgres())
+        else:
+            url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'ledger.sqlite3'}"
+        stack.enter_context(django_db_blocker.unblock())
+        vendor = stack.enter_context(connected(url))
+        call_command("migrate", "savings", verbosity=0)
+        call_command("migrate", "budgets", verbosity=0)
+        yield vendor
+
+
+@pytest.fixture
+def emptied(migrated: str) -> str:
+    """The module's database without a row in it; its vendor."""
+    for model in [*apps.get_app_config("budgets").get_models(), *apps.get_app_config("savings").get_models()]:
+        model._base_manager.all().delete()
+    return migrated
 
 
 class connected:

@@ -11,6 +11,7 @@ import click
 COMMANDS = {
     "audit": "headroom_site.cli.audit",
     "budget": "headroom_site.cli.budget",
+    "explain": "headroom_site.cli.explain",
     "key": "headroom_site.cli.key",
     "migrate": "headroom_site.cli.migrate",
     "proxy": "headroom_site.cli.proxy",

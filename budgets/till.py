@@ -233,7 +233,7 @@ class Till:
     def _after(self, entries: Sequence[PricedReceipt]) -> None:
         for entry in entries:
             admission = entry.receipt.admission
-            if entry.usage.output is not None and admission.is_billable:
+            if entry.usage.output is not None and admission.is_billable and admission.origin != "response_cache":
                 self._habits.note(admission.key_id, admission.model, entry.usage.output)
             if admission.holder != self.holder.name:
                 continue

@@ -22,6 +22,7 @@ from budgets.till import Till, Unpriced
 from headroom import tokens
 from headroom_site import workspace
 from proxy import database, decisions, ids, lineage, worker
+from proxy.response_cache import Answers, LocalAnswers, SharedAnswers
 from proxy.retrieval import files
 from savings.flusher import Flusher
 from savings.journal import Journal
@@ -43,7 +44,7 @@ class _Parts:
         self.till = Till(holder, journals, self.prices, database.run, unpriced=cast(Unpriced, settings.UNPRICED))
         self.throttle = Throttle(Rate(settings.REQUESTS_PER_MINUTE, settings.TOKENS_PER_MINUTE), _buckets())
         self.flusher = Flusher(self.journal, prices=self.prices, post_balances=self._post)
-        self.worker = worker.Worker(self.journal, self.prices, self.till, self.throttle)
+        self.worker = worker.Worker(self.journal, self.prices, self.till, self.throttle, _answers())
         self.stopping = threading.Event()
         self.chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
@@ -73,6 +74,14 @@ def _buckets() -> Buckets | None:
     return SharedBuckets(settings.REDIS_URL, workers=settings.WORKERS)
 
 
+def _answers() -> Answers | None:
+    if not settings.CACHE_ENABLED:
+        return None
+    if settings.IS_EMBEDDED or not settings.REDIS_URL:
+        return LocalAnswers(settings.CACHE_MAX_ENTRIES, settings.CACHE_TTL_S)
+    return SharedAnswers(settings.REDIS_URL, settings.CACHE_MAX_ENTRIES, settings.CACHE_TTL_S)
+
+
 def is_started() -> bool:
     """Whether this process has opened its parts."""
     return _parts is not None
@@ -86,6 +95,8 @@ async def start() -> None:
     lineage.when_parent_dies(lambda: os.kill(os.getpid(), signal.SIGTERM))
     worker.install(_parts.worker)
     await _parts.worker.pool.open()
+    if _parts.worker.answers is not None:
+        await _parts.worker.answers.open()
     await asyncio.to_thread(snapshot.start)
     _parts.flusher.start()
     _parts.till.start()
@@ -114,6 +125,8 @@ async def stop() -> None:
     parts.journal.close()
     await asyncio.to_thread(parts.till.stop)
     await parts.throttle.close()
+    if parts.worker.answers is not None:
+        await parts.worker.answers.close()
     await asyncio.to_thread(snapshot.stop)
     await asyncio.to_thread(database.close)
     await asyncio.to_thread(_close_pool)

@@ -94,6 +94,14 @@ REQUESTS_PER_MINUTE = env.integer("HEADROOM_RPM", 600, maximum=10_000_000)
 TOKENS_PER_MINUTE = env.integer("HEADROOM_TPM", 0)
 UNPRICED = env.choice("HEADROOM_UNPRICED", "by_policy", ("by_policy", "refuse", "allow"))
 
+# --- answers that are given again ------------------------------------------------------------------------------------
+CACHE_ENABLED = env.boolean("HEADROOM_CACHE_ENABLED", True)
+CACHE_MAX_ENTRIES = env.integer("HEADROOM_CACHE_MAX_ENTRIES", 1000, minimum=1, maximum=1_000_000)
+CACHE_TTL_S = env.integer("HEADROOM_CACHE_TTL_SECONDS", 3600, minimum=1, maximum=30 * 86_400)
+# Off by default: an agent that asks again wants its tools run again, and a prompt without temperature is usually one at 1.
+CACHE_TOOLS = env.boolean("HEADROOM_CACHE_TOOLS", False)
+CACHE_STRICT = env.boolean("HEADROOM_CACHE_STRICT", False)
+
 # --- the road --------------------------------------------------------------------------------------------------------
 ANTHROPIC_API_URL = env.base_url("ANTHROPIC_TARGET_API_URL", "https://api.anthropic.com")
 OPENAI_API_URL = env.base_url("OPENAI_TARGET_API_URL", "https://api.openai.com")

@@ -63,7 +63,7 @@ def demand(call: Call, plan: Plan, *, provider: str, upstream: str, route: str, 
         max_output_tokens=_max_output(document, _OUTPUT_FIELDS[route]) if route in _OUTPUT_FIELDS else 0,
         answers=max(1, bodies.count(document.get("n")) or 1),
         has_opaque_input=_OPAQUE.search(call.body) is not None,
-        has_open_end=_has_open_end(document),
+        has_open_end=has_open_end(document),
     )
 
 
@@ -72,7 +72,8 @@ def _max_output(document: dict[str, Any], names: tuple[str, ...]) -> int | None:
     return max(given, default=None)
 
 
-def _has_open_end(document: dict[str, Any]) -> bool:
+def has_open_end(document: dict[str, Any]) -> bool:
+    """Whether the provider may do more than answer: search, run code, call tools of others."""
     if any(document.get(name) for name in _OPEN_ENDED_FIELDS) or document.get("background") is True:
         return True
     return any(

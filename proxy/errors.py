@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 
 from budgets import gate, rates, till
-from proxy import credentials, exchange, hosts, upstream
+from proxy import credentials, exchange, hosts, response_cache, upstream
 from proxy.values import Dialect
 from savings import journal
 
@@ -25,6 +25,7 @@ HTTP: dict[type[Exception], tuple[HTTPStatus, str]] = {
     till.NoPrice: (HTTPStatus.FORBIDDEN, "no_price"),
     till.NoBound: (HTTPStatus.FORBIDDEN, "no_bound"),
     till.BudgetUnreachable: (HTTPStatus.SERVICE_UNAVAILABLE, "budget_unreachable"),
+    response_cache.Away: (HTTPStatus.SERVICE_UNAVAILABLE, "cache_unreachable"),
     hosts.ForbiddenHost: (HTTPStatus.FORBIDDEN, "forbidden_host"),
     exchange.BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large"),
     exchange.BodyTimeout: (HTTPStatus.REQUEST_TIMEOUT, "body_timeout"),

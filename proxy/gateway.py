@@ -18,6 +18,7 @@ from headroom.values import Policy
 from proxy import (
     attribution,
     cache_prices,
+    cached_answers,
     conversations,
     credentials,
     demands,
@@ -33,6 +34,7 @@ from proxy.exchange import BodyReader, ClientGone
 from proxy.providers import passthrough
 from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
 from proxy.requests import OwnError, RelayResponse, RoadRequest
+from proxy.response_cache import Name
 from proxy.retrieval import words
 from proxy.upstream import Answer
 from proxy.values import Call, Exchange, Headers, Plan, Provider
@@ -64,6 +66,8 @@ class Journey:
     plan: Plan
     credential: Headers
     """The header line that takes the place of a key of ours, if any."""
+    kept_as: Name | None
+    """What the answer is to be kept under, if it may be given again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +101,24 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
         await worker.current().throttle.admit(
             principal, request_id, peer=client.peer, estimated_tokens=len(call.body) // conversations.BYTES_PER_TOKEN
         )
+        labels = attribution.attribute(client, call, request.project)
+        asked = cached_answers.Asked(client, route.name, call, principal, provider.NAME, _base_url(provider))
+        kept_as = cached_answers.name_of(asked)
+        if (kept := await cached_answers.find(kept_as)) is not None:
+            return cached_answers.replay(kept, asked, labels, request_id)
         plan = await _plan(client, provider, call, principal)
         journey = Journey(
             exchange=client,
             provider=provider,
             principal=principal,
-            labels=attribution.attribute(client, call, request.project),
+            labels=labels,
             route=route.name,
             request_id=request_id,
             base_url=_base_url(provider),
             call=call,
             plan=plan,
             credential=credential,
+            kept_as=kept_as,
         )
         return await _forward(journey, raw, body)
     except tuple(errors.HTTP) as exc:
@@ -365,6 +375,7 @@ def _relayed(journey: Journey, answer: Answer, ticket: Ticket, is_edited: bool) 
         ticket,
         journey.provider.meter(is_event_stream),
         chunk_filter=chunk_filter,
+        recorder=cached_answers.recorder(journey.kept_as, answer),
         has_unknown_end=isinstance(journey.provider, passthrough.Passthrough),
     )
     headers = upstream.end_to_end(answer.headers)

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
 
-from budgets.throttle import Throttle
 from proxy import database, hosts, policies, worker
 from proxy.requests import OwnError, RoadRequest
 
@@ -46,7 +45,7 @@ async def report(request: RoadRequest) -> HttpResponse:
     config = {
         "backend": "anthropic",
         "optimize": settings.OPTIMIZE,
-        "cache": False,
+        "cache": worker.current().answers is not None,
         "rate_limit": worker.current().throttle.is_enabled,
         "mode": settings.MODE,
         "code_aware": policies.code_awareness(),
@@ -94,8 +93,8 @@ async def _checks() -> dict[str, dict[str, Any]]:
     return {
         "startup": _check(here.is_ready),
         "http_client": _check(here.pool.is_open),
-        "cache": DISABLED,
-        "rate_limiter": _limiter(here.throttle),
+        "cache": _shared(here.answers is not None, is_whole=here.answers is None or here.answers.is_whole),
+        "rate_limiter": _shared(here.throttle.is_enabled, is_whole=here.throttle.is_whole),
         "memory": DISABLED,
         "database": _check(await _database_answers()),
         "journal": _check(not journal.problem and journal.share < 1),
@@ -107,15 +106,11 @@ def _check(is_ready: bool) -> dict[str, Any]:
     return {"enabled": True, "ready": is_ready, "status": "healthy" if is_ready else "unhealthy"}
 
 
-def _limiter(throttle: Throttle) -> dict[str, Any]:
-    """Without Redis each worker keeps to its share: `degraded`, and still ready."""
-    if not throttle.is_enabled:
+def _shared(is_enabled: bool, *, is_whole: bool) -> dict[str, Any]:
+    """What several workers share in Redis: without it `degraded`, and the proxy is still ready."""
+    if not is_enabled:
         return DISABLED
-    return {
-        "enabled": True,
-        "ready": throttle.is_whole,
-        "status": "healthy" if throttle.is_whole else "degraded",
-    }
+    return {"enabled": True, "ready": is_whole, "status": "healthy" if is_whole else "degraded"}
 
 
 async def _database_answers() -> bool:

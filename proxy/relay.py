@@ -24,6 +24,16 @@ class ChunkFilter(Protocol):
     def flush(self) -> bytes: ...
 
 
+class Recorder(Protocol):
+    """Takes down what the client gets, decoded."""
+
+    def feed(self, chunk: bytes) -> None: ...
+
+    def spoil(self) -> None: ...
+
+    def end(self, reading: Reading) -> None: ...
+
+
 class Ticket:
     """One upstream call that was admitted and has to be settled: once, by whoever sees its end first."""
 
@@ -80,7 +90,7 @@ class Relay:
 
     The client gets the provider's bytes piece by piece as they come. `decode` and `meter` look over their shoulder; with
     a `filtered` stream the client gets the decoded and filtered bytes instead. `has_unknown_end`: nobody knows how streams
-    of this route end, so that the connection's end stands for it.
+    of this route end, so that the connection's end stands for it. A `recorder` hears of whole answers.
     """
 
     def __init__(
@@ -90,6 +100,7 @@ class Relay:
         meter: Meter,
         *,
         chunk_filter: ChunkFilter | None = None,
+        recorder: Recorder | None = None,
         has_unknown_end: bool = False,
     ) -> None:
         self._answer = answer
@@ -98,6 +109,7 @@ class Relay:
         self._meter = meter
         self._decode: Callable[[bytes], bytes] | None = exchange.decoder_for(answer.header(b"content-encoding"))
         self._filter = chunk_filter
+        self._recorder = recorder
         self._is_event_stream = answer.header(b"content-type").startswith("text/event-stream")
         self._has_unknown_end = has_unknown_end and self._is_event_stream
         self._is_unreadable = False
@@ -124,16 +136,28 @@ class Relay:
 
     def _passed(self, chunk: bytes) -> bytes:
         if self._filter is None:
-            self._observe(self._decoded(chunk))
+            decoded = self._decoded(chunk)
+            self._observe(decoded)
+            self._record(decoded)
             return chunk
         decoded = self._decoded(chunk)
         if self._decode is None:
             raise upstream.UpstreamBroke("the answer is not in the encoding that it claims")
         self._observe(decoded)
-        return self._filter.feed(decoded)
+        passed = self._filter.feed(decoded)
+        self._record(passed)
+        return passed
 
     def _held_back(self) -> bytes:
-        return self._filter.flush() if self._filter is not None else b""
+        held = self._filter.flush() if self._filter is not None else b""
+        self._record(held)
+        return held
+
+    def _record(self, decoded: bytes) -> None:
+        if self._recorder is not None:
+            if self._decode is None or self._is_unreadable:
+                self._recorder.spoil()
+            self._recorder.feed(decoded)
 
     def _decoded(self, chunk: bytes) -> bytes:
         if self._decode is None:
@@ -164,6 +188,8 @@ class Relay:
     async def _end(self) -> None:
         reading = self._reading()
         is_whole = reading.is_complete or self._answer.status >= 400 or self._has_unknown_end
+        if is_whole and self._recorder is not None:
+            self._recorder.end(reading)
         self._settle(
             "complete" if is_whole else "partial", "" if is_whole else "ended without its closing event", reading
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from proxy import errors
 from proxy.exchange import BodyReader
-from proxy.relay import Relay
 from proxy.values import Dialect, Exchange, Headers
 
 
@@ -25,12 +25,20 @@ class RoadRequest(HttpRequest):
         self.path = self.path_info = exchange.path
 
 
+class Body(Protocol):
+    """The body of an answer, piece by piece; `close` may be called at any time, and more than once."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def close(self) -> None: ...
+
+
 class RelayResponse(HttpResponseBase):
     """A provider's answer: its status, its header lines with their duplicates, and its body as it arrives."""
 
     streaming = True
 
-    def __init__(self, status: int, header_lines: Headers, relay: Relay) -> None:
+    def __init__(self, status: int, header_lines: Headers, relay: Body) -> None:
         super().__init__(status=status)
         self.header_lines = header_lines
         self.relay = relay

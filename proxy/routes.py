@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 
-from proxy import compression, gateway, health, originals
+from proxy import cached_answers, compression, gateway, health, originals
 from proxy.gateway import Route, serve
 from proxy.providers import anthropic, openai_chat, openai_responses, passthrough
 from proxy.requests import RoadRequest
@@ -69,6 +69,11 @@ async def retrieve(request: RoadRequest) -> HttpResponseBase:
 @api.get("/v1/retrieve/{hash}")
 async def retrieve_by_hash(request: RoadRequest, hash: str) -> HttpResponseBase:
     return await originals.retrieve(request, hash)
+
+
+@api.post("/cache/clear")
+async def clear_cache(request: RoadRequest) -> HttpResponseBase:
+    return await cached_answers.clear(request)
 
 
 @api.api_operation(READ, "/livez")

@@ -120,13 +120,15 @@ class Plan:
 class Reading:
     """What a meter has seen so far. `is_complete`: the provider said that the answer is finished.
 
-    `text` is the generated text that went by, kept only until the provider reports its own count of it.
+    `has_failed`: the answer says itself that something went wrong. `text` is the generated text that went by, kept only
+    until the provider reports its own count of it.
     """
 
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     is_complete: bool = False
     text: str = ""
+    has_failed: bool = False
 
 
 class Meter(Protocol):

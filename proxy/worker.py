@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from budgets.throttle import Throttle
 from budgets.till import Till
 from proxy.conversations import Conversations
+from proxy.response_cache import Answers
 from proxy.upstream import Pool
 from savings.journal import Journal
 from savings.pricing import PriceBook
@@ -21,6 +22,8 @@ class Worker:
     prices: PriceBook
     till: Till
     throttle: Throttle
+    answers: Answers | None = None
+    """The response cache, where there is one."""
     pool: Pool = field(default_factory=Pool)
     conversations: Conversations = field(default_factory=Conversations)
     started: float = field(default_factory=time.monotonic)

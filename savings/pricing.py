@@ -107,6 +107,7 @@ class _Override:
 
 NO_PRICE = Price(None, "", "")
 FREE = Price(0, "free", "")
+NOTHING_BILLED = Usage(0, 0, 0, 0, 0, 0)
 
 
 class PriceBook:
@@ -166,6 +167,8 @@ class PriceBook:
 
     def priced(self, receipt: Receipt) -> PricedReceipt:
         """The receipt as it is to be booked."""
+        if receipt.admission.origin == "response_cache":
+            return self._given_again(receipt)
         usage, basis = booked_usage(receipt)
         if _is_free(receipt):
             return PricedReceipt(receipt, usage, basis, FREE)
@@ -178,6 +181,16 @@ class PriceBook:
             if price.cost_nano_usd is not None:
                 break
         return PricedReceipt(receipt, usage, basis, price)
+
+    def _given_again(self, receipt: Receipt) -> PricedReceipt:
+        """An answer of ours: nothing was billed. What it would have cost, with all that was written to a cache read there."""
+        admission, usage = receipt.admission, _counts(receipt.settlement.usage)
+        read = sum(count or 0 for count in (usage.cache_read, usage.cache_write_5m, usage.cache_write_1h))
+        again = Usage(usage.input_fresh, cache_read=read, output=usage.output, reasoning=usage.reasoning)
+        model = receipt.settlement.model or admission.model
+        price = self.price(admission.provider, admission.upstream, model, again, admission.admitted_at)
+        saving = Saving(avoided_nano_usd=price.cost_nano_usd, basis="response_cache")
+        return PricedReceipt(receipt, NOTHING_BILLED, "measured", FREE, saving)
 
 
 def cost_nano_usd(tariff: Tariff, usage: Usage) -> int | None:

@@ -147,6 +147,7 @@ def headroom(
     settings = {
         "HEADROOM_WORKSPACE_DIR": str(directory / "workspace"),
         "HEADROOM_RATE_LIMIT_ENABLED": "0",
+        "HEADROOM_CACHE_ENABLED": "0",
         **(environment or {}),
     }
     with running(command, log=directory / "headroom.log", ready_url=f"{url}/readyz", environment=settings) as process:

@@ -27,6 +27,11 @@ ENVIRONMENT = {
     "workers": "HEADROOM_WORKERS",
     "server": "HEADROOM_SERVER",
     "require_key": "HEADROOM_REQUIRE_KEY",
+    "cache": "HEADROOM_CACHE_ENABLED",
+    "cache_max_entries": "HEADROOM_CACHE_MAX_ENTRIES",
+    "cache_ttl_seconds": "HEADROOM_CACHE_TTL_SECONDS",
+    "cache_strict": "HEADROOM_CACHE_STRICT",
+    "cache_tools": "HEADROOM_CACHE_TOOLS",
     "rate_limit": "HEADROOM_RATE_LIMIT_ENABLED",
     "rpm": "HEADROOM_RPM",
     "tpm": "HEADROOM_TPM",
@@ -86,6 +91,11 @@ ENVIRONMENT = {
     default=None,
     help="Keys of ours are required exactly when the host is not loopback, unless you say so.",
 )
+@click.option("--no-cache", is_flag=True, default=None, help="Never give an answer a second time.")
+@click.option("--cache-max-entries", type=click.IntRange(1, 1_000_000), help="Answers to keep.  [default: 1000]")
+@click.option("--cache-ttl-seconds", type=click.IntRange(1, 2_592_000), help="For how long.  [default: 3600]")
+@click.option("--cache-strict", is_flag=True, default=None, help="Keep answers only to prompts with temperature 0.")
+@click.option("--cache-tools", is_flag=True, default=None, help="Keep answers to prompts with tools, too.")
 @click.option("--no-rate-limit", is_flag=True, default=None, help="Let everybody come as often as they like.")
 @click.option("--rpm", type=click.IntRange(0), help="Requests a minute for each key; 0 is no limit.  [default: 600]")
 @click.option("--tpm", type=click.IntRange(0), help="Tokens a minute for each key; 0 is no limit.  [default: 0]")
@@ -98,6 +108,7 @@ ENVIRONMENT = {
 def command(**flags: object) -> None:
     """Start the proxy. Every option can also be set in the environment (docs/settings.md); options win."""
     flags["optimize"] = False if flags.pop("no_optimize") else None
+    flags["cache"] = False if flags.pop("no_cache") else None
     flags["rate_limit"] = False if flags.pop("no_rate_limit") else None
     setup.pass_on({ENVIRONMENT[name]: value for name, value in flags.items()})
     setup.django()

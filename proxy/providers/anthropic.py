@@ -125,6 +125,7 @@ class StreamMeter:
         self._model = ""
         self._texts: list[str] = []
         self._is_complete = False
+        self._has_failed = False
 
     def feed(self, chunk: bytes) -> None:
         for event in self._events.feed(chunk):
@@ -143,13 +144,14 @@ class StreamMeter:
             self._note(event.get("usage"))
         elif kind in ("message_stop", "error"):
             self._is_complete = True
+            self._has_failed = self._has_failed or kind == "error"
 
     def _note(self, usage: Any) -> None:
         if isinstance(usage, dict):
             self._usage.update((key, value) for key, value in usage.items() if value is not None)
 
     def reading(self) -> Reading:
-        return Reading(read_usage(self._usage), self._model, self._is_complete, "".join(self._texts))
+        return Reading(read_usage(self._usage), self._model, self._is_complete, "".join(self._texts), self._has_failed)
 
 
 def _generated(part: Any) -> str:

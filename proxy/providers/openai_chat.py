@@ -134,6 +134,7 @@ class StreamMeter:
         self._model = ""
         self._texts: list[str] = []
         self._is_complete = False
+        self._has_failed = False
 
     def feed(self, chunk: bytes) -> None:
         for event in self._events.feed(chunk):
@@ -141,6 +142,7 @@ class StreamMeter:
 
     def _read(self, event: dict[str, Any]) -> None:
         self._is_complete = self._is_complete or event is DONE
+        self._has_failed = self._has_failed or bool(event.get("error"))
         self._model = self._model or bodies.text(event.get("model"))
         if isinstance(usage := event.get("usage"), dict):
             self._usage = usage
@@ -149,7 +151,7 @@ class StreamMeter:
                 self._texts.append(_generated(choice.get("delta")))
 
     def reading(self) -> Reading:
-        return Reading(read_usage(self._usage), self._model, self._is_complete, "".join(self._texts))
+        return Reading(read_usage(self._usage), self._model, self._is_complete, "".join(self._texts), self._has_failed)
 
 
 class UsageChunkFilter:

@@ -16,6 +16,7 @@ DIALECT: Dialect = "openai"
 
 _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output", "local_shell_call_output"})
 _CALLS = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
+_FAILED = frozenset({"failed", "cancelled", "queued", "in_progress"})
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
 # Items that the model produced: a tool output before one of these was already answered.
 _ANSWERS = _CALLS | {"reasoning"}
@@ -71,6 +72,7 @@ def read_response(response: dict[str, Any]) -> Reading:
         model=bodies.text(response.get("model")),
         is_complete=True,
         text="".join(_generated(item) for item in bodies.items(response.get("output")) if isinstance(item, dict)),
+        has_failed=bodies.text(response.get("status")) in _FAILED,
     )
 
 
@@ -117,7 +119,7 @@ class StreamMeter:
             self._is_complete = True
 
     def reading(self) -> Reading:
-        return self._final or Reading(Usage(), self._model, self._is_complete, "".join(self._texts))
+        return self._final or Reading(Usage(), self._model, self._is_complete, "".join(self._texts), self._is_complete)
 
 
 def _generated(item: dict[str, Any]) -> str:

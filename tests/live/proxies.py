@@ -51,6 +51,8 @@ class Proxy:
             "NO_PROXY": "*",
             # Tests ask faster than people do, and all as the same caller.
             "HEADROOM_RATE_LIMIT_ENABLED": "0",
+            # ... and the same thing again and again.
+            "HEADROOM_CACHE_ENABLED": "0",
             "PYTHONWARNINGS": "default",
             **(env or {}),
         }

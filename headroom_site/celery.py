@@ -32,6 +32,11 @@ app.conf.update(
             "schedule": crontab(hour="2", minute="41"),
             "options": {"expires": 6 * 3600.0},
         },
+        "telemetry": {
+            "task": "headroom.telemetry",
+            "schedule": crontab(hour="4", minute="41"),
+            "options": {"expires": 6 * 3600.0},
+        },
         "forget-unused": {"task": "headroom.forget_unused", "schedule": 3600.0, "options": {"expires": 3000.0}},
     },
 )

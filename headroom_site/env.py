@@ -92,6 +92,18 @@ def pairs(name: str, choices: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def mapping(name: str) -> dict[str, str]:
+    """A comma-separated list of `name=value`, as OpenTelemetry's variables have them."""
+    found: dict[str, str] = {}
+    for word in text(name).split(","):
+        key, mark, value = (part.strip() for part in word.partition("="))
+        if word.strip() and not (key and mark):
+            raise BadEnvironment(name, word, "name=value, separated by commas")
+        if key:
+            found[key] = value
+    return found
+
+
 def share(name: str) -> float | None:
     """A number above 0 and at most 1, `None` where the variable is not set."""
     value = os.environ.get(name, "").strip()
@@ -104,6 +116,14 @@ def share(name: str) -> float | None:
     if not 0 < number <= 1:
         raise BadEnvironment(name, value, "a number above 0 and at most 1, such as 0.3")
     return number
+
+
+def address(name: str) -> str:
+    """An http(s) address, "" where the variable is not set."""
+    value = text(name)
+    if value and value.partition("://")[0] not in {"http", "https"}:
+        raise BadEnvironment(name, value, "an http:// or https:// address")
+    return value
 
 
 def base_url(name: str, default: str) -> str:

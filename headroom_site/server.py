@@ -18,8 +18,9 @@ from django.db.migrations.executor import MigrationExecutor
 from uvicorn.supervisors import Multiprocess
 
 from budgets import keys, limits, periods
-from headroom_site import workspace
+from headroom_site import observers, workspace
 from proxy import policies
+from savings.observability import prometheus
 
 
 class CannotServe(RuntimeError):
@@ -54,6 +55,10 @@ def check_settings() -> None:
         )
     if settings.WORKERS > 1 and settings.SERVER == "daphne":
         raise Contradiction("--server daphne runs one worker; use --server uvicorn for more")
+    try:
+        observers.check()
+    except observers.Misconfigured as exc:
+        raise Contradiction(str(exc)) from exc
     if settings.DEBUG and not settings.IS_LOOPBACK:
         raise Contradiction(f"HEADROOM_DEBUG shows internals and must not listen on {settings.HOST}")
 
@@ -128,6 +133,7 @@ def _run_uvicorn(sockets: list[socket.socket]) -> None:
         timeout_graceful_shutdown=settings.DRAIN_TIMEOUT_S,
     )
     if settings.WORKERS > 1:
+        prometheus.prepare(settings.WORKSPACE_DIR / "metrics")
         Multiprocess(config, sockets).run()
         return
     server = uvicorn.Server(config)

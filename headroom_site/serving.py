@@ -21,6 +21,7 @@ from budgets.throttle import Throttle
 from budgets.till import Till, Unpriced
 from headroom import tokens
 from headroom_site import workspace
+from headroom_site.observers import Observers
 from proxy import database, decisions, ids, lineage, worker
 from proxy.response_cache import Answers, LocalAnswers, SharedAnswers
 from proxy.retrieval import files
@@ -45,12 +46,18 @@ class _Parts:
         self.throttle = Throttle(Rate(settings.REQUESTS_PER_MINUTE, settings.TOKENS_PER_MINUTE), _buckets())
         self.flusher = Flusher(self.journal, prices=self.prices, post_balances=self._post)
         self.worker = worker.Worker(self.journal, self.prices, self.till, self.throttle, _answers())
+        self.observers = Observers()
+        self.worker.bodies = self.observers.bodies
         self.stopping = threading.Event()
         self.chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
     def _post(self, entries: Sequence[PricedReceipt]) -> None:
         self.till.post(entries)
-        transaction.on_commit(lambda: self.throttle.post(entries))
+        transaction.on_commit(lambda: self._tell(entries))
+
+    def _tell(self, entries: Sequence[PricedReceipt]) -> None:
+        self.throttle.post(entries)
+        self.observers.tell(entries)
 
     def _do_chores(self) -> None:
         """Now and then: prolong decisions that were replayed, delete those that nobody used."""
@@ -123,6 +130,7 @@ async def stop() -> None:
     await parts.till.close()
     await asyncio.to_thread(parts.flusher.stop)
     parts.journal.close()
+    await asyncio.to_thread(parts.observers.close)
     await asyncio.to_thread(parts.till.stop)
     await parts.throttle.close()
     if parts.worker.answers is not None:

@@ -135,6 +135,24 @@ DRAIN_TIMEOUT_S = env.integer("HEADROOM_DRAIN_TIMEOUT_SECONDS", 600, minimum=0, 
 # No provider cache lives longer than a day; a decision is kept twice that after its last use.
 DECISION_LIFETIME_S = 48 * 3600
 
+# --- what other tools are told ---------------------------------------------------------------------------------------
+_log_file = env.text("HEADROOM_LOG_FILE")
+LOG_FILE = Path(_log_file).expanduser() if _log_file else None
+LOG_MESSAGES = env.boolean("HEADROOM_LOG_MESSAGES", False)
+OTEL_METRICS_ENABLED = env.boolean("HEADROOM_OTEL_METRICS_ENABLED", False)
+OTEL_METRICS_EXPORTER = env.choice("HEADROOM_OTEL_METRICS_EXPORTER", "otlp_http", ("otlp_http", "console"))
+OTEL_METRICS_ENDPOINT = env.text("HEADROOM_OTEL_METRICS_ENDPOINT")
+OTEL_METRICS_HEADERS = env.mapping("HEADROOM_OTEL_METRICS_HEADERS")
+OTEL_METRICS_EXPORT_INTERVAL_MS = env.integer("HEADROOM_OTEL_METRICS_EXPORT_INTERVAL_MS", 10_000, minimum=100)
+OTEL_SERVICE_NAME = env.text("HEADROOM_OTEL_SERVICE_NAME", "headroom-proxy")
+LANGFUSE_ENABLED = env.boolean("HEADROOM_LANGFUSE_ENABLED", False)
+LANGFUSE_PUBLIC_KEY = env.text("LANGFUSE_PUBLIC_KEY")
+LANGFUSE_SECRET_KEY = env.text("LANGFUSE_SECRET_KEY")
+LANGFUSE_BASE_URL = env.text("LANGFUSE_BASE_URL", "https://cloud.langfuse.com")
+TELEMETRY_ENABLED = env.boolean("HEADROOM_TELEMETRY", True) and not env.boolean("DO_NOT_TRACK", False)
+TELEMETRY_ENDPOINT = env.address("HEADROOM_TELEMETRY_ENDPOINT")
+SDK = env.text("HEADROOM_SDK", "proxy")
+
 # --- Django ----------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -142,11 +160,14 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_prometheus",
     "savings",
     "budgets",
     "proxy",
 ]
+# Of pages; the road has no middleware.
 MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "headroom_site.middleware.page_headers",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
@@ -155,6 +176,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "headroom_site.urls"
 DATA_PLANE_URLCONF = "headroom_site.road_urls"
@@ -186,6 +208,7 @@ SESSION_COOKIE_NAME = "headroom_session"
 CSRF_COOKIE_NAME = "headroom_csrf"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 CSRF_COOKIE_HTTPONLY = True
+PROMETHEUS_EXPORT_MIGRATIONS = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from typing import Any
+
+from django.conf import settings
 
 from budgets import audit as audits
 from headroom_site.celery import app
 from proxy import decisions
 from savings import rollups
+from savings.observability import telemetry
 
 logger = logging.getLogger("headroom.audit")
 
@@ -20,6 +25,30 @@ def audit() -> int:
     for line in lines:
         logger.error("%s", line)
     return len(lines)
+
+
+def telemetry_payload(now: datetime) -> dict[str, Any]:
+    """What telemetry says of this installation today."""
+    return telemetry.payload(
+        now,
+        version=metadata.version("headroom-proxy"),
+        sdk=settings.SDK,
+        database="sqlite" if settings.IS_EMBEDDED else "postgresql",
+        workers=settings.WORKERS,
+    )
+
+
+@app.task(name="headroom.telemetry")  # type: ignore[untyped-decorator]
+def send_telemetry() -> bool:
+    """Send anonymous aggregates where somebody said that they should go. Returns whether they went."""
+    if not settings.TELEMETRY_ENABLED or not settings.TELEMETRY_ENDPOINT:
+        return False
+    try:
+        telemetry.send(settings.TELEMETRY_ENDPOINT, telemetry_payload(datetime.now(UTC)))
+    except OSError as exc:
+        logging.getLogger("headroom.telemetry").warning("telemetry was not taken: %s", exc)
+        return False
+    return True
 
 
 @app.task(name="headroom.forget_unused")  # type: ignore[untyped-decorator]

@@ -23,6 +23,7 @@ from proxy.exchange import BodyReader, ClientGone
 from proxy.providers import passthrough
 from proxy.requests import OwnError, RelayResponse, RoadRequest
 from proxy.values import Exchange, Headers
+from savings.observability import prometheus
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +138,8 @@ async def _send(response: HttpResponseBase, send: Send, *, is_head: bool) -> Non
 
 async def _send_whole(response: HttpResponseBase, send: Send) -> None:
     assert isinstance(response, HttpResponse)
+    if isinstance(response, OwnError):
+        prometheus.refused(response["x-headroom-error"])
     headers: Headers = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in response.items()]
     headers.append((b"content-length", b"%d" % len(response.content)))
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})

@@ -205,6 +205,8 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
     attempt, tries = 0, 0
     while True:
         ticket = await _admit(journey, attempt, is_edited)
+        if (kept := worker.current().bodies) is not None:
+            ticket.bodies = kept.expect(ticket.call_id, journey.call.body, outgoing if is_edited else b"")
         answer = await _send(
             journey,
             ticket,

@@ -11,6 +11,7 @@ from headroom import tokens
 from proxy import exchange, upstream
 from proxy.values import Meter, Reading
 from savings.journal import Journal, JournalUnwritable
+from savings.observability.bodies import Bodies
 from savings.receipts import Settlement, Status
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class Ticket:
         self._request_started = request_started
         self._sent_at = time.perf_counter()
         self._first_byte_at: float | None = None
+        self.bodies: Bodies | None = None
+        """Takes what goes by, if prompts and answers are to be kept."""
         self.is_settled = False
 
     def first_byte(self) -> None:
@@ -170,6 +173,8 @@ class Relay:
             return b""
 
     def _observe(self, decoded: bytes) -> None:
+        if decoded and self._ticket.bodies is not None:
+            self._ticket.bodies.answer(decoded)
         if not decoded or self._is_unreadable:
             return
         try:

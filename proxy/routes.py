@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 
-from proxy import cached_answers, compression, gateway, health, originals
+from proxy import cached_answers, compression, gateway, health, metrics, originals
 from proxy.gateway import Route, serve
 from proxy.providers import anthropic, openai_chat, openai_responses, passthrough
 from proxy.requests import RoadRequest
@@ -89,6 +89,11 @@ async def readyz(request: RoadRequest) -> HttpResponseBase:
 @api.api_operation(READ, "/health")
 async def health_report(request: RoadRequest) -> HttpResponseBase:
     return await health.report(request)
+
+
+@api.api_operation(READ, "/metrics")
+async def metrics_page(request: RoadRequest) -> HttpResponseBase:
+    return await metrics.page(request)
 
 
 async def another_method(request: RoadRequest) -> HttpResponseBase:

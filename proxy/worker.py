@@ -11,6 +11,7 @@ from proxy.conversations import Conversations
 from proxy.response_cache import Answers
 from proxy.upstream import Pool
 from savings.journal import Journal
+from savings.observability.bodies import Waiting
 from savings.pricing import PriceBook
 
 
@@ -26,6 +27,8 @@ class Worker:
     """The response cache, where there is one."""
     pool: Pool = field(default_factory=Pool)
     conversations: Conversations = field(default_factory=Conversations)
+    bodies: Waiting | None = None
+    """Where prompts and answers wait to be booked; `None` unless they are to be kept."""
     started: float = field(default_factory=time.monotonic)
     is_ready: bool = False
 

@@ -184,3 +184,22 @@ class PriceOverride(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.model}"
+
+
+class CallBody(models.Model):
+    """What was asked, sent and answered in one call, compressed with zlib. Only with `--log-messages`.
+
+    `sent` is empty where it is what was asked.
+    """
+
+    call_id = models.UUIDField(primary_key=True, editable=False)
+    asked = models.BinaryField()
+    sent = models.BinaryField()
+    answered = models.BinaryField()
+    recorded_at = models.DateTimeField(db_default=Now(), editable=False, db_index=True)
+
+    class Meta:
+        verbose_name_plural = "call bodies"
+
+    def __str__(self) -> str:
+        return str(self.call_id)

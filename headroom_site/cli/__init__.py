@@ -17,6 +17,7 @@ COMMANDS = {
     "proxy": "headroom_site.cli.proxy",
     "replay": "headroom_site.cli.replay",
     "rollups": "headroom_site.cli.rollups",
+    "telemetry": "headroom_site.cli.telemetry",
 }
 
 

@@ -37,6 +37,9 @@ ENVIRONMENT = {
     "tpm": "HEADROOM_TPM",
     "budget": "HEADROOM_BUDGET",
     "budget_period": "HEADROOM_BUDGET_PERIOD",
+    "log_file": "HEADROOM_LOG_FILE",
+    "log_messages": "HEADROOM_LOG_MESSAGES",
+    "telemetry": "HEADROOM_TELEMETRY",
 }
 """The variable that each option sets for this process."""
 
@@ -105,6 +108,11 @@ ENVIRONMENT = {
     metavar="hourly|daily|weekly|monthly|total",
     help="When the budget begins anew.  [default: daily]",
 )
+@click.option("--log-file", metavar="PATH", help="Append a JSON line for each call.  [default: none]")
+@click.option(
+    "--log-messages", is_flag=True, default=None, help="Keep prompts and answers too, in the log and for the dashboard."
+)
+@click.option("--telemetry/--no-telemetry", default=None, help="See `headroom telemetry --show`.  [default: on]")
 def command(**flags: object) -> None:
     """Start the proxy. Every option can also be set in the environment (docs/settings.md); options win."""
     flags["optimize"] = False if flags.pop("no_optimize") else None

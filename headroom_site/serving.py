@@ -25,6 +25,7 @@ from headroom_site.observers import Observers
 from proxy import database, decisions, ids, lineage, worker
 from proxy.response_cache import Answers, LocalAnswers, SharedAnswers
 from proxy.retrieval import files
+from proxy.window import records
 from savings.flusher import Flusher
 from savings.journal import Journal
 from savings.pricing import PriceBook, PricedReceipt
@@ -66,6 +67,7 @@ class _Parts:
                 now, lifetime = datetime.now(UTC), decisions.lifetime()
                 decisions.touch(self.worker.conversations.memory.take_used(), now, lifetime)
                 decisions.prune(now, lifetime)
+                records.prune(now, lifetime)
                 files.prune(now, lifetime)
             except DatabaseError:
                 continue  # the next round does the same work

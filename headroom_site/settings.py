@@ -124,6 +124,10 @@ EXCLUDE_TOOLS = env.words("HEADROOM_EXCLUDE_TOOLS")
 TOOL_LEVELS = env.pairs("HEADROOM_TOOL_LEVELS", ("lossless", "balanced", "deep"))
 # Only an agent on this machine can read a file of ours, and only loopback says that it is.
 ORIGINAL_FILES = env.boolean("HEADROOM_ORIGINAL_FILES", IS_LOOPBACK)
+# What goes when a context window is full, and whether results are shortened further first.
+INTELLIGENT_CONTEXT = env.boolean("HEADROOM_INTELLIGENT_CONTEXT", True)
+INTELLIGENT_SCORING = env.boolean("HEADROOM_INTELLIGENT_SCORING", True)
+COMPRESS_FIRST = env.boolean("HEADROOM_COMPRESS_FIRST", True)
 REQUEST_TIMEOUT_S = env.integer("HEADROOM_REQUEST_TIMEOUT", 600, minimum=1, maximum=86_400)
 CONNECT_TIMEOUT_S = env.integer("HEADROOM_CONNECT_TIMEOUT_SECONDS", 10, minimum=1, maximum=300)
 RETRY_MAX_ATTEMPTS = env.integer("HEADROOM_RETRY_MAX_ATTEMPTS", 3, minimum=1, maximum=10)

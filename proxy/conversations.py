@@ -20,6 +20,7 @@ from proxy.epochs import Billing
 from proxy.offload import Offload
 from proxy.stores import DatabaseStore, Store
 from proxy.values import Call, Plan, Provider, ToolResult
+from proxy.window.fitting import Window
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Conversations:
         self.memory = decisions.Memory()
         self.offload = offload or Offload()
         self._aging = Aging(self.store, self.memory, self.offload)
+        self.window = Window(self.store, self.offload)
 
     async def plan(
         self,

@@ -64,6 +64,11 @@ def deep_key(key: str) -> str:
     return blake2b(b"deep" + key.encode("ascii"), digest_size=16).hexdigest()
 
 
+def window_key(key: str) -> str:
+    """The identity of the form that the tool result with this key takes when the context window is full."""
+    return blake2b(b"window" + key.encode("ascii"), digest_size=16).hexdigest()
+
+
 class Memory:
     """The decisions of recent conversations in this process, bounded in bytes. `None` is "nobody decided"."""
 

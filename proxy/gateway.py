@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from django.conf import settings
@@ -38,6 +38,7 @@ from proxy.response_cache import Name
 from proxy.retrieval import words
 from proxy.upstream import Answer
 from proxy.values import Call, Exchange, Headers, Plan, Provider
+from proxy.window import cuts, room, units
 from savings.journal import Journal, JournalFull, JournalUnwritable
 from savings.receipts import Admission
 
@@ -49,6 +50,9 @@ OWN_KEY = keys.MARK.encode()
 REFUSES_EDIT = frozenset((400, 413, 422))
 """Answers that an edit of ours may have caused: the client's own bytes are then sent, so that it sees what it would have
 seen without us."""
+
+HANDS_OFF = frozenset(("not_a_prompt", "disabled", "bypass"))
+"""Reasons for which nothing of ours is done to a request, whatever its provider says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +181,16 @@ async def _plan(client: Exchange, provider: Provider, call: Call, principal: gat
     try:
         here = worker.current()
         rates = cache_prices.billing(here.prices, provider.DIALECT, _base_url(provider), call.model, time.time())
-        return await here.conversations.plan(
+        usual = policy(principal.owner)
+        plan = await here.conversations.plan(
             call,
             provider,
             owner=principal.owner,
-            policy=policy(principal.owner),
+            policy=usual,
             billing=rates if settings.MODE == "token" else None,
         )
+        look = room.look(client, call, provider, upstream=_base_url(provider), owner=principal.owner, policy=usual)
+        return await room.before(look, plan)
     except Exception:
         logger.exception("a request could not be shortened; it goes out as it came")
         return conversations.untouched(call, "failed:plan")
@@ -202,7 +209,7 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
     if raw is None and journey.exchange.has_body:
         content = body
         headers += _declared_length(journey.exchange)
-    attempt, tries = 0, 0
+    attempt, tries, is_shorter = 0, 0, False
     while True:
         ticket = await _admit(journey, attempt, is_edited)
         if (kept := worker.current().bodies) is not None:
@@ -219,6 +226,13 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
             tries += 1
             await upstream.pause(upstream.backoff_s(tries))
             continue
+        shorter = await _made_shorter(journey, answer, ticket) if not is_shorter else None
+        if shorter is not None:
+            await _discard(answer, ticket)
+            journey, is_shorter = shorter, True
+            content, is_edited = _rendered(journey)
+            headers = _outgoing_headers(journey, drops_encoding=True)
+            continue
         if is_edited and answer.status in REFUSES_EDIT:
             await _discard(answer, ticket)
             content, is_edited, headers = raw, False, _outgoing_headers(journey, drops_encoding=False)
@@ -233,6 +247,20 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
         tries += 1
         await _discard(answer, ticket)
         await upstream.pause(wait_s)
+
+
+async def _made_shorter(journey: Journey, answer: Answer, ticket: Ticket) -> Journey | None:
+    """The journey with a shorter plan, where the provider says that the prompt is too long and something can go."""
+    if journey.plan.reason in HANDS_OFF:
+        return None
+    client, call, owner = journey.exchange, journey.call, journey.principal.owner
+    look = room.look(client, call, journey.provider, upstream=journey.base_url, owner=owner, policy=policy(owner))
+    try:
+        plan = await room.after(answer, look, journey.plan)
+    except asyncio.CancelledError:
+        await _discard(answer, ticket)
+        raise
+    return replace(journey, plan=plan) if plan is not None else None
 
 
 def _declared_length(client: Exchange) -> Headers:
@@ -278,6 +306,8 @@ def _rendered(journey: Journey) -> tuple[bytes, bool]:
         return call.body, False
     try:
         outgoing = journey.provider.render(call, plan)
+        if plan.cuts:
+            outgoing = cuts.apply(outgoing, units.where(call), plan.cuts)
     except splice.Unspliceable:
         logger.info("request %s goes out as it came: its strings cannot be told apart", journey.request_id)
         return call.body, False

@@ -73,3 +73,29 @@ class EpochRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.trigger} epoch at turn {self.turn}"
+
+
+class WindowRecord(models.Model):
+    """What was taken out of a conversation because its context window was full, to be taken out of every later request.
+
+    It holds for requests whose first `length` messages are those that `chain` names; `root` finds it by the first few.
+    `cuts` are [start, end, marker] of messages, `deepened` the keys of results in a deeper form (blank-separated).
+    """
+
+    owner = models.CharField(max_length=200)
+    root = models.CharField(max_length=32)
+    chain = models.CharField(max_length=32)
+    length = models.PositiveIntegerField()
+    cuts = models.JSONField(default=list)
+    deepened = models.TextField(blank=True)
+    trigger = models.CharField(max_length=16)
+    tokens_before = models.PositiveIntegerField()
+    tokens_after = models.PositiveIntegerField()
+    created_at = models.DateTimeField()
+    used_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "root"], name="window_owner_root")]
+
+    def __str__(self) -> str:
+        return f"{self.tokens_before:,} tokens made {self.tokens_after:,} ({self.trigger})"

@@ -189,3 +189,29 @@ def _spans(body: bytes, wanted: set[Path]) -> dict[Path, tuple[int, int]]:
             elif tuple(steps) in wanted:
                 spans[tuple(steps)] = match.span()
     return spans
+
+
+def item_spans(body: bytes, key: str) -> list[tuple[int, int]]:
+    """Byte spans of the items of the list that a document has at `key`. With a duplicate key the last one counts."""
+    spans: list[tuple[int, int]] = []
+    depth, name, expects_key, is_inside = 0, "", False, False
+    for match in _TOKEN.finditer(body):
+        token = match.group()
+        lead = token[:1]
+        if is_inside and depth == 2 and lead not in b"],":
+            spans.append(match.span())
+        if lead in b"{[":
+            depth += 1
+            expects_key = depth == 1
+            if depth == 2 and name == key:
+                spans, is_inside = [], lead == b"["
+        elif lead in b"}]":
+            depth -= 1
+            if is_inside and depth == 2:
+                spans[-1] = (spans[-1][0], match.end())
+            is_inside = is_inside and depth >= 2
+        elif lead == b"," and depth == 1:
+            expects_key = True
+        elif lead == b'"' and expects_key:
+            name, expects_key = json.loads(token), False
+    return spans

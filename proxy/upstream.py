@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import random
 import urllib.request
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
@@ -68,6 +69,9 @@ class Answer:
     status: int
     headers: Headers
     _response: httpx.Response
+    _peeked: deque[bytes] = field(default_factory=deque)
+    _rest: AsyncIterator[bytes] | None = None
+    _failed: Exception | None = None
 
     def header(self, name: bytes) -> str:
         """The first value of a header, "" when there is none."""
@@ -77,8 +81,32 @@ class Answer:
         return ""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._from_the_start() if self._rest is not None else self._unread()
+
+    def _unread(self) -> AsyncIterator[bytes]:
         assert isinstance(self._response.stream, httpx.AsyncByteStream)
         return self._chunks(self._response.stream)
+
+    async def _from_the_start(self) -> AsyncIterator[bytes]:
+        while self._peeked:
+            yield self._peeked.popleft()
+        if self._failed is not None:
+            raise self._failed
+        assert self._rest is not None
+        async for chunk in self._rest:
+            yield chunk
+
+    async def peek(self, limit_bytes: int) -> bytes:
+        """The beginning of the body, all of it when it is short; whoever reads the body afterwards gets that again."""
+        self._rest = self._rest or self._unread()
+        try:
+            while sum(map(len, self._peeked)) < limit_bytes:
+                self._peeked.append(await anext(self._rest))
+        except StopAsyncIteration:
+            pass
+        except (UpstreamBroke, UpstreamTimeout) as exc:
+            self._failed = exc
+        return b"".join(self._peeked)
 
     async def _chunks(self, stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
         try:

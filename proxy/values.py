@@ -95,17 +95,28 @@ class Outline:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Messages [start, end) that go, and what stands in their place: `marker`, and after it `kept` parts of theirs."""
+
+    start: int
+    end: int
+    marker: str
+    kept: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to send instead of what: texts by their place, and the account of it.
 
     Tokens are o200k estimates of the whole request. `reason` says why nothing was shortened, "" when something was.
     `mark` is the result that carries a cache mark of ours and its ttl. `epoch` names the moment at which older results
-    were shortened further, if this is one.
+    were shortened further, if this is one. `cuts` are messages that go because the context window is full.
     """
 
     replacements: Mapping[Path, str] = field(default_factory=dict)
     mark: tuple[Path, str] | None = None
     epoch: str = ""
+    cuts: tuple[Cut, ...] = ()
     tokens_before: int = 0
     tokens_after: int = 0
     transforms: tuple[str, ...] = ()

@@ -19,6 +19,9 @@ ENVIRONMENT = {
     "target_ratio": "HEADROOM_TARGET_RATIO",
     "exclude_tools": "HEADROOM_EXCLUDE_TOOLS",
     "tool_levels": "HEADROOM_TOOL_LEVELS",
+    "intelligent_context": "HEADROOM_INTELLIGENT_CONTEXT",
+    "intelligent_scoring": "HEADROOM_INTELLIGENT_SCORING",
+    "compress_first": "HEADROOM_COMPRESS_FIRST",
     "anthropic_api_url": "ANTHROPIC_TARGET_API_URL",
     "openai_api_url": "OPENAI_TARGET_API_URL",
     "request_timeout_seconds": "HEADROOM_REQUEST_TIMEOUT",
@@ -78,6 +81,13 @@ ENVIRONMENT = {
     metavar="NAME=LEVEL,…",
     help="How far the results of some tools may be shortened: lossless, balanced or deep.",
 )
+@click.option(
+    "--no-intelligent-context", is_flag=True, default=None, help="When a context window is full, the oldest goes first."
+)
+@click.option(
+    "--no-intelligent-scoring", is_flag=True, default=None, help="Then go by place alone, not by what messages say."
+)
+@click.option("--no-compress-first", is_flag=True, default=None, help="Then do not shorten old results further first.")
 @click.option("--anthropic-api-url", metavar="URL", help="[default: https://api.anthropic.com]")
 @click.option("--openai-api-url", metavar="URL", help="[default: https://api.openai.com]")
 @click.option(
@@ -115,6 +125,8 @@ ENVIRONMENT = {
 @click.option("--telemetry/--no-telemetry", default=None, help="See `headroom telemetry --show`.  [default: on]")
 def command(**flags: object) -> None:
     """Start the proxy. Every option can also be set in the environment (docs/settings.md); options win."""
+    for name in ("intelligent_context", "intelligent_scoring", "compress_first"):
+        flags[name] = False if flags.pop(f"no_{name}") else None
     flags["optimize"] = False if flags.pop("no_optimize") else None
     flags["cache"] = False if flags.pop("no_cache") else None
     flags["rate_limit"] = False if flags.pop("no_rate_limit") else None

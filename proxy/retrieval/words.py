@@ -75,3 +75,8 @@ def is_retrieval(call: ToolCall) -> bool:
         or bool(file_read(call))
         or ("/v1/retrieve" in call.arguments and bool(_NAME.search(call.arguments)))
     )
+
+
+def hashes(marker: str) -> list[str]:
+    """The names of originals in a marker."""
+    return _NAME.findall(marker)

@@ -1,0 +1,132 @@
+"""What was taken out of conversations, in the database: found again by how a conversation begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.db.models import Count, Q
+
+from proxy import decisions
+from proxy.decisions import Kept
+from proxy.models import Original, WindowRecord
+from proxy.providers import bodies
+from proxy.retrieval import files, words
+
+ROOT_MESSAGES = 3
+MAX_RECORDS = 20
+TOUCH_AFTER = timedelta(hours=1)
+MIN_LEARNED = 5
+"""Of fewer originals of a tool nothing is concluded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Cuts as (start, end, marker), and results in a deeper form by key, for what begins with `length` known messages."""
+
+    chain: str
+    length: int
+    cuts: tuple[tuple[int, int, str], ...] = ()
+    deepened: frozenset[str] = frozenset()
+
+
+def digest(messages: Sequence[Any]) -> str:
+    """The identity of messages, wherever the client's cache marks stand at the moment."""
+    hashed = blake2b(digest_size=16)
+    for message in messages:
+        try:
+            spelled = orjson.dumps(_unmarked(message))
+        except (TypeError, ValueError):
+            spelled = bodies.dumped(_unmarked(message)).encode("utf-8", "surrogatepass")
+        hashed.update(b"%d:" % len(spelled))
+        hashed.update(spelled)
+    return hashed.hexdigest()
+
+
+def _unmarked(message: Any) -> Any:
+    if not isinstance(message, dict) or not isinstance(message.get("content"), list):
+        return message
+    blocks = [
+        {key: value for key, value in block.items() if key != "cache_control"} if isinstance(block, dict) else block
+        for block in message["content"]
+    ]
+    return {**message, "content": blocks}
+
+
+def root(messages: Sequence[Any]) -> str:
+    """What records of a conversation are found by."""
+    return digest(messages[:ROOT_MESSAGES])
+
+
+def load(owner: str, root: str, now: datetime) -> list[Record]:
+    """The records of conversations that begin like this, newest first. They live on."""
+    mine = WindowRecord.objects.filter(owner=owner, root=root)
+    rows = list(mine.order_by("-id")[:MAX_RECORDS])
+    if any(row.used_at < now - TOUCH_AFTER for row in rows):
+        mine.update(used_at=now)
+        named = [hash for row in rows for _, _, marker in row.cuts for hash in words.hashes(marker)]
+        Original.objects.filter(owner=owner, hash__in=named, expires_at__gt=now).update(
+            expires_at=now + decisions.lifetime()
+        )
+    return [
+        Record(
+            row.chain, row.length, tuple((a, b, marker) for a, b, marker in row.cuts), frozenset(row.deepened.split())
+        )
+        for row in rows
+    ]
+
+
+def store(
+    owner: str, root: str, record: Record, originals: Iterable[Kept], figures: tuple[str, int, int], now: datetime
+) -> Record:
+    """Store a record with the originals of what is cut, and return it as it holds: with the route in a marker whose file
+    cannot be written. `figures` are what triggered it, and the tokens before and after."""
+    trigger, before, after = figures
+    kept = list(originals)
+    cuts = record.cuts
+    for original in kept:
+        by_file, by_route = words.by_file(owner, original.hash), words.by_route(original.hash)
+        if not any(by_file in marker for _, _, marker in cuts):
+            continue
+        try:
+            files.write(owner, original.hash, original.text)
+        except OSError:
+            cuts = tuple((a, b, marker.replace(by_file, by_route)) for a, b, marker in cuts)
+    held = Record(record.chain, record.length, cuts, record.deepened)
+    with transaction.atomic():
+        decisions.keep_originals(owner, kept, now, decisions.lifetime())
+        WindowRecord.objects.create(
+            owner=owner,
+            root=root,
+            chain=held.chain,
+            length=held.length,
+            cuts=[list(cut) for cut in held.cuts],
+            deepened=" ".join(sorted(held.deepened)),
+            trigger=trigger,
+            tokens_before=before,
+            tokens_after=after,
+            created_at=now,
+            used_at=now,
+        )
+    return held
+
+
+def learned(owner: str) -> Mapping[str, float]:
+    """For each tool, which share of the originals behind its shortened results somebody asked for again."""
+    rows = (
+        Original.objects.filter(owner=owner)
+        .exclude(tool="")
+        .values_list("tool")
+        .annotate(all=Count("id"), asked=Count("id", filter=Q(retrieval_count__gt=0)))
+    )
+    return {tool: asked / total for tool, total, asked in rows if total >= MIN_LEARNED}
+
+
+def prune(now: datetime, lifetime: timedelta) -> int:
+    """Delete records that nobody used for a lifetime. Returns how many went."""
+    return WindowRecord.objects.filter(used_at__lt=now - lifetime).delete()[0]

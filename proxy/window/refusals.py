@@ -1,0 +1,61 @@
+"""Recognise that a provider found a prompt too long, in the words of each dialect and of the servers that speak it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from proxy.providers import bodies
+
+STATUSES = frozenset((400, 413))
+_CODES = frozenset(("context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"))
+_SAYS_SO = re.compile(
+    r"prompt is too long|maximum context length|exceeds? (?:the|this model's|its) (?:available |maximum )?context"
+    r"|context (?:window|length) (?:is |was )?exceeded|input is too long|exceeds the maximum number of (?:input )?tokens",
+    re.IGNORECASE,
+)
+_NUMBER = r"(\d[\d,_]*)"
+_FIGURES = (
+    re.compile(rf"(?P<actual>{_NUMBER}) tokens > (?P<limit>{_NUMBER}) maximum"),
+    re.compile(
+        rf"maximum context length (?:is|of) (?P<limit>{_NUMBER}) tokens.*?(?:resulted in|requested|contains|has)(?: about| at least)?"
+        rf" (?P<actual>{_NUMBER})\b",
+        re.DOTALL,
+    ),
+    re.compile(rf"\((?P<actual>{_NUMBER}) tokens\) exceeds the available context size \((?P<limit>{_NUMBER}) tokens\)"),
+    re.compile(rf"maximum context length (?:is|of) (?P<limit>{_NUMBER})"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """What a provider said: its limit and how many tokens it counted, each `None` where it did not say."""
+
+    limit: int | None = None
+    actual: int | None = None
+
+
+def read(status: int, body: bytes) -> TooLong | None:
+    """What an error answer says about length, `None` where it is about something else.
+
+    That `max_tokens` and the input do not fit together is something else: the client asked for less to be written.
+    """
+    document = bodies.load_object(body) if status in STATUSES else None
+    error = (document or {}).get("error")
+    if not isinstance(error, dict):
+        return None
+    message = bodies.text(error.get("message"))
+    if not ({bodies.text(error.get("code")), bodies.text(error.get("type"))} & _CODES or _SAYS_SO.search(message)):
+        return None
+    if re.search(r"input length and `?max_tokens`? exceed", message):
+        return None
+    for pattern in _FIGURES:
+        if found := pattern.search(message):
+            figures = found.groupdict()
+            return TooLong(_count(figures["limit"]), _count(figures.get("actual") or ""))
+    return TooLong()
+
+
+def _count(digits: str) -> int | None:
+    plain = re.sub(r"\D", "", digits)
+    return int(plain) if plain else None

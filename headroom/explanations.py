@@ -11,6 +11,7 @@ from headroom.values import Attempt, Policy, Shrunk
 _REFUSALS = {
     "excluded": "the policy excludes this tool",
     "already_shrunk": "it ends in the mark of a text that was shortened before",
+    "retrieved": "it was fetched back because it is wanted in full",
     "not_text": "it is not text",
     "too_large": "it is larger than any context window",
 }
@@ -29,6 +30,8 @@ def why(shrunk: Shrunk, policy: Policy) -> str:
     """Return one sentence: what was kept and why not more, or why nothing was."""
     if shrunk.reason:
         return f"Left as it is: {_refusal(shrunk, policy)}."
+    if shrunk.form == "dropped":
+        return "Left out: it was among the least important results, and the token budget has no room for it."
     if policy.target_ratio is not None and shrunk.tokens_after <= policy.target_ratio * shrunk.tokens_before:
         return f"Kept {shrunk.form}: the mildest form that reaches the {policy.target_ratio:.0%} asked for."
     if shrunk.is_lossy:

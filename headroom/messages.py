@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from headroom import explanations, pipeline, tokens
-from headroom.values import Attempt, Policy, Shrunk, ToolCall
-
-Message = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which messages may be touched. Tool results always may, unless they stand in the frozen beginning or the end."""
-
-    user_text: bool = False
-    system_text: bool = False
-    frozen_messages: int = 0
-    recent_messages: int = 0
+from headroom import explanations, fitting, pipeline, tokens, walk
+from headroom.values import Attempt, Level, Policy, Scope, Shrunk
+from headroom.walk import Message, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +16,14 @@ class Block:
     """What happened to one text, for `explain`.
 
     `message` is the place of its message, `detected` the kinds that it may be of, `kind` and `form` what was kept of it,
-    `attempts` the forms that were tried with their tokens, and `why` says why this one and not more.
+    `attempts` the forms that were tried with their tokens, and `why` says why this one and not more. `text` is what
+    stands there now.
     """
 
     message: int
     tool: str
     detected: tuple[str, ...]
+    level: Level
     kind: str
     form: str
     reason: str
@@ -44,11 +33,15 @@ class Block:
     original_hash: str
     attempts: tuple[Attempt, ...]
     why: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The conversation with shorter tool results; `originals` maps every hash in `ccr_hashes` to the text it names."""
+    """The conversation with shorter tool results; `originals` maps every hash in `ccr_hashes` to the text it names.
+
+    `budget` says what was done for a token budget: `deep`, `dropped`, `not_met`, or nothing.
+    """
 
     messages: list[Message]
     tokens_before: int
@@ -59,6 +52,7 @@ class Result:
     transforms_summary: dict[str, int] = field(default_factory=dict)
     ccr_hashes: list[str] = field(default_factory=list)
     originals: dict[str, str] = field(default_factory=dict)
+    budget: tuple[str, ...] = ()
     explain: tuple[Block, ...] = ()
 
 
@@ -68,103 +62,54 @@ def compress(
     model: str,
     policy: Policy | None = None,
     scope: Scope | None = None,
+    token_budget: int | None = None,
+    settled: Mapping[int, Shrunk] | None = None,
     explain: bool = False,
 ) -> Result:
     """Return `messages` with their tool results in shorter forms; the list given is not changed.
 
     Number, order, roles and ids stay as they are. `model` names the reader and is kept for callers' records: tokens are
     counted with one encoding for all models, so that figures can be compared.
+
+    When the result is above `token_budget`, the least important tool results are shortened further, and then left out
+    one by one until it fits. `settled` are outcomes of an earlier call that hold, by the place of their text in
+    `walk.texts`.
     """
-    run = _Run(policy or Policy(), scope or Scope(), _calls(messages))
-    shorter = [run.message(place, message, len(messages)) for place, message in enumerate(messages)]
-    before = sum(_message_tokens(message) for message in messages)
-    after = before + sum(block.tokens_after - block.tokens_before for block in run.blocks)
-    changed = [block for block in run.blocks if not block.reason]
+    policy, scope, settled = policy or Policy(), scope or Scope(), settled or {}
+    texts = walk.texts(messages, scope)
+    outcomes = [settled.get(text.number) or pipeline.shrink(text.text, call=text.call, policy=policy) for text in texts]
+    before = sum(tokens.count(part) for message in messages for part in walk.read(message))
+    excess = before - sum(map(_saved, outcomes)) - token_budget if token_budget is not None else 0
+    fit = fitting.fit(texts, outcomes, messages, excess=excess, policy=policy)
+    saved = sum(map(_saved, fit.outcomes))
+    changed = [outcome for outcome in fit.outcomes if outcome.is_changed]
+    originals = {outcome.original_hash: text.text for text, outcome in zip(texts, fit.outcomes, strict=True)}
+    originals.pop("", None)
     return Result(
-        messages=shorter,
+        messages=walk.visited(messages, scope, lambda text: fit.outcomes[text.number].text),
         tokens_before=before,
-        tokens_after=after,
-        tokens_saved=before - after,
-        compression_ratio=round(after / before, 2) if before else 1.0,
-        transforms_applied=[f"router:{block.form}:{block.tokens_after / block.tokens_before:.2f}" for block in changed],
-        transforms_summary=dict(Counter(f"router:{block.form}" for block in changed)),
-        ccr_hashes=list(run.originals),
-        originals=run.originals,
-        explain=tuple(run.blocks) if explain else (),
+        tokens_after=before - saved,
+        tokens_saved=saved,
+        compression_ratio=round((before - saved) / before, 2) if before else 1.0,
+        transforms_applied=[f"router:{one.form}:{one.tokens_after / one.tokens_before:.2f}" for one in changed],
+        transforms_summary=dict(Counter(f"router:{one.form}" for one in changed)),
+        ccr_hashes=list(originals),
+        originals=originals,
+        budget=fit.steps,
+        explain=tuple(_told(*pair, policy) for pair in zip(texts, fit.outcomes, strict=True)) if explain else (),
     )
 
 
-@dataclass(slots=True)
-class _Run:
-    """One conversation being compressed: the calls seen, and what happened to each text."""
-
-    policy: Policy
-    scope: Scope
-    calls: Mapping[str, ToolCall]
-    blocks: list[Block] = field(default_factory=list)
-    originals: dict[str, str] = field(default_factory=dict)
-
-    def message(self, place: int, message: Message, total: int) -> Message:
-        if (
-            not isinstance(message, dict)
-            or not self.scope.frozen_messages <= place < total - self.scope.recent_messages
-        ):
-            return message
-        if message.get("role") in ("tool", "function"):
-            return self._with_text(place, message, "content", self._call(message.get("tool_call_id"), message))
-        if str(message.get("type", "")).endswith("_call_output"):
-            return self._with_text(place, message, "output", self._call(message.get("call_id"), message))
-        if isinstance(message.get("content"), list):
-            blocks = [self._block(place, block, message) for block in message["content"]]
-            return {**message, "content": blocks}
-        if self._is_open(message):
-            return self._with_text(place, message, "content", ToolCall())
-        return message
-
-    def _block(self, place: int, block: Any, message: Message) -> Any:
-        if not isinstance(block, dict):
-            return block
-        if block.get("type") == "tool_result":
-            return self._with_text(place, block, "content", self._call(block.get("tool_use_id"), block))
-        if block.get("type") in ("text", "input_text") and self._is_open(message):
-            return self._with_text(place, block, "text", ToolCall())
-        return block
-
-    def _with_text(self, place: int, holder: Message, key: str, call: ToolCall) -> Message:
-        """Return `holder` with the text, or the text parts, under `key` shrunk."""
-        value = holder.get(key)
-        if isinstance(value, str):
-            return {**holder, key: self._shrunk(place, value, call)}
-        if isinstance(value, list):
-            return {**holder, key: [self._part(place, part, call) for part in value]}
-        return holder
-
-    def _part(self, place: int, part: Any, call: ToolCall) -> Any:
-        if isinstance(part, dict) and isinstance(part.get("text"), str):
-            return {**part, "text": self._shrunk(place, part["text"], call)}
-        return part
-
-    def _shrunk(self, place: int, text: str, call: ToolCall) -> str:
-        outcome = pipeline.shrink(text, call=call, policy=self.policy)
-        self.blocks.append(_told(place, call, outcome, self.policy))
-        if outcome.original_hash:
-            self.originals[outcome.original_hash] = text
-        return outcome.text
-
-    def _call(self, call_id: Any, holder: Message) -> ToolCall:
-        known = self.calls.get(call_id) if isinstance(call_id, str) else None
-        return known or ToolCall(_text(holder.get("name")))
-
-    def _is_open(self, message: Message) -> bool:
-        role = message.get("role")
-        return (role == "user" and self.scope.user_text) or (role in ("system", "developer") and self.scope.system_text)
+def _saved(outcome: Shrunk) -> int:
+    return outcome.tokens_before - outcome.tokens_after
 
 
-def _told(place: int, call: ToolCall, outcome: Shrunk, policy: Policy) -> Block:
+def _told(text: Text, outcome: Shrunk, policy: Policy) -> Block:
     return Block(
-        message=place,
-        tool=call.name,
+        message=text.message,
+        tool=text.call.name,
         detected=outcome.detected,
+        level=outcome.level,
         kind=outcome.kind,
         form=outcome.form,
         reason=outcome.reason,
@@ -174,54 +119,5 @@ def _told(place: int, call: ToolCall, outcome: Shrunk, policy: Policy) -> Block:
         original_hash=outcome.original_hash,
         attempts=explanations.attempts(outcome, policy),
         why=explanations.why(outcome, policy),
+        text=outcome.text,
     )
-
-
-def _calls(messages: Sequence[Message]) -> dict[str, ToolCall]:
-    """Return every tool call of a conversation by its id."""
-    return {call_id: call for message in messages if isinstance(message, dict) for call_id, call in _called(message)}
-
-
-def _called(message: Message) -> Iterator[tuple[str, ToolCall]]:
-    for call in _dicts(message.get("tool_calls")):
-        function = call.get("function")
-        if isinstance(function, dict):
-            yield _text(call.get("id")), ToolCall(_text(function.get("name")), _text(function.get("arguments")))
-    for block in _dicts(message.get("content")):
-        if block.get("type") == "tool_use":
-            yield _text(block.get("id")), ToolCall(_text(block.get("name")), _json(block.get("input")))
-    if str(message.get("type", "")).endswith("_call"):
-        arguments = message.get("arguments") or message.get("input") or message.get("action")
-        yield _text(message.get("call_id")), ToolCall(_text(message.get("name")), _json(arguments))
-
-
-def _dicts(value: Any) -> list[Message]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _json(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str) if value else ""
-
-
-def _message_tokens(message: Any) -> int:
-    """Count what a model reads of a message: its texts and the calls it makes, not the ids and the layout."""
-    if not isinstance(message, dict):
-        return 0
-    texts = [*_texts(message.get("content")), *_texts(message.get("output"))]
-    return sum(map(tokens.count, texts)) + sum(
-        tokens.count(call.name) + tokens.count(call.arguments) for _, call in _called(message)
-    )
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for block in _dicts(value):
-        yield from _texts(block.get("text"))
-        yield from _texts(block.get("content"))

@@ -24,6 +24,8 @@ LOSSY_SHARE = 0.10
 _MARKED = re.compile(r"\[headroom left out [^\n]*\]\s*\Z")
 _NOISE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _MARKER_CHARS = 2_000
+_HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
+RETRIEVE_TOOL = "headroom_retrieve"
 _NEAR = 1.3
 _FAR = 2
 """Forms this much longer than the shortest of their sort are not counted: tokens follow characters that closely."""
@@ -35,6 +37,8 @@ def shrink(text: str, *, call: ToolCall, policy: Policy) -> Shrunk:
     """Return the shortest form that clears the policy's margin, or the text itself and the reason why not."""
     before = tokens.estimate(text)
     level = _level(call, policy)
+    if is_retrieval(call):
+        return Shrunk(text, before, before, reason="retrieved", level=policy.level)
     if level is None:
         return Shrunk(text, before, before, reason="excluded", level=policy.level)
     if is_shrunk(text):
@@ -50,9 +54,22 @@ def is_shrunk(text: str) -> bool:
     return bool(_MARKED.search(text[-_MARKER_CHARS:]))
 
 
+def is_retrieval(call: ToolCall) -> bool:
+    """Return whether a call fetched an original back: what it brought is wanted in full."""
+    asked = call.arguments[:_MARKER_CHARS]
+    return call.name.endswith(RETRIEVE_TOOL) or ("/v1/retrieve" in asked and bool(_HASH.search(asked)))
+
+
 def original_hash(text: str) -> str:
     """Return the name under which an original is kept: 24 hex digits of its SHA-256."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def marker(left_out: str, policy: Policy, digest: str) -> str:
+    """Return the line that tells a reader what is missing and how it can be had."""
+    way_back = policy.retrieval.replace("{hash}", digest)
+    parts = [f"{MARKER}{' '.join(left_out.split())}", "the file or command itself is intact", way_back]
+    return "; ".join(part for part in parts if part) + "]"
 
 
 def _level(call: ToolCall, policy: Policy) -> Level | None:
@@ -211,15 +228,10 @@ class _Work:
     def _measured(self, kind: str, form: Form) -> _Candidate:
         text = form.text
         if form.is_lossy:
-            text = f"{text.rstrip()}\n{self._marker(form.left_out)}"
+            text = f"{text.rstrip()}\n{marker(form.left_out, self.policy, self.digest)}"
         found = _Candidate(text, tokens.estimate(text), kind, form.name, form.left_out, len(self.attempts))
         self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy, kind, self.round))
         return found
-
-    def _marker(self, left_out: str) -> str:
-        way_back = self.policy.retrieval.replace("{hash}", self.digest)
-        parts = [f"{MARKER}{' '.join(left_out.split())}", "the file or command itself is intact", way_back]
-        return "; ".join(part for part in parts if part) + "]"
 
 
 def _shortest(found: list[_Candidate], cost: int) -> _Candidate | None:

@@ -46,6 +46,16 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Which messages may be touched. Tool results always may, unless they stand in the frozen beginning or the end."""
+
+    user_text: bool = False
+    system_text: bool = False
+    frozen_messages: int = 0
+    recent_messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One tool result on its way through a shrinker."""
 
@@ -98,7 +108,7 @@ class Attempt:
 class Shrunk:
     """The outcome for one tool result. `text` is the original itself when nothing was gained, and then `reason` says why.
 
-    Reasons: `too_small`, `already_shrunk`, `excluded`, `no_gain`, `not_text`, `failed:<shrinker>`.
+    Reasons: `too_small`, `already_shrunk`, `excluded`, `retrieved`, `no_gain`, `not_text`, `failed:<shrinker>`.
     `original_hash` is 24 hex digits of the original's SHA-256 for lossy forms, else "". `detected` are the kinds that the
     text may be of, likeliest first, and `level` how far its forms were allowed to go.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,26 +12,42 @@ from typing import Any
 from django.db import DatabaseError
 from django.http import HttpResponse, JsonResponse
 
-from headroom.messages import Result, Scope
-from headroom.values import Level, Policy
-from proxy import database, decisions, errors, gateway, own_routes, worker
+from headroom import walk
+from headroom.messages import Result
+from headroom.values import Level, Policy, Scope, Shrunk
+from proxy import compress_sessions, database, decisions, errors, own_routes, policies, worker
 from proxy.decisions import Kept
 from proxy.own_routes import BadRequest, field
 from proxy.requests import OwnError, RoadRequest
 from proxy.retrieval import words
 
 MAX_MESSAGES = 10_000
+MAX_SESSION_CHARS = 256
+NEVER = 2**31
+"""More tokens than any text has."""
+
+INLINE = "lossy_inline"
+MODES: dict[str, Level | None] = {
+    "ccr": None,
+    "lossless_then_lossy": None,
+    INLINE: None,
+    "lossless": "lossless",
+    "balanced": "balanced",
+    "deep": "deep",
+}
+"""What `config.mode` may be, and the level that it asks for, `None` for the usual one. `lossy_inline` keeps no originals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, checked. `name` is the field that the messages came in."""
+    """A request, checked."""
 
     messages: list[Any]
     model: str
     token_budget: int | None
-    target_ratio: float | None
-    level: Level | None
+    policy: Policy
+    is_inline: bool
+    session: str
     scope: Scope
 
 
@@ -39,30 +56,49 @@ async def compress(request: RoadRequest) -> HttpResponse:
     try:
         principal, document = await own_routes.read(request)
         asked = _asked(document)
+        if request.exchange.header(b"x-headroom-bypass").lower() == "true":
+            asked = replace(asked, policy=Policy(min_tokens=NEVER), token_budget=None, session="")
+        return JsonResponse(_report(await _kept(principal.owner, asked), asked))
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, "openai")
     except BadRequest as exc:
         return _error(HTTPStatus.BAD_REQUEST, "invalid_request", str(exc))
-    if request.exchange.header(b"x-headroom-bypass").lower() == "true":
-        return JsonResponse(_report(await _compressed(asked, Policy(min_tokens=2**31))))
-    result = await _compressed(asked, _policy(asked))
-    notes: list[str] = []
-    if asked.token_budget is not None and result.tokens_after > asked.token_budget:
-        result = await _compressed(asked, _policy(asked, "deep"))
-        notes = ["budget:deep" if result.tokens_after <= asked.token_budget else "budget:not_met"]
-    try:
-        await database.run(_keep_originals, principal.owner, result)
+    except RecursionError:
+        return _error(HTTPStatus.BAD_REQUEST, "invalid_request", "the messages are nested too deeply")
     except (DatabaseError, TimeoutError):
         return _error(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "compression_error",
             "the originals cannot be stored at the moment, so nothing was left out of them; try again",
         )
-    return JsonResponse(_report(result, notes))
+    except BrokenProcessPool:
+        worker.current().conversations.offload.close()
+        return _error(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "compression_error",
+            "the process that shortens large inputs died of this one; send the messages as they are",
+        )
 
 
-async def _compressed(asked: Asked, policy: Policy) -> Result:
-    return await worker.current().conversations.offload.compress(asked.messages, asked.model, policy, asked.scope)
+async def _kept(owner: str, asked: Asked) -> Result:
+    """The shorter messages, once everything is stored that they refer to."""
+    if not asked.session:
+        result = await _compressed(asked, {})
+        if not asked.is_inline:
+            await database.run(_keep_originals, owner, result)
+        return result
+    texts = walk.texts(asked.messages, asked.scope)
+    settled = await database.run(compress_sessions.load, owner, asked.session, texts, asked.policy.level)
+    result = await _compressed(asked, settled)
+    others = await database.run(compress_sessions.store, owner, asked.session, texts, result, asked.policy)
+    # Another call of the session was quicker with some of them: what it answered holds.
+    return await _compressed(asked, settled | others) if others else result
+
+
+async def _compressed(asked: Asked, settled: dict[int, Shrunk]) -> Result:
+    return await worker.current().conversations.offload.compress(
+        asked.messages, asked.model, asked.policy, asked.scope, token_budget=asked.token_budget, settled=settled
+    )
 
 
 def _asked(document: dict[str, Any]) -> Asked:
@@ -79,15 +115,19 @@ def _asked(document: dict[str, Any]) -> Asked:
     if not model:
         raise BadRequest("Missing required field: model")
     config = field(document, "config", dict, {})
-    ratio = field(config, "target_ratio", (int, float))
-    if ratio is not None and not 0 < ratio <= 1:
-        raise BadRequest("config.target_ratio must be above 0 and at most 1")
+    mode = field(config, "mode", str, "ccr")
+    if mode not in MODES:
+        raise BadRequest(f"config.mode must be one of {', '.join(MODES)}")
+    session = field(config, "session_id", str, "")
+    if len(session) > MAX_SESSION_CHARS:
+        raise BadRequest(f"config.session_id must have at most {MAX_SESSION_CHARS} characters")
     return Asked(
         messages=messages,
         model=model,
         token_budget=_not_negative(document, "token_budget"),
-        target_ratio=ratio,
-        level="lossless" if field(config, "mode", str) == "lossless" else None,
+        policy=_policy(mode, _ratio(config)),
+        is_inline=mode == INLINE,
+        session=session,
         scope=Scope(
             user_text=field(config, "compress_user_messages", bool, False),
             system_text=field(config, "compress_system_messages", bool, False),
@@ -97,6 +137,13 @@ def _asked(document: dict[str, Any]) -> Asked:
     )
 
 
+def _ratio(config: dict[str, Any]) -> float | None:
+    ratio: float | None = field(config, "target_ratio", (int, float))
+    if ratio is not None and not 0 < ratio <= 1:
+        raise BadRequest("config.target_ratio must be above 0 and at most 1")
+    return ratio
+
+
 def _not_negative(document: dict[str, Any], name: str) -> int | None:
     value: int | None = field(document, name, int)
     if value is not None and value < 0:
@@ -104,13 +151,13 @@ def _not_negative(document: dict[str, Any], name: str) -> int | None:
     return value
 
 
-def _policy(asked: Asked, level: Level | None = None) -> Policy:
+def _policy(mode: str, ratio: float | None) -> Policy:
+    """What the settings allow, and of that what was asked for."""
     # Whoever asks for a compressed text passes it on: who will read it, and where, is unknown, so no file is named.
-    usual = gateway.policy()
-    wanted = "lossless" if usual.level == "lossless" else asked.level or level or usual.level
-    return replace(
-        usual, level=wanted, target_ratio=asked.target_ratio or usual.target_ratio, retrieval=words.by_route("{hash}")
-    )
+    usual = policies.usual("" if mode == INLINE else words.by_route("{hash}"))
+    level = usual.level if usual.level == "lossless" else MODES[mode] or usual.level
+    levels = usual.tool_levels if MODES[mode] is None else ()
+    return replace(usual, level=level, tool_levels=levels, target_ratio=ratio or usual.target_ratio)
 
 
 def _keep_originals(owner: str, result: Result) -> None:
@@ -130,16 +177,16 @@ def _keep_originals(owner: str, result: Result) -> None:
         decisions.keep_originals(owner, kept, datetime.now(UTC), decisions.lifetime())
 
 
-def _report(result: Result, notes: list[str] | None = None) -> dict[str, Any]:
+def _report(result: Result, asked: Asked) -> dict[str, Any]:
     return {
         "messages": result.messages,
         "tokens_before": result.tokens_before,
         "tokens_after": result.tokens_after,
         "tokens_saved": result.tokens_saved,
         "compression_ratio": result.compression_ratio,
-        "transforms_applied": result.transforms_applied + (notes or []),
+        "transforms_applied": result.transforms_applied + [f"budget:{step}" for step in result.budget],
         "transforms_summary": result.transforms_summary,
-        "ccr_hashes": result.ccr_hashes,
+        "ccr_hashes": [] if asked.is_inline else result.ccr_hashes,
     }
 
 

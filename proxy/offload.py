@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import Any
 
 from headroom import pipeline, tokens
-from headroom.messages import Result, Scope, compress
-from headroom.values import Policy, Shrunk, ToolCall
+from headroom.messages import Result, compress
+from headroom.values import Policy, Scope, Shrunk, ToolCall
 from proxy import lineage
 from proxy.retrieval import words
 
@@ -44,13 +46,30 @@ class Offload:
             self.close()
             return _left_alone(text, "failed:helper_process")
 
-    async def compress(self, messages: list[Any], model: str, policy: Policy, scope: Scope) -> Result:
+    async def compress(
+        self,
+        messages: list[Any],
+        model: str,
+        policy: Policy,
+        scope: Scope,
+        *,
+        token_budget: int | None = None,
+        settled: Mapping[int, Shrunk] | None = None,
+    ) -> Result:
         """Shrink whole messages, wherever their size says. Raises BrokenProcessPool when the helper dies of them."""
-        if _chars(messages) <= INLINE_MAX_CHARS:
-            return _compress(messages, model, policy, scope)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._started(), _compress, messages, model, policy, scope
+        work = partial(
+            compress,
+            messages,
+            model=model,
+            policy=policy,
+            scope=scope,
+            token_budget=token_budget,
+            settled=settled,
+            explain=True,
         )
+        if _chars(messages) <= INLINE_MAX_CHARS:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._started(), work)
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -67,10 +86,6 @@ class Offload:
 
 def _shrink(text: str, call: ToolCall, policy: Policy) -> Shrunk:
     return pipeline.shrink(text, call=call, policy=policy)
-
-
-def _compress(messages: list[Any], model: str, policy: Policy, scope: Scope) -> Result:
-    return compress(messages, model=model, policy=policy, scope=scope, explain=True)
 
 
 def _chars(value: Any) -> int:

@@ -5,7 +5,6 @@ Whoever changes a period locks its row first, periods in the order of their ids,
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -17,13 +16,12 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 
+from budgets import alerts
 from budgets.models import Budget, BudgetPeriod, BudgetShare
 from budgets.periods import Span
 from savings.models import LedgerEntry
 from savings.pricing import PricedReceipt
 from savings.receipts import Reserved
-
-log = logging.getLogger("headroom.budgets")
 
 ALERT_PERCENTS = (100, 80)
 NEAR_SHARE = 10
@@ -291,12 +289,7 @@ def _alert(spent: Iterable[int]) -> None:
         ).select_related("budget__key", "budget__team")
         for period in over:
             BudgetPeriod.objects.filter(pk=period.pk).update(alerted_percent=percent)
-            transaction.on_commit(lambda period=period, percent=percent: _say(period, percent))  # type: ignore[misc]
-
-
-def _say(period: BudgetPeriod, percent: int) -> None:
-    spent_usd = period.spent_nano_usd / 1e9
-    log.warning("budget %s has reached %d %%: %.4f USD are spent", period, percent, spent_usd)
+            alerts.budget_reached(period, percent)
 
 
 def sweep(workspace: str, is_recorded: Any) -> int:

@@ -7,6 +7,10 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
+from budgets.alert_models import Alert
+
+__all__ = ["Alert", "ApiKey", "Budget", "BudgetPeriod", "BudgetShare", "Revision", "Team", "UpstreamCredential"]
+
 
 class Team(models.Model):
     """Those who share what is stored on their behalf: each team sees its own originals and decisions only."""

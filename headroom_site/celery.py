@@ -37,6 +37,7 @@ app.conf.update(
             "schedule": crontab(hour="4", minute="41"),
             "options": {"expires": 6 * 3600.0},
         },
+        "deliver-alerts": {"task": "headroom.deliver_alerts", "schedule": 30.0, "options": {"expires": 25.0}},
         "forget-unused": {"task": "headroom.forget_unused", "schedule": 3600.0, "options": {"expires": 3000.0}},
     },
 )

@@ -14,7 +14,7 @@ from typing import cast
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, close_old_connections, connections, transaction
 
-from budgets import snapshot
+from budgets import alerts, snapshot
 from budgets.balances import Holder
 from budgets.rates import Buckets, LocalBuckets, Rate, SharedBuckets
 from budgets.throttle import Throttle
@@ -22,6 +22,7 @@ from budgets.till import Till, Unpriced
 from headroom import tokens
 from headroom_site import workspace
 from headroom_site.observers import Observers
+from headroom_site.watch import Watch
 from proxy import database, decisions, ids, lineage, worker
 from proxy.response_cache import Answers, LocalAnswers, SharedAnswers
 from proxy.retrieval import files
@@ -49,11 +50,14 @@ class _Parts:
         self.worker = worker.Worker(self.journal, self.prices, self.till, self.throttle, _answers())
         self.observers = Observers()
         self.worker.bodies = self.observers.bodies
+        self.unpriced = alerts.Unpriced(self.prices)
+        self.watch = Watch(self.journal)
         self.stopping = threading.Event()
         self.chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
     def _post(self, entries: Sequence[PricedReceipt]) -> None:
         self.till.post(entries)
+        self.unpriced.post(entries)
         transaction.on_commit(lambda: self._tell(entries))
 
     def _tell(self, entries: Sequence[PricedReceipt]) -> None:
@@ -110,6 +114,7 @@ async def start() -> None:
     _parts.flusher.start()
     _parts.till.start()
     _parts.chores.start()
+    _parts.watch.start()
     # The rank file takes a third of a second and 50 MB; the first request should not wait for it.
     threading.Thread(target=tokens.load, name="ranks", daemon=True).start()
     # What exists now lives as long as the process: the collector need not walk it again and again.
@@ -127,6 +132,7 @@ async def stop() -> None:
         return
     parts.worker.is_ready = False
     parts.stopping.set()
+    await asyncio.to_thread(parts.watch.stop)
     await parts.worker.pool.close()
     parts.worker.conversations.offload.close()
     await parts.till.close()

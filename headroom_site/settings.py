@@ -92,6 +92,12 @@ BUDGET_POLICY = env.choice("HEADROOM_BUDGET_POLICY", "normal", ("normal", "stric
 RATE_LIMIT_ENABLED = env.boolean("HEADROOM_RATE_LIMIT_ENABLED", True)
 REQUESTS_PER_MINUTE = env.integer("HEADROOM_RPM", 600, maximum=10_000_000)
 TOKENS_PER_MINUTE = env.integer("HEADROOM_TPM", 0)
+ALERT_WEBHOOK_URL = env.text("HEADROOM_ALERT_WEBHOOK_URL")
+ALERT_WEBHOOK_SECRET = env.text("HEADROOM_ALERT_WEBHOOK_SECRET")
+if ALERT_WEBHOOK_URL and not ALERT_WEBHOOK_URL.startswith(("http://", "https://")):
+    raise env.BadEnvironment("HEADROOM_ALERT_WEBHOOK_URL", "…", "an http:// or https:// address")
+if ALERT_WEBHOOK_URL and not ALERT_WEBHOOK_SECRET:
+    raise env.BadEnvironment("HEADROOM_ALERT_WEBHOOK_SECRET", "", "a secret that the webhook's receiver knows too")
 UNPRICED = env.choice("HEADROOM_UNPRICED", "by_policy", ("by_policy", "refuse", "allow"))
 
 # --- answers that are given again ------------------------------------------------------------------------------------

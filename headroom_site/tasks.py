@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
+from budgets import alerts
 from budgets import audit as audits
 from headroom_site.celery import app
 from proxy import decisions
@@ -21,9 +22,13 @@ logger = logging.getLogger("headroom.audit")
 @app.task(name="headroom.audit")  # type: ignore[untyped-decorator]
 def audit() -> int:
     """Compare budgets with the ledger and log what differs. Returns how many differences there are."""
-    lines = audits.report(audits.audit(datetime.now(UTC)))
+    now = datetime.now(UTC)
+    found = audits.audit(now)
+    lines = audits.report(found)
     for line in lines:
         logger.error("%s", line)
+    if lines:
+        alerts.audit_differs(lines, now)
     return len(lines)
 
 
@@ -53,8 +58,15 @@ def send_telemetry() -> bool:
 
 @app.task(name="headroom.forget_unused")  # type: ignore[untyped-decorator]
 def forget_unused() -> int:
-    """Delete decisions and originals whose conversations ended long ago. Returns how many rows went."""
-    return decisions.prune(datetime.now(UTC), decisions.lifetime())
+    """Delete decisions and originals whose conversations ended long ago, and old alerts. Returns how many rows went."""
+    now = datetime.now(UTC)
+    return decisions.prune(now, decisions.lifetime()) + alerts.prune(now)
+
+
+@app.task(name="headroom.deliver_alerts")  # type: ignore[untyped-decorator]
+def deliver_alerts() -> int:
+    """Send alerts that are due; serving processes do it too. Returns how many were delivered."""
+    return alerts.deliver_due(datetime.now(UTC))
 
 
 @app.task(name="headroom.roll")  # type: ignore[untyped-decorator]

@@ -9,6 +9,7 @@ from importlib import import_module, metadata
 import click
 
 COMMANDS = {
+    "alerts": "headroom_site.cli.alerts",
     "audit": "headroom_site.cli.audit",
     "budget": "headroom_site.cli.budget",
     "explain": "headroom_site.cli.explain",

@@ -130,6 +130,9 @@ def _plan(call: Call, stands: Sequence[Stand], aged: Aged) -> Plan:
         tokens_after=rest + sum(made.tokens_after for _, made in counted),
         transforms=tuple(dict.fromkeys(labels)) + ((f"epoch:{aged.epoch}",) if aged.epoch else ()),
         reason="" if replacements else _reason(outcomes),
+        sizes={
+            result.path: (before.get(result.path, made.tokens_before), made.tokens_after) for result, made in counted
+        },
     )
 
 

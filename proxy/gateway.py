@@ -30,6 +30,8 @@ from proxy import (
     upstream,
     worker,
 )
+from proxy.accounting import identity
+from proxy.accounting.books import Request
 from proxy.exchange import BodyReader, ClientGone
 from proxy.providers import passthrough
 from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
@@ -72,6 +74,15 @@ class Journey:
     """The header line that takes the place of a key of ours, if any."""
     kept_as: Name | None
     """What the answer is to be kept under, if it may be given again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The body that is sent, and whether it differs from the client's. `why_not`: why a plan is not carried out."""
+
+    body: bytes
+    is_edited: bool = False
+    why_not: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,17 +214,18 @@ def policy(owner: str = "local") -> Policy:
 
 async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> RelayResponse:
     """Send, and send again where that is safe: nothing was sent, or the provider asks for it before any answer."""
-    outgoing, is_edited = _rendered(journey)
-    headers = _outgoing_headers(journey, drops_encoding=is_edited)
-    content: bytes | AsyncIterable[bytes] | None = outgoing if is_edited else raw
+    outgoing = _rendered(journey)
+    headers = _outgoing_headers(journey, drops_encoding=outgoing.is_edited)
+    content: bytes | AsyncIterable[bytes] | None = outgoing.body if outgoing.is_edited else raw
     if raw is None and journey.exchange.has_body:
         content = body
         headers += _declared_length(journey.exchange)
     attempt, tries, is_shorter = 0, 0, False
     while True:
-        ticket = await _admit(journey, attempt, is_edited)
+        ticket = await _admit(journey, attempt, outgoing)
         if (kept := worker.current().bodies) is not None:
-            ticket.bodies = kept.expect(ticket.call_id, journey.call.body, outgoing if is_edited else b"")
+            edited = outgoing.body if outgoing.is_edited else b""
+            ticket.bodies = kept.expect(ticket.call_id, journey.call.body, edited)
         answer = await _send(
             journey,
             ticket,
@@ -230,12 +242,13 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
         if shorter is not None:
             await _discard(answer, ticket)
             journey, is_shorter = shorter, True
-            content, is_edited = _rendered(journey)
-            headers = _outgoing_headers(journey, drops_encoding=True)
+            outgoing = _rendered(journey)
+            content, headers = outgoing.body, _outgoing_headers(journey, drops_encoding=True)
             continue
-        if is_edited and answer.status in REFUSES_EDIT:
+        if outgoing.is_edited and answer.status in REFUSES_EDIT:
             await _discard(answer, ticket)
-            content, is_edited, headers = raw, False, _outgoing_headers(journey, drops_encoding=False)
+            outgoing = Outgoing(journey.call.body, why_not="edit_refused")
+            content, headers = raw, _outgoing_headers(journey, drops_encoding=False)
             continue
         wait_s = (
             upstream.retry_wait_s(answer, tries)
@@ -243,7 +256,7 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
             else None
         )
         if wait_s is None:
-            return _relayed(journey, answer, ticket, is_edited)
+            return _relayed(journey, answer, ticket, outgoing)
         tries += 1
         await _discard(answer, ticket)
         await upstream.pause(wait_s)
@@ -274,6 +287,7 @@ async def _send(
     journey: Journey, ticket: Ticket, headers: Headers, content: bytes | AsyncIterable[bytes] | None, *, may_retry: bool
 ) -> Answer | None:
     """The answer, or `None` when nothing could be sent and it may be tried again. Settles what it raises for."""
+    asyncio.get_running_loop().call_soon(ticket.note)
     try:
         answer = await worker.current().pool.send(
             journey.exchange.method, journey.base_url, journey.exchange.target, headers, content
@@ -299,22 +313,22 @@ async def _discard(answer: Answer, ticket: Ticket) -> None:
     await answer.close()
 
 
-def _rendered(journey: Journey) -> tuple[bytes, bool]:
-    """The body to send and whether it differs from the client's."""
+def _rendered(journey: Journey) -> Outgoing:
+    """The body to send."""
     call, plan = journey.call, journey.plan
     if call.document is None:
-        return call.body, False
+        return Outgoing(call.body)
     try:
-        outgoing = journey.provider.render(call, plan)
+        body = journey.provider.render(call, plan)
         if plan.cuts:
-            outgoing = cuts.apply(outgoing, units.where(call), plan.cuts)
+            body = cuts.apply(body, units.where(call), plan.cuts)
     except splice.Unspliceable:
         logger.info("request %s goes out as it came: its strings cannot be told apart", journey.request_id)
-        return call.body, False
+        return Outgoing(call.body, why_not="unspliceable")
     except Exception:
         logger.exception("request %s could not be edited; it goes out as it came", journey.request_id)
-        return call.body, False
-    return outgoing, outgoing is not call.body
+        return Outgoing(call.body, why_not="failed:edit")
+    return Outgoing(body, is_edited=body is not call.body)
 
 
 def _outgoing_headers(journey: Journey, *, drops_encoding: bool) -> Headers:
@@ -337,10 +351,10 @@ def _holds_own_key(name: bytes, value: bytes) -> bool:
     return name == b"authorization" and value[:7].lower() == b"bearer " and value[7:].strip().startswith(OWN_KEY)
 
 
-async def _admit(journey: Journey, attempt: int, is_edited: bool) -> Ticket:
+async def _admit(journey: Journey, attempt: int, outgoing: Outgoing) -> Ticket:
     """Set aside what the call may cost and write it to the journal, before anything of it is sent."""
     call, plan, labels, principal = journey.call, journey.plan, journey.labels, journey.principal
-    here, admitted_at = worker.current(), time.time()
+    here, admitted_at, is_edited = worker.current(), time.time(), outgoing.is_edited
     hold = await here.till.admit(_demand(journey), principal, admitted_at) if here.till.counts(principal) else NOTHING
     call_id = journey.request_id if attempt == 0 else ids.uuid7()
     admission = Admission(
@@ -364,17 +378,21 @@ async def _admit(journey: Journey, attempt: int, is_edited: bool) -> Ticket:
         is_billable=call.is_billable,
         tokens_before=plan.tokens_before,
         tokens_after=plan.tokens_after if is_edited else plan.tokens_before,
-        reason=plan.reason if is_edited or plan.reason else "edit_refused",
+        reason=plan.reason or outgoing.why_not,
         transforms=plan.transforms if is_edited else (),
         reserved=hold.reserved,
         holder=here.till.holder.name if hold.reserved else "",
+        conversation=identity.of(call, principal.owner, labels),
     )
     try:
         _write_down(here.journal, admission, is_strict=hold.is_strict)
     except (JournalFull, JournalUnwritable):
         here.till.release(hold)
         raise
-    return Ticket(here.journal, call_id, journey.exchange.started if attempt == 0 else time.perf_counter())
+    entry = here.books.open(
+        admission.conversation, Request(call, journey.provider.DIALECT, plan, admitted_at, is_edited=is_edited)
+    )
+    return Ticket(here.journal, call_id, journey.exchange.started if attempt == 0 else time.perf_counter(), entry)
 
 
 def _write_down(journal: Journal, admission: Admission, *, is_strict: bool) -> None:
@@ -399,9 +417,9 @@ def _demand(journey: Journey) -> Demand:
     )
 
 
-def _relayed(journey: Journey, answer: Answer, ticket: Ticket, is_edited: bool) -> RelayResponse:
+def _relayed(journey: Journey, answer: Answer, ticket: Ticket, outgoing: Outgoing) -> RelayResponse:
     is_event_stream = answer.header(b"content-type").startswith("text/event-stream")
-    chunk_filter = _filter(journey, answer, is_edited) if is_event_stream else None
+    chunk_filter = _filter(journey, answer, outgoing.is_edited) if is_event_stream else None
     relay = Relay(
         answer,
         ticket,
@@ -416,7 +434,7 @@ def _relayed(journey: Journey, answer: Answer, ticket: Ticket, is_edited: bool) 
     elif answer.status == HTTPStatus.NOT_MODIFIED:
         # It would announce a body that does not come, and the server insists on one.
         headers = [(key, value) for key, value in headers if key != b"content-length"]
-    return RelayResponse(answer.status, headers + _own_headers(journey, is_edited), relay)
+    return RelayResponse(answer.status, headers + _own_headers(journey, outgoing), relay)
 
 
 def _filter(journey: Journey, answer: Answer, is_edited: bool) -> ChunkFilter | None:
@@ -427,8 +445,8 @@ def _filter(journey: Journey, answer: Answer, is_edited: bool) -> ChunkFilter | 
     return chosen
 
 
-def _own_headers(journey: Journey, is_edited: bool) -> Headers:
-    plan = journey.plan
+def _own_headers(journey: Journey, outgoing: Outgoing) -> Headers:
+    plan, is_edited = journey.plan, outgoing.is_edited
     lines = [(b"x-headroom-request-id", journey.request_id.encode())]
     if not journey.call.is_billable:
         return lines
@@ -440,5 +458,5 @@ def _own_headers(journey: Journey, is_edited: bool) -> Headers:
     ]
     if plan.transforms and is_edited:
         lines.append((b"x-headroom-transforms", ",".join(plan.transforms).encode()))
-    reason = plan.reason or ("" if is_edited else "edit_refused")
+    reason = plan.reason or outgoing.why_not
     return lines + ([(b"x-headroom-reason", reason.encode())] if reason else [])

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from headroom import tokens
 from proxy import exchange, upstream
+from proxy.accounting.books import Entry
 from proxy.values import Meter, Reading
 from savings.journal import Journal, JournalUnwritable
 from savings.observability.bodies import Bodies
@@ -38,8 +39,9 @@ class Recorder(Protocol):
 class Ticket:
     """One upstream call that was admitted and has to be settled: once, by whoever sees its end first."""
 
-    def __init__(self, journal: Journal, call_id: str, request_started: float) -> None:
+    def __init__(self, journal: Journal, call_id: str, request_started: float, entry: Entry | None = None) -> None:
         self._journal = journal
+        self._entry = entry
         self.call_id = call_id
         self._request_started = request_started
         self._sent_at = time.perf_counter()
@@ -47,6 +49,11 @@ class Ticket:
         self.bodies: Bodies | None = None
         """Takes what goes by, if prompts and answers are to be kept."""
         self.is_settled = False
+
+    def note(self) -> None:
+        """Size the request up for its account: when it is on its way, so that nobody waits for it."""
+        if self._entry is not None:
+            self._entry.note()
 
     def first_byte(self) -> None:
         """The provider has begun to answer."""
@@ -67,6 +74,7 @@ class Ticket:
         self.is_settled = True
         now = time.perf_counter()
         reading = reading or Reading()
+        reckoning = self._entry.settle(reading.usage) if self._entry is not None and status != "void" else None
         needs_count = reading.usage.output is None and bool(reading.text)
         settlement = Settlement(
             call_id=self.call_id,
@@ -81,6 +89,9 @@ class Ticket:
             ttfb_ms=None if self._first_byte_at is None else 1000 * (self._first_byte_at - self._sent_at),
             provider_request_id=provider_request_id,
             error=error[:300],
+            counterfactual=reckoning.other if reckoning is not None else None,
+            savings_basis=reckoning.basis if reckoning is not None else "",
+            cache_outcome=reckoning.cache_outcome if reckoning is not None else "",
         )
         try:
             self._journal.settle(settlement)

@@ -12,6 +12,9 @@ Dialect = Literal["anthropic", "openai"]
 Path = tuple[str | int, ...]
 """Where a value stands in a JSON document: keys and indices from the root."""
 
+Sizes = Mapping[Path, tuple[int, int]]
+"""Tokens of tool results, as the client sent them and as they go out."""
+
 Headers = list[tuple[bytes, bytes]]
 """Header lines in order, names in lower case, as ASGI and the wire have them. Duplicates stay."""
 
@@ -108,7 +111,7 @@ class Cut:
 class Plan:
     """What to send instead of what: texts by their place, and the account of it.
 
-    Tokens are o200k estimates of the whole request. `reason` says why nothing was shortened, "" when something was.
+    Tokens are o200k estimates of the whole request; `sizes` has those of results that were counted. `reason` says why nothing was shortened, "" when something was.
     `mark` is the result that carries a cache mark of ours and its ttl. `epoch` names the moment at which older results
     were shortened further, if this is one. `cuts` are messages that go because the context window is full.
     """
@@ -121,6 +124,7 @@ class Plan:
     tokens_after: int = 0
     transforms: tuple[str, ...] = ()
     reason: str = ""
+    sizes: Sizes = field(default_factory=dict)
 
     @property
     def tokens_saved(self) -> int:

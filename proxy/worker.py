@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from budgets.throttle import Throttle
 from budgets.till import Till
+from proxy.accounting.books import Books
 from proxy.conversations import Conversations
 from proxy.response_cache import Answers
 from proxy.upstream import Pool
@@ -29,6 +30,7 @@ class Worker:
     conversations: Conversations = field(default_factory=Conversations)
     bodies: Waiting | None = None
     """Where prompts and answers wait to be booked; `None` unless they are to be kept."""
+    books: Books = field(default_factory=Books)
     started: float = field(default_factory=time.monotonic)
     is_ready: bool = False
 

@@ -73,7 +73,9 @@ _ADMISSION_FIELDS = frozenset(field.name for field in dataclasses.fields(Admissi
 _SETTLEMENT_FIELDS = frozenset(field.name for field in dataclasses.fields(Settlement))
 _USAGE_FIELDS = frozenset(field.name for field in dataclasses.fields(Usage))
 _ADMISSION_TEXTS = tuple(field.name for field in dataclasses.fields(Admission) if field.type in {"str", "Origin"})
-_SETTLEMENT_TEXTS = tuple(field.name for field in dataclasses.fields(Settlement) if field.type in {"str", "Status"})
+_SETTLEMENT_TEXTS = tuple(
+    field.name for field in dataclasses.fields(Settlement) if field.type in {"str", "Status", "CacheOutcome"}
+)
 
 
 def _admission(fields: dict[str, Any]) -> Admission:
@@ -103,13 +105,18 @@ def _reserved(fields: dict[str, Any]) -> Reserved:
 def _settlement(fields: dict[str, Any]) -> Settlement:
     if not fields.keys() <= _SETTLEMENT_FIELDS:
         fields = {name: fields[name] for name in _SETTLEMENT_FIELDS & fields.keys()}
-    usage = fields.get("usage") or {}
-    fields["usage"] = Usage(**{name: usage[name] for name in _USAGE_FIELDS & usage.keys()})
+    fields["usage"] = _usage(fields.get("usage") or {})
+    if without := fields.get("counterfactual"):
+        fields["counterfactual"] = _usage(without)
     settlement = Settlement(**fields)
     _check_texts(settlement, _SETTLEMENT_TEXTS)
     if not isinstance(settlement.settled_at, float | int):
         raise BadLine("time is not a number")
     return settlement
+
+
+def _usage(counts: dict[str, Any]) -> Usage:
+    return Usage(**{name: counts[name] for name in _USAGE_FIELDS & counts.keys()})
 
 
 def _check_texts(value: Admission | Settlement, names: tuple[str, ...]) -> None:

@@ -180,7 +180,26 @@ class PriceBook:
             price = self.price(admission.provider, admission.upstream, name, known, admission.admitted_at)
             if price.cost_nano_usd is not None:
                 break
-        return PricedReceipt(receipt, usage, basis, price)
+        return PricedReceipt(receipt, usage, basis, price, self._saving(receipt, name, known, price))
+
+    def _saving(self, receipt: Receipt, model: str, usage: Usage, price: Price) -> Saving:
+        """What was saved by a call that has a price."""
+        admission, settlement = receipt.admission, receipt.settlement
+        other = settlement.counterfactual
+        basis, outcome = settlement.savings_basis, settlement.cache_outcome
+        if admission.origin == "retrieval":
+            # Without us there had been no such round. What it says is the answer that the client waits for.
+            other, basis = Usage(0, output=usage.output), "round-1"
+        elif other is None and admission.tokens_before == admission.tokens_after:
+            other, basis = usage, "same-1"
+        if other is None or price.cost_nano_usd is None:
+            return Saving(cache_outcome=outcome)
+        other = replace(_counts(other), output=usage.output)
+        other_price = self.price(admission.provider, admission.upstream, model, other, admission.admitted_at)
+        if other_price.cost_nano_usd is None:
+            return Saving(cache_outcome=outcome)
+        saved = other_price.cost_nano_usd - price.cost_nano_usd
+        return Saving(-saved if admission.is_observed else saved, basis=basis, cache_outcome=outcome)
 
     def _given_again(self, receipt: Receipt) -> PricedReceipt:
         """An answer of ours: nothing was billed. What it would have cost, with all that was written to a cache read there."""

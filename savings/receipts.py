@@ -93,6 +93,8 @@ class Settlement:
 
     `overhead_ms` is the time the request spent in this process before it was sent; `ttfb_ms` counts from sending to the
     provider's first byte. `estimated_output` is what we counted in the relayed text when the provider reported nothing.
+    `counterfactual` is what the call would have been billed without us (with `Admission.is_observed`: with us), `None`
+    where that is not known, and `savings_basis` names the arithmetic behind it.
     """
 
     call_id: str
@@ -107,6 +109,9 @@ class Settlement:
     ttfb_ms: float | None = None
     provider_request_id: str = ""
     error: str = ""
+    counterfactual: Usage | None = None
+    savings_basis: str = ""
+    cache_outcome: CacheOutcome = ""
 
 
 @dataclass(frozen=True, slots=True)

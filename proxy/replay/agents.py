@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import orjson
-
+from proxy.accounting.sizing import encoded
 from proxy.providers import bodies
 from proxy.replay.values import Message, Session, Turn
 
@@ -21,14 +19,6 @@ def request(session: Session, turn: Turn, *, model: str) -> bytes:
         if session.dialect == "anthropic"
         else _chat_request(session, turn, model)
     )
-
-
-def encoded(value: Any) -> bytes:
-    """Compact JSON, as JavaScript clients write it."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # lone surrogates and integers over 64 bits
-        return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
 def _messages_request(session: Session, turn: Turn, model: str) -> Message:

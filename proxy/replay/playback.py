@@ -10,6 +10,7 @@ from typing import Literal
 
 from headroom.values import Policy
 from proxy import cache_prices, conversations, decisions, splice
+from proxy.accounting.sizing import size_of
 from proxy.conversations import Conversations
 from proxy.decisions import Decided
 from proxy.epochs import Billing
@@ -17,7 +18,7 @@ from proxy.providers import anthropic, openai_chat
 from proxy.replay import agents, billing
 from proxy.replay.billing import Block, Cache
 from proxy.replay.outcomes import Form, Outcome, Spent
-from proxy.replay.prompts import Prompts, size_of
+from proxy.replay.prompts import Prompts
 from proxy.replay.values import Session, Turn
 from proxy.values import Call, Dialect, Plan, Provider
 from savings import pricing

@@ -6,19 +6,10 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
-from headroom import tokens
+from proxy.accounting.sizing import encoded, size_of
 from proxy.providers import bodies
-from proxy.replay.agents import encoded
 from proxy.replay.billing import Block, Ttl
 from proxy.values import Dialect
-
-FRAME_TOKENS = 4
-"""What a provider puts around each block: its role and delimiters."""
-MEDIA_TOKENS = 1600
-"""An image of about a megapixel, or a page of a document. Their bytes are not text, so nothing can be counted."""
-MEDIA = frozenset({"image", "document", "image_url", "input_image", "input_file", "file", "input_audio"})
-PARTS = ("text", "thinking", "content", "refusal", "reasoning_content", "name", "arguments", "function", "tool_calls")
-"""The fields of blocks and messages that a model reads. Signatures, ids and encrypted items are not among them."""
 
 
 class Prompts:
@@ -44,13 +35,6 @@ class Prompts:
         return Block(digest, size, mark)
 
 
-def size_of(value: Any, *, is_schema: bool = False) -> int:
-    """o200k tokens of one block or message, its frame included. Definitions of tools are read as JSON."""
-    if is_schema:
-        return FRAME_TOKENS + tokens.count(encoded(value).decode())
-    return FRAME_TOKENS + sum(MEDIA_TOKENS if text is None else tokens.count(text) for text in _texts(value))
-
-
 def _messages_pieces(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for tool in bodies.items(document.get("tools")):
         yield "tools", tool
@@ -70,24 +54,6 @@ def _chat_pieces(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "tools", tool
     for message in bodies.items(document.get("messages")):
         yield message["role"], message
-
-
-def _texts(value: Any) -> Iterator[str | None]:
-    """The texts that a model reads in a block; None stands for an image or a document."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts(part)
-    elif isinstance(value, dict):
-        if bodies.text(value.get("type")) in MEDIA:
-            yield None
-            return
-        for key in PARTS:
-            if value.get(key):
-                yield from _texts(value[key])
-        if "input" in value:  # of a tool call: any JSON
-            yield encoded(value["input"]).decode()
 
 
 def _ttl(mark: Any) -> Ttl | None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from savings import journal_lines
-from savings.receipts import Admission, Reserved
-from tests.savings.receipts import make_admission
+from savings.receipts import Admission, Reserved, Usage
+from tests.savings.receipts import make_admission, make_settlement
 
 
 def test_what_was_set_aside_for_a_call_is_written_down_with_it() -> None:
@@ -25,3 +27,8 @@ def test_a_line_that_set_aside_nonsense_is_rejected(item: str) -> None:
     line = journal_lines.admitted(make_admission()).replace(b'"reserved":[]', b'"reserved":[' + item.encode() + b"]")
     with pytest.raises(journal_lines.BadLine):
         journal_lines.parse(line)
+
+
+def test_what_a_call_would_have_been_billed_is_written_down_with_its_end() -> None:
+    settled = make_settlement(str(uuid.uuid4()), counterfactual=Usage(1, 2, 3, 4, 5), cache_outcome="hit")
+    assert journal_lines.parse(journal_lines.settled(settled)) == settled

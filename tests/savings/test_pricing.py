@@ -258,3 +258,35 @@ def test_a_whole_answer_without_its_output_count_has_no_price() -> None:
 
 def test_the_name_that_was_asked_for_serves_when_the_answer_has_an_unknown_one() -> None:
     assert BOOK.priced(make_receipt(model="sonnet-deployment-eu")).price.cost_nano_usd == 450_000
+
+
+def test_a_saving_is_the_other_bill_less_this_one() -> None:
+    receipt = make_receipt(
+        usage=Usage(0, 10_000, 1_000, 0, 10), counterfactual=Usage(0, 30_000, 2_000, 0, 10), savings_basis="model-1"
+    )
+    saving = PriceBook().priced(receipt).saving
+    assert saving.nano_usd == 20_000 * 300 + 1_000 * 3_750
+    assert saving.basis == "model-1"
+
+
+def test_a_loss_is_negative() -> None:
+    receipt = make_receipt(usage=Usage(0, 1_000, 9_000, 0, 10), counterfactual=Usage(0, 12_000, 500, 0, 10))
+    assert PriceBook().priced(receipt).saving.nano_usd == 11_000 * 300 - 8_500 * 3_750
+
+
+def test_what_would_have_been_is_this_bill_less_the_other() -> None:
+    receipt = make_receipt(
+        {"is_observed": True}, usage=Usage(10_000, output=10), counterfactual=Usage(4_000, output=10)
+    )
+    assert PriceBook().priced(receipt).saving.nano_usd == 6_000 * 3_000
+
+
+def test_a_round_of_ours_costs_its_input() -> None:
+    receipt = make_receipt({"origin": "retrieval"}, usage=Usage(500, 10_000, output=70))
+    assert PriceBook().priced(receipt).saving.nano_usd == -(500 * 3_000 + 10_000 * 300)
+
+
+@pytest.mark.parametrize(("after", "saved"), [(1000, 0), (400, None)])
+def test_without_another_bill_only_what_is_the_same_is_known_to_save_nothing(after: int, saved: int | None) -> None:
+    receipt = make_receipt({"tokens_before": 1000, "tokens_after": after}, usage=Usage(900, output=10))
+    assert PriceBook().priced(receipt).saving.nano_usd == saved

@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 from headroom import tokens
-from proxy.replay import agents, prompts
-from proxy.replay.prompts import FRAME_TOKENS, MEDIA_TOKENS, Prompts
+from proxy.accounting import sizing
+from proxy.accounting.sizing import FRAME_TOKENS, MEDIA_TOKENS
+from proxy.replay import agents
+from proxy.replay.prompts import Prompts
 from proxy.replay.values import Session, Turn
 
 HISTORY: list[dict[str, Any]] = [
@@ -61,7 +63,7 @@ def test_a_chat_request_carries_its_messages_and_a_cache_key() -> None:
 
 def test_lone_surrogates_and_huge_integers_are_written_as_json() -> None:
     value = {"text": "\ud83d", "n": 2**70}
-    assert json.loads(agents.encoded(value)) == value
+    assert json.loads(sizing.encoded(value)) == value
 
 
 def test_a_block_is_as_long_as_what_the_model_reads_of_it() -> None:
@@ -73,9 +75,9 @@ def test_a_block_is_as_long_as_what_the_model_reads_of_it() -> None:
     thought = {"type": "thinking", "thinking": "hm", "signature": "Eq8B" * 500}
     picture = {"type": "image", "source": {"type": "base64", "data": "iVBOR" * 5000}}
     call = {"id": "c", "type": "function", "function": {"name": "ls", "arguments": '{"path": "src"}'}}
-    assert prompts.size_of(result) == FRAME_TOKENS + tokens.count("a b c") + tokens.count("d")
-    assert prompts.size_of(thought) == FRAME_TOKENS + tokens.count("hm")
-    assert prompts.size_of(picture) == FRAME_TOKENS + MEDIA_TOKENS
-    assert prompts.size_of({"role": "assistant", "content": None, "tool_calls": [call]}) == FRAME_TOKENS + tokens.count(
-        "ls"
-    ) + tokens.count('{"path": "src"}')
+    assert sizing.size_of(result) == FRAME_TOKENS + tokens.count("a b c") + tokens.count("d")
+    assert sizing.size_of(thought) == FRAME_TOKENS + tokens.count("hm")
+    assert sizing.size_of(picture) == FRAME_TOKENS + MEDIA_TOKENS
+    assert sizing.size_of({"role": "assistant", "content": None, "tool_calls": [call]}) == FRAME_TOKENS + tokens.count(
+        sizing.encoded(call).decode()
+    )

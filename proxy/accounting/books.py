@@ -1,0 +1,233 @@
+"""The accounts of the conversations of one worker: what each request was on both sides, and what that is worth.
+
+Sizes are counted once, when a block is new: a turn costs what it adds. All of it happens while the provider is at work,
+and none of it is needed for the answer: whatever fails here costs a figure, and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.accounting import counterfactual, sizing
+from proxy.accounting.counterfactual import Account, Memory, Reckoning, Side
+from proxy.accounting.scales import Seen
+from proxy.accounting.sizing import Layout
+from proxy.values import Call, Dialect, Path, Plan, Sizes
+from savings.receipts import Usage
+
+logger = logging.getLogger(__name__)
+
+MAX_BOOKS = 10_000
+MAX_MODELS = 200
+NO_CHANGE = 1 << 31
+"""More units than any prompt has."""
+
+
+@dataclass(slots=True)
+class Book:
+    """One conversation: checksums and sizes of its units, the forms that its results went out in, and both caches.
+
+    `rest` are tokens of each unit without results; `before`, `after` and `forms` are of each result, in order.
+    """
+
+    fingerprint: int = 0
+    messages: int = 0
+    lead: int = 0
+    prints: array[int] = field(default_factory=lambda: array("L"))
+    rest: array[int] = field(default_factory=lambda: array("L"))
+    before: array[int] = field(default_factory=lambda: array("L"))
+    forms: array[int] = field(default_factory=lambda: array("q"))
+    memory: Memory = field(default_factory=Memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent: `sizes` and `forms` are empty where the client's own bytes go out. With `is_observed` they always do,
+    and the plan is what would have been sent."""
+
+    call: Call
+    dialect: Dialect
+    plan: Plan
+    at_s: float
+    is_edited: bool
+    is_observed: bool = False
+
+
+class Books:
+    """The books of the conversations that were active last."""
+
+    def __init__(self, max_books: int = MAX_BOOKS) -> None:
+        self._books: OrderedDict[str, Book] = OrderedDict()
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        self._max_books = max_books
+
+    def open(self, conversation: str, request: Request) -> Entry | None:
+        """The entry of a request that is about to be sent, `None` for what has no other side: what is no conversation, and
+        what had to lose messages to fit, since nobody knows what the client had done without us."""
+        if not conversation or request.call.document is None or request.plan.cuts:
+            return None
+        return Entry(self, conversation, request)
+
+    def learn(self, model: str, seen: Seen) -> None:
+        """Keep what a conversation showed of how a model's provider counts, for those that begin later."""
+        self._seen[model] = seen
+        self._seen.move_to_end(model)
+        if len(self._seen) > MAX_MODELS:
+            self._seen.popitem(last=False)
+
+    def book(self, conversation: str, model: str) -> Book:
+        """The book of a conversation, a new one if there is none."""
+        book = self._books.get(conversation)
+        if book is None:
+            inherited = self._seen[model].inherited() if model in self._seen else Seen()
+            book = self._books[conversation] = Book(memory=Memory(seen=inherited))
+            if len(self._books) > self._max_books:
+                self._books.popitem(last=False)
+        else:
+            self._books.move_to_end(conversation)
+        return book
+
+
+class Entry:
+    """One request in a book. `note` sizes it up, at any time before `settle`; the first call of each counts."""
+
+    def __init__(self, books: Books, conversation: str, request: Request) -> None:
+        self._books, self._conversation, self._model = books, conversation, request.call.model
+        self._request: Request | None = request
+        self._account: Account | None = None
+
+    def note(self) -> None:
+        """Size the request up, and let go of its body."""
+        request, self._request = self._request, None
+        if request is None:
+            return
+        try:
+            self._account = _noted(self._books.book(self._conversation, self._model), request)
+        except Exception:
+            logger.exception("a request could not be sized up; its saving is not known")
+
+    def settle(self, usage: Usage) -> Reckoning | None:
+        """What the other side would have been billed; `None` where that is not known."""
+        self.note()
+        account, self._account = self._account, None
+        if account is None:
+            return None
+        book = self._books.book(self._conversation, self._model)
+        try:
+            reckoning = counterfactual.reckon(account, book.memory, usage)
+        except Exception:
+            logger.exception("a call could not be reckoned; its saving is not known")
+            return None
+        book.memory = reckoning.memory
+        self._books.learn(self._model, book.memory.seen)
+        return reckoning
+
+
+def _noted(book: Book, request: Request) -> Account:
+    document = request.call.document or {}
+    layout = sizing.layout(document, request.dialect)
+    is_first, last_units = not book.prints, len(book.prints)
+    common = _common_units(book, layout, request.call.model)
+    _extend(book, layout, request, common)
+    units_of = [layout.unit_of(result.path) for result in request.call.results]
+    known = sum(unit < common for unit in units_of)
+    own_common = _size_results(book, request, units_of, known)
+    client, ours = list(book.rest), list(book.rest)
+    sizes = request.plan.sizes
+    is_planned = request.is_edited or request.is_observed
+    for result, unit, before in zip(request.call.results, units_of, book.before, strict=True):
+        size = sizes.get(result.path) if is_planned else None
+        client[unit] += before if size is None else size[0]
+        ours[unit] += before if size is None else size[1]
+    marks, rest = layout.marks(), sum(book.rest)
+    client_side = Side(counterfactual.cumulated(client), sum(client) - rest, marks, common)
+    our_side = Side(
+        counterfactual.cumulated(ours),
+        sum(ours) - rest,
+        _with_ours(marks, request, layout) if is_planned else marks,
+        min(common, own_common),
+    )
+    is_ours_sent = not request.is_observed
+    return Account(
+        at_s=request.at_s,
+        finds_any_prefix=not layout.is_blockwise,
+        is_first=is_first,
+        sent=our_side if is_ours_sent else client_side,
+        other=client_side if is_ours_sent else our_side,
+        turn_ends=layout.turn_ends(),
+        client_common_units=common,
+        last_units=last_units,
+    )
+
+
+def _common_units(book: Book, layout: Layout, model: str) -> int:
+    """How many first units the client left as they were, and the book's fingerprint brought up to date."""
+    lead = sizing.fingerprint([model, layout.lead])
+    old = sizing.unmarked(layout.messages[: book.messages])[:-1]
+    is_lead_same = lead == book.lead and bool(book.prints)
+    is_same = is_lead_same and sizing.checksum(old) == book.fingerprint and book.messages <= len(layout.messages)
+    new = sizing.unmarked(layout.messages[book.messages :])[1:-1]
+    joint = b"," if book.messages and new else b""
+    common = len(book.prints) if is_same else 0
+    if not is_same and is_lead_same:
+        prints = map(sizing.fingerprint, layout.values(0))
+        common = next(
+            (n for n, (now, then) in enumerate(zip(prints, book.prints, strict=False)) if now != then),
+            min(layout.units, len(book.prints)),
+        )
+    book.lead, book.messages = lead, len(layout.messages)
+    book.fingerprint = sizing.checksum(joint + new, sizing.checksum(old))
+    return common
+
+
+def _extend(book: Book, layout: Layout, request: Request, common: int) -> None:
+    """Size up the units that are new."""
+    with_results = {layout.unit_of(result.path) for result in request.call.results}
+    del book.prints[common:]
+    del book.rest[common:]
+    for unit, value in enumerate(layout.values(common), common):
+        book.prints.append(sizing.fingerprint(value))
+        if unit in with_results:
+            media = sum(sizing.MEDIA_TOKENS for text in sizing.texts(value) if text is None)
+            book.rest.append(sizing.FRAME_TOKENS + media)
+        else:
+            book.rest.append(sizing.size_of(value, is_schema=unit < layout.lead_schemas, count=sizing.sampled))
+
+
+def _size_results(book: Book, request: Request, units_of: list[int], known: int) -> int:
+    """Bring sizes and forms of results up to date; returns how many first units hold no result in another form than in
+    the last request."""
+    is_planned = request.is_edited or request.is_observed
+    replacements: Mapping[Path, str] = request.plan.replacements if is_planned else {}
+    sizes: Sizes = request.plan.sizes
+    known = min(known, len(book.before))
+    del book.before[known:]
+    own_common = NO_CHANGE
+    for n, result in enumerate(request.call.results):
+        form = hash(replacements[result.path]) if result.path in replacements else 0
+        if n >= known:
+            size = sizes.get(result.path)
+            book.before.append(size[0] if size is not None else sizing.sampled(result.text))
+        elif n < len(book.forms) and form != book.forms[n]:
+            own_common = min(own_common, units_of[n])
+        if n < len(book.forms):
+            book.forms[n] = form
+        else:
+            book.forms.append(form)
+    del book.forms[len(request.call.results) :]
+    return own_common
+
+
+def _with_ours(marks: list[tuple[int, str]], request: Request, layout: Layout) -> list[tuple[int, str]]:
+    """The client's marks and the one of ours, in order."""
+    if request.plan.mark is None:
+        return marks
+    path, ttl = request.plan.mark
+    place = layout.unit_of(path) + 1
+    return (
+        marks if any(units == place for units, _ in marks) else sorted([*marks, (place, "1h" if ttl == "1h" else "5m")])
+    )

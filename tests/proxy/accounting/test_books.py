@@ -1,0 +1,171 @@
+"""The claim against the truth: sessions billed twice by a provider's rules, and what the books make of one of the bills."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from headroom import tokens
+from proxy.accounting.books import Books, Request
+from proxy.providers import anthropic, openai_chat
+from proxy.replay import billing
+from proxy.replay.billing import Cache
+from proxy.replay.prompts import Prompts
+from proxy.values import Call, Plan
+from savings.receipts import CacheOutcome, Usage
+from tests.proxy.accounting import sessions
+
+PROVIDERS: dict[str, Any] = {"anthropic": anthropic, "openai": openai_chat}
+WEIGHTS = {"anthropic": (1.0, 0.1, 1.25, 2.0), "openai": (1.0, 0.5, 1.0, 1.0)}
+NOON = 1_780_000_000.0
+
+
+@dataclass
+class World:
+    """A provider, and us in front of it. Sums are in tokens at the price of fresh input.
+
+    A result goes out as its first ten lines, and as its first line alone once an epoch has begun at `epoch_at` for those
+    that were there before: what the road decides is tested elsewhere, here it is what that costs.
+    """
+
+    dialect: str
+    ratio: float = 1.0
+    is_observed: bool = False
+    epoch_at: int | None = None
+    books: Books = field(default_factory=Books)
+    prompts: Prompts = field(default_factory=Prompts)
+    direct_cache: Cache = field(default_factory=dict)
+    our_cache: Cache = field(default_factory=dict)
+    direct: float = 0.0
+    ours: float = 0.0
+    claimed: float = 0.0
+    outcomes: list[CacheOutcome] = field(default_factory=list)
+
+    def send(self, body: bytes, *, at_s: float) -> None:
+        provider = PROVIDERS[self.dialect]
+        call = provider.parse(body)
+        plan = self._plan(call)
+        sent = provider.render(call, plan)
+        direct, self.direct_cache = self._billed(body, self.direct_cache, at_s)
+        ours, self.our_cache = self._billed(sent, self.our_cache, at_s)
+        self.direct += self._cost(direct)
+        self.ours += self._cost(ours)
+        real = direct if self.is_observed else ours
+        request = Request(call, self.dialect, plan, at_s, sent is not body, is_observed=self.is_observed)  # type: ignore[arg-type]
+        entry = self.books.open("conversation", request)
+        assert entry is not None
+        reckoning = entry.settle(real)
+        assert reckoning is not None and reckoning.other is not None
+        saved = self._cost(reckoning.other) - self._cost(real)
+        self.claimed += -saved if self.is_observed else saved
+        self.outcomes.append(reckoning.cache_outcome)
+
+    def _plan(self, call: Call) -> Plan:
+        is_past = self.epoch_at is not None and call.turns >= self.epoch_at
+        deep = len(call.results[: (self.epoch_at or 0) - 3]) if is_past else 0
+        forms = {
+            result.path: "\n".join(result.text.split("\n")[: 1 if n < deep else 10])
+            for n, result in enumerate(call.results)
+        }
+        sizes = {r.path: (tokens.count(r.text), tokens.count(forms[r.path])) for r in call.results}
+        mark = (call.results[deep - 1].path, "5m") if deep and self.dialect == "anthropic" else None
+        return Plan(replacements=forms, sizes=sizes, mark=mark, epoch="size" if call.turns == self.epoch_at else "")
+
+    def _billed(self, body: bytes, cache: Cache, at_s: float) -> tuple[Usage, Cache]:
+        blocks = self.prompts.blocks(json.loads(body), self.dialect)  # type: ignore[arg-type]
+        counted = [replace(block, tokens=round(block.tokens * self.ratio)) for block in blocks]
+        bill = billing.biller(self.dialect, bills_writes=False)  # type: ignore[arg-type]
+        billed = bill(counted, cache, at_s=at_s)
+        return replace(billed.usage, output=20), billed.cache
+
+    def _cost(self, usage: Usage) -> float:
+        counts = (usage.input_fresh, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h)
+        return sum((n or 0) * weight for n, weight in zip(counts, WEIGHTS[self.dialect], strict=True))
+
+    @property
+    def is_honest(self) -> bool:
+        saved = self.direct - self.ours
+        return abs(self.claimed - saved) <= max(0.03 * saved, 0.003 * self.direct)
+
+
+def play(world: World, *, turns: int = 24, idle_s: float = 0.0, lines: int = 25) -> World:
+    for n, body in enumerate(sessions.requests(world.dialect, turns, lines=lines)):
+        world.send(body, at_s=NOON + 5 * n + (idle_s if n >= turns // 2 else 0))
+    return world
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5])
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+def test_claims_are_true_whatever_the_providers_tokenizer(dialect: str, ratio: float) -> None:
+    world = play(World(dialect, ratio, epoch_at=16))
+    assert world.direct - world.ours > 0.1 * world.direct
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+    assert world.outcomes == ["cold_start", *["hit"] * 15, "own_change", *["hit"] * 7]
+
+
+def test_an_epoch_that_never_pays_is_booked_as_a_loss() -> None:
+    cheap, dear = play(World("anthropic"), turns=17), play(World("anthropic", epoch_at=16), turns=17)
+    assert dear.claimed < cheap.claimed
+    assert dear.is_honest, (dear.direct - dear.ours, dear.claimed)
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+def test_claims_are_true_across_a_pause_that_the_cache_does_not_survive(dialect: str) -> None:
+    world = play(World(dialect, epoch_at=12), idle_s=4000.0)
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+    assert world.outcomes.count("ttl_expiry") == 1
+    assert "own_change" not in world.outcomes
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+def test_what_would_be_saved_is_what_is_saved(dialect: str) -> None:
+    world = play(World(dialect, 1.2, is_observed=True, epoch_at=16))
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+    assert set(world.outcomes) == {"cold_start", "hit"}
+
+
+def test_a_cache_that_goes_early_is_gone_for_both_sides() -> None:
+    world = World("anthropic")
+    for n, body in enumerate(sessions.requests("anthropic", 16)):
+        if n == 9:
+            world.direct_cache, world.our_cache = {}, {}
+        world.send(body, at_s=NOON + 5 * n)
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+    assert world.outcomes[9] == "unknown"
+
+
+def test_a_worker_that_takes_over_a_conversation_asks_the_provider_how_far_it_was_read() -> None:
+    world = World("anthropic")
+    for n, body in enumerate(sessions.requests("anthropic", 16)):
+        if n == 9:
+            world.books = Books()
+        world.send(body, at_s=NOON + 5 * n)
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+    assert world.outcomes[9] == "hit"
+
+
+def test_what_the_client_changes_is_laid_at_its_door() -> None:
+    world = World("anthropic")
+    bodies = list(sessions.requests("anthropic", 9))
+    for n, body in enumerate(bodies[:8]):
+        world.send(body, at_s=NOON + 5 * n)
+    world.send(bodies[8].replace(b"Find out why", b"Explain why"), at_s=NOON + 50)
+    assert world.outcomes[-1] == "prefix_change"
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+
+
+def test_a_request_that_goes_out_as_it_came_saves_nothing() -> None:
+    world = play(World("anthropic"), turns=4, lines=10)
+    assert world.claimed == 0.0
+
+
+def test_what_cannot_be_sized_up_costs_a_figure_and_nothing_else() -> None:
+    call = replace(anthropic.parse(b"{}"), document={"messages": 7, "tools": {}, "system": 3})
+    entry = Books().open("c", Request(call, "anthropic", Plan(), NOON, is_edited=False))
+    assert entry is not None
+    entry.note()
+    reckoning = entry.settle(Usage(10, 0, 0, 0, 1))
+    assert reckoning is None or reckoning.other is None

@@ -19,6 +19,7 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
+    beat_scheduler="headroom_site.schedule:Schedule",
     beat_schedule={
         "audit": {
             "task": "headroom.audit",

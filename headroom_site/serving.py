@@ -21,6 +21,7 @@ from budgets.throttle import Throttle
 from budgets.till import Till, Unpriced
 from headroom import tokens
 from headroom_site import workspace
+from headroom_site.embedded import Embedded
 from headroom_site.observers import Observers
 from headroom_site.watch import Watch
 from proxy import database, decisions, ids, lineage, worker
@@ -52,6 +53,9 @@ class _Parts:
         self.worker.bodies = self.observers.bodies
         self.unpriced = alerts.Unpriced(self.prices)
         self.watch = Watch(self.journal)
+        self.embedded = Embedded() if settings.HAS_EMBEDDED_WORKER else None
+        if self.embedded is not None:
+            self.worker.is_periodic_work_done = self.embedded.is_working
         self.stopping = threading.Event()
         self.chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
@@ -115,6 +119,8 @@ async def start() -> None:
     _parts.till.start()
     _parts.chores.start()
     _parts.watch.start()
+    if _parts.embedded is not None:
+        _parts.embedded.start()
     # The rank file takes a third of a second and 50 MB; the first request should not wait for it.
     threading.Thread(target=tokens.load, name="ranks", daemon=True).start()
     # What exists now lives as long as the process: the collector need not walk it again and again.
@@ -133,6 +139,8 @@ async def stop() -> None:
     parts.worker.is_ready = False
     parts.stopping.set()
     await asyncio.to_thread(parts.watch.stop)
+    if parts.embedded is not None:
+        await asyncio.to_thread(parts.embedded.stop)
     await parts.worker.pool.close()
     parts.worker.conversations.offload.close()
     await parts.till.close()

@@ -236,4 +236,14 @@ LOGGING = {
 }
 
 # --- Celery ----------------------------------------------------------------------------------------------------------
-CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_DIR = WORKSPACE_DIR / "celery"
+HAS_EMBEDDED_WORKER = (IS_EMBEDDED or not REDIS_URL) and env.boolean("HEADROOM_EMBEDDED_WORKER", True)
+if IS_EMBEDDED or not REDIS_URL:
+    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(CELERY_DIR / "queue"),
+        "data_folder_out": str(CELERY_DIR / "queue"),
+        "control_folder": str(CELERY_DIR / "control"),
+    }
+else:
+    CELERY_BROKER_URL = REDIS_URL

@@ -98,12 +98,20 @@ async def _checks() -> dict[str, dict[str, Any]]:
         "memory": DISABLED,
         "database": _check(await _database_answers()),
         "journal": _check(not journal.problem and journal.share < 1),
-        "worker": DISABLED,
+        "worker": _periodic_work(here),
     }
 
 
 def _check(is_ready: bool) -> dict[str, Any]:
     return {"enabled": True, "ready": is_ready, "status": "healthy" if is_ready else "unhealthy"}
+
+
+def _periodic_work(here: worker.Worker) -> dict[str, Any]:
+    """Without it figures get old, and requests go on as ever."""
+    if here.is_periodic_work_done is None:
+        return DISABLED
+    is_done = here.is_periodic_work_done()
+    return {"enabled": True, "ready": is_done, "status": "healthy" if is_done else "degraded"}
 
 
 def _shared(is_enabled: bool, *, is_whole: bool) -> dict[str, Any]:

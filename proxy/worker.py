@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from budgets.throttle import Throttle
@@ -33,6 +34,8 @@ class Worker:
     books: Books = field(default_factory=Books)
     started: float = field(default_factory=time.monotonic)
     is_ready: bool = False
+    is_periodic_work_done: Callable[[], bool] | None = None
+    """Whether the process for periodic work lives; `None` where others see to it."""
 
 
 _current: Worker | None = None

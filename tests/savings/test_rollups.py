@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from savings import rollups, stats, sums
+from savings import rollup_sql, rollups, stats, sums
 from savings.figures import NAMES, Figures
 from savings.models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, LedgerEntry, RollupMark
 from savings.stats import Window
@@ -84,7 +84,7 @@ def test_running_twice_and_summing_all_anew_change_nothing() -> None:
     seen: list[tuple[int, int]] = []
     rollups.roll(everything=True, on_progress=lambda done, total: seen.append((done, total)))
     assert everything() == before
-    assert seen == [(done, 9) for done in range(1, 10)]
+    assert seen[-1] == (9, 9) and [done for done, _ in seen] == sorted({done for done, _ in seen})
 
 
 def test_an_entry_that_comes_late_reopens_its_hour_only() -> None:
@@ -108,7 +108,7 @@ def test_nothing_is_left_of_an_hour_that_lost_its_entries() -> None:
 
 
 def test_a_hundred_thousand_projects_are_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollups, "MAX_GROUPS", 10)
+    monkeypatch.setattr(rollup_sql, "MAX_GROUPS", 10)
     entries = [make_priced(NOON, project=f"project {number}") for number in range(100)]
     book(*entries, *[make_priced(NOON + timedelta(minutes=5), project="payments") for _ in range(50)])
     rollups.roll()
@@ -137,7 +137,7 @@ def test_one_run_at_a_time_and_a_dead_one_keeps_nobody_for_long() -> None:
     rollups.roll()
     assert stats.totals().calls == 5
     with pytest.raises(rollups.Busy):
-        rollups._roll_hour(NOON, "somebody")
+        rollups._keep("somebody")
     assert stats.totals().calls == 5
 
 

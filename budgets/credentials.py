@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from budgets import keys, sealing
+from budgets import keys, sealing, trail
 from budgets.models import ApiKey, Team, UpstreamCredential
 
 PROVIDERS = ("anthropic", "openai")
@@ -19,7 +19,14 @@ class NoSuchCredential(LookupError):
     """There is none for this provider and owner."""
 
 
-def put(provider: str, secret: str, *, key: ApiKey | None = None, team: Team | None = None) -> UpstreamCredential:
+def put(
+    provider: str,
+    secret: str,
+    *,
+    key: ApiKey | None = None,
+    team: Team | None = None,
+    by: str = trail.COMMAND_LINE,
+) -> UpstreamCredential:
     """Store a provider's credential for a key, a team or every key; it takes the place of one that is there."""
     secret = secret.strip()
     if provider not in PROVIDERS:
@@ -29,19 +36,22 @@ def put(provider: str, secret: str, *, key: ApiKey | None = None, team: Team | N
     if secret.startswith(keys.MARK):
         raise BadCredential("that is a key of this proxy and not one of a provider")
     with transaction.atomic():
-        credential, _ = UpstreamCredential.objects.update_or_create(
+        credential, is_new = UpstreamCredential.objects.update_or_create(
             provider=provider, key=key, team=team, defaults={"sealed": sealing.seal(secret, provider)}
         )
+        trail.record("stored" if is_new else "replaced", credential, by=by)
         keys.changed()
     return credential
 
 
-def remove(provider: str, *, key: ApiKey | None = None, team: Team | None = None) -> None:
+def remove(provider: str, *, key: ApiKey | None = None, team: Team | None = None, by: str = trail.COMMAND_LINE) -> None:
     """Forget it."""
     with transaction.atomic():
-        gone, _ = UpstreamCredential.objects.filter(provider=provider, key=key, team=team).delete()
-        if not gone:
+        credential = UpstreamCredential.objects.filter(provider=provider, key=key, team=team).first()
+        if credential is None:
             raise NoSuchCredential(f"there is no credential for {provider} there")
+        trail.record("forgotten", credential, by=by)
+        credential.delete()
         keys.changed()
 
 

@@ -1,4 +1,4 @@
-"""The only writer of keys and teams: the command line, the admin and the API all come here."""
+"""The only writer of keys: the command line, the admin and the API all come here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import re
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from budgets import trail, versions
 from budgets.models import ApiKey, Revision, Team
 
 MARK = "hr_"
@@ -25,6 +27,7 @@ MAX_NAME_CHARS = 100
 MAX_LABELS = 20
 MAX_WORDS = 50
 DEFAULT_OVERLAP = timedelta(hours=24)
+MAX_OVERLAP = timedelta(days=365)
 REVISION = "keys"
 
 IN_URL = re.compile(rb"hr(?:_|%5[fF])[A-Za-z0-9_%-]{16,}")
@@ -63,12 +66,20 @@ class Permissions:
 EVERYTHING = Permissions()
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What people choose about a key. `team` is a name, "" for a key on its own."""
+
+    name: str
+    team: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    expires_at: datetime | None = None
+    permissions: Permissions = EVERYTHING
+    is_admin: bool = False
+
+
 class NoSuchKey(LookupError):
     """No key has this id, prefix or name."""
-
-
-class NoSuchTeam(LookupError):
-    """No team has this name."""
 
 
 class AmbiguousKey(LookupError):
@@ -84,11 +95,17 @@ def create(
     permissions: Permissions = EVERYTHING,
 ) -> tuple[ApiKey, str]:
     """A new key and its secret, which nobody can ever show again. A team that does not exist yet is made."""
-    secret = MARK + secrets.token_urlsafe(SECRET_BYTES)
+    return issue(Shape(name, team, labels or {}, expires_at, permissions))
+
+
+def issue(shape: Shape, *, by: str = trail.COMMAND_LINE) -> tuple[ApiKey, str]:
+    """As `create`, of this shape."""
+    secret = _new_secret()
     with transaction.atomic():
-        key = _new_key(name, secret, team=team, labels=labels or {}, expires_at=expires_at)
-        _permit(key, permissions)
+        key = ApiKey(id=uuid.uuid4(), prefix=secret[:PREFIX_CHARS], secret_sha256=sha256(secret))
+        _shape(key, shape)
         key.save(force_insert=True)
+        trail.record("issued", key, by=by, **_told(key))
         changed()
     return key, secret
 
@@ -98,11 +115,11 @@ def bootstrap(secret: str, name: str = "bootstrap") -> ApiKey:
     if not _SECRET.fullmatch(secret):
         raise WeakSecret
     with transaction.atomic():
-        fresh = _new_key(name, secret, team="", labels={}, expires_at=None)
         key, is_new = ApiKey.objects.get_or_create(
-            secret_sha256=fresh.secret_sha256, defaults={"id": fresh.id, "name": fresh.name, "prefix": fresh.prefix}
+            secret_sha256=sha256(secret), defaults={"name": printable("name", name), "prefix": secret[:PREFIX_CHARS]}
         )
         if is_new:
+            trail.record("issued", key, by=trail.START)
             changed()
     return key
 
@@ -112,7 +129,24 @@ def list_keys() -> list[ApiKey]:
     return list(ApiKey.objects.select_related("team").order_by("created_at", "id"))
 
 
-def revoke(reference: str) -> ApiKey:
+def change(reference: str, shape: Shape, *, seen: str = "", by: str = trail.COMMAND_LINE) -> ApiKey:
+    """Give a key another shape. `seen` is its version when it was looked at, see `budgets.versions`.
+
+    Raises BadName, BadPermission, NoSuchKey, AmbiguousKey or versions.ChangedMeanwhile.
+    """
+    with transaction.atomic():
+        key = _find(reference)
+        versions.check(key, seen)
+        before = _told(key)
+        _shape(key, shape)
+        key.save()
+        after = _told(key)
+        trail.record("changed", key, by=by, **{name: after[name] for name in after if after[name] != before[name]})
+        changed()
+    return key
+
+
+def revoke(reference: str, *, by: str = trail.COMMAND_LINE) -> ApiKey:
     """Revoke the key with this id, prefix or name; every worker refuses it within 2 s. Twice is as good as once.
 
     Raises NoSuchKey, or AmbiguousKey when several that are not revoked yet share a name.
@@ -122,38 +156,40 @@ def revoke(reference: str) -> ApiKey:
         if key.revoked_at is None:
             key.revoked_at = timezone.now()
             key.save(update_fields=["revoked_at"])
+            trail.record("revoked", key, by=by)
             changed()
     return key
 
 
-def rotate(reference: str, *, overlap: timedelta = DEFAULT_OVERLAP) -> tuple[ApiKey, str]:
+def rotate(
+    reference: str, *, overlap: timedelta = DEFAULT_OVERLAP, seen: str = "", by: str = trail.COMMAND_LINE
+) -> tuple[ApiKey, str]:
     """A new secret for a key. The old one works on for the overlap; one that is older still stops at once.
 
-    Raises NoSuchKey or AmbiguousKey; revoked keys stay revoked and are not found.
+    Raises NoSuchKey, AmbiguousKey or versions.ChangedMeanwhile; revoked keys stay revoked and are not found.
     """
-    if overlap < timedelta(0):
-        raise BadPermission("an overlap is not negative")
-    secret = MARK + secrets.token_urlsafe(SECRET_BYTES)
+    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+        raise BadPermission(f"an overlap is from 0 hours to {MAX_OVERLAP.days} days")
+    secret = _new_secret()
     with transaction.atomic():
         key = _find(reference)
         if key.revoked_at is not None:
             raise NoSuchKey(f"key {reference!r} was revoked; make a new one")
+        versions.check(key, seen)
         key.previous_prefix, key.previous_sha256 = key.prefix, key.secret_sha256
         key.previous_expires_at = timezone.now() + overlap
         key.prefix, key.secret_sha256 = secret[:PREFIX_CHARS], sha256(secret)
         key.save(update_fields=["prefix", "secret_sha256", "previous_prefix", "previous_sha256", "previous_expires_at"])
+        trail.record("rotated", key, by=by, old_prefix=key.previous_prefix, old_secret_until=key.previous_expires_at)
         changed()
     return key, secret
 
 
-def permit(reference: str, permissions: Permissions) -> ApiKey:
+def permit(reference: str, permissions: Permissions, *, by: str = trail.COMMAND_LINE) -> ApiKey:
     """Say anew what a key may be used for. Raises BadPermission, NoSuchKey or AmbiguousKey."""
     with transaction.atomic():
         key = _find(reference)
-        _permit(key, permissions)
-        key.save(update_fields=[*PERMISSION_FIELDS])
-        changed()
-    return key
+        return change(str(key.pk), replace(shape_of(key), permissions=permissions), by=by)
 
 
 def find(reference: str) -> ApiKey:
@@ -162,12 +198,30 @@ def find(reference: str) -> ApiKey:
         return _find(reference)
 
 
-def find_team(name: str) -> Team:
-    """The team of this name. Raises NoSuchTeam."""
-    team = Team.objects.filter(name=name.strip()).first()
-    if team is None:
-        raise NoSuchTeam(f"there is no team {name!r}; a team begins with its first key")
-    return team
+def find_by_secret(secret: str) -> ApiKey | None:
+    """The key that this secret opens now: not revoked, not expired. Asks the database, so it knows of every change."""
+    digest, now = sha256(secret), timezone.now()
+    is_good = Q(secret_sha256=digest) | Q(previous_sha256=digest, previous_expires_at__gt=now)
+    is_in_time = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+    return ApiKey.objects.select_related("team").filter(is_good, is_in_time, revoked_at__isnull=True).first()
+
+
+def shape_of(key: ApiKey) -> Shape:
+    """The shape that a key has."""
+    return Shape(
+        name=key.name,
+        team=key.team.name if key.team else "",
+        labels=key.labels,
+        expires_at=key.expires_at,
+        permissions=Permissions(
+            models=tuple(key.allowed_models),
+            routes=tuple(key.allowed_routes),
+            upstreams=tuple(key.allowed_upstreams),
+            requests_per_minute=key.requests_per_minute,
+            tokens_per_minute=key.tokens_per_minute,
+        ),
+        is_admin=key.is_admin,
+    )
 
 
 def sha256(secret: str) -> str:
@@ -175,27 +229,26 @@ def sha256(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _new_key(name: str, secret: str, *, team: str, labels: Mapping[str, str], expires_at: datetime | None) -> ApiKey:
-    if len(labels) > MAX_LABELS:
-        raise BadName(f"{len(labels)} labels: at most {MAX_LABELS} are kept")
-    return ApiKey(
-        id=uuid.uuid4(),
-        name=_printable("name", name),
-        prefix=secret[:PREFIX_CHARS],
-        secret_sha256=sha256(secret),
-        team=Team.objects.get_or_create(name=_printable("team", team))[0] if team else None,
-        labels={_printable("label", label): _printable("label", value) for label, value in labels.items()},
-        expires_at=expires_at,
-    )
+def _new_secret() -> str:
+    return MARK + secrets.token_urlsafe(SECRET_BYTES)
 
 
-PERMISSION_FIELDS = (
-    "allowed_models",
-    "allowed_routes",
-    "allowed_upstreams",
-    "requests_per_minute",
-    "tokens_per_minute",
-)
+def _shape(key: ApiKey, shape: Shape) -> None:
+    if len(shape.labels) > MAX_LABELS:
+        raise BadName(f"{len(shape.labels)} labels: at most {MAX_LABELS} are kept")
+    key.name = printable("name", shape.name)
+    key.team = Team.objects.get_or_create(name=printable("team", shape.team))[0] if shape.team else None
+    key.labels = {printable("label", label): printable("label", value) for label, value in shape.labels.items()}
+    key.expires_at = shape.expires_at
+    key.is_admin = shape.is_admin
+    _permit(key, shape.permissions)
+
+
+def _told(key: ApiKey) -> dict[str, Any]:
+    """A key's shape as the trail tells it."""
+    shape = asdict(shape_of(key))
+    permissions = shape.pop("permissions")
+    return {**shape, **permissions}
 
 
 def _permit(key: ApiKey, permissions: Permissions) -> None:
@@ -213,7 +266,7 @@ def _permit(key: ApiKey, permissions: Permissions) -> None:
     key.requests_per_minute, key.tokens_per_minute = rates
 
 
-def _printable(what: str, text: str) -> str:
+def printable(what: str, text: str) -> str:
     """The text without blanks around it: one line, as it ends up in headers, logs and tables."""
     text = text.strip()
     if not text or len(text) > MAX_NAME_CHARS or not text.isprintable():

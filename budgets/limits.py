@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, cast
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from budgets import keys, periods
+from budgets import balances, keys, periods, trail, versions
 from budgets.models import ApiKey, Budget, BudgetPeriod, Team
 from budgets.periods import Kind
 
@@ -38,7 +39,7 @@ def create(
     team: Team | None = None,
     time_zone: str = "UTC",
     policy: Policy = "normal",
-    origin: str = "admin",
+    by: str = trail.COMMAND_LINE,
 ) -> Budget:
     """A new budget for a key, a team, or everybody when neither is given. Raises BadBudget or periods.NoSuchZone."""
     if period not in periods.KINDS:
@@ -55,33 +56,71 @@ def create(
         period=period,
         time_zone=periods.check_zone(time_zone),
         policy=policy,
-        origin=origin,
+        origin=SETTINGS if by == trail.START else "admin",
     )
     with transaction.atomic():
         others = Budget.objects.filter(scope=budget.scope, key=key, team=team, ended_at__isnull=True).count()
         if others >= MAX_PER_SCOPE:
             raise BadBudget(f"there are {others} budgets for this already; end one first")
         budget.save(force_insert=True)
+        trail.record("began", budget, by=by, time_zone=time_zone, policy=policy)
         keys.changed()
     return budget
 
 
-def set_limit(budget_id: int, limit_usd: Decimal) -> Budget:
-    """Raise or lower a limit, for the running period too. Below what is spent it refuses all until the next period."""
+def set_limit(budget_id: int, limit_usd: Decimal, *, seen: str = "", by: str = trail.COMMAND_LINE) -> Budget:
+    """Raise or lower a limit, for the running period too. Below what is spent it refuses all until the next period.
+
+    `seen` is the budget's version when it was looked at; raises versions.ChangedMeanwhile when it has another one.
+    """
     limit = nano_usd(limit_usd)
     with transaction.atomic():
         budget = _in_force(budget_id)
+        versions.check(budget, seen)
+        before = budget.limit_nano_usd
         _set_limit(budget, limit)
+        trail.record("limit set", budget, by=by, from_usd=usd(before), to_usd=usd(limit))
         keys.changed()
     return budget
 
 
-def end(budget_id: int) -> Budget:
+def top_up(budget_id: int, extra_usd: Decimal, *, by: str = trail.COMMAND_LINE) -> BudgetPeriod:
+    """More room in the running period only: the next one begins with the budget's own limit again."""
+    extra = nano_usd(extra_usd)
+    if not extra:
+        raise BadBudget("a top-up is more than 0 USD")
+    with transaction.atomic():
+        budget = _in_force(budget_id)
+        account = _running_account(budget)
+        if account.limit_nano_usd + extra > MAX_USD * NANO_PER_USD:
+            raise BadBudget(f"a limit is from 0 to {MAX_USD:,} USD")
+        account.limit_nano_usd += extra
+        account.alerted_percent = 0
+        account.save(update_fields=["limit_nano_usd", "alerted_percent"])
+        trail.record("topped up", budget, by=by, extra_usd=usd(extra), period_from=account.starts_at)
+        keys.changed()
+    return account
+
+
+def reset_alert(budget_id: int, *, by: str = trail.COMMAND_LINE) -> BudgetPeriod:
+    """Have the running period say again when 80 % and when all of it is spent."""
+    with transaction.atomic():
+        budget = _in_force(budget_id)
+        account = _running_account(budget)
+        account.alerted_percent = 0
+        account.save(update_fields=["alerted_percent"])
+        trail.record("alert reset", budget, by=by, period_from=account.starts_at)
+    return account
+
+
+def end(budget_id: int, *, seen: str = "", by: str = trail.COMMAND_LINE) -> Budget:
     """A budget that counts no more. Its accounts stay."""
     with transaction.atomic():
         budget = _in_force(budget_id)
+        versions.check(budget, seen)
         budget.ended_at = timezone.now()
         budget.save(update_fields=["ended_at"])
+        trail.record("ended", budget, by=by)
         keys.changed()
     return budget
 
@@ -93,9 +132,7 @@ def list_budgets() -> list[Budget]:
 
 def list_with_periods() -> list[tuple[Budget, BudgetPeriod | None]]:
     """All budgets in force with their running accounts, `None` where nothing was asked of one yet in this period."""
-    now = timezone.now()
-    running = BudgetPeriod.objects.filter(starts_at__lte=now).exclude(ends_at__lte=now)
-    by_budget = {period.budget_id: period for period in running}
+    by_budget = {period.budget_id: period for period in running_periods()}
     return [(budget, by_budget.get(budget.pk)) for budget in list_budgets()]
 
 
@@ -109,10 +146,10 @@ def apply_settings(limit_usd: Decimal | None, period: Kind, *, time_zone: str, p
                 keys.changed()
             return present
         if present is not None:
-            end(present.pk)
+            end(present.pk, by=trail.START)
         if limit_usd is None:
             return None
-        return create(limit_usd, period, time_zone=time_zone, policy=policy, origin=SETTINGS)
+        return create(limit_usd, period, time_zone=time_zone, policy=policy, by=trail.START)
 
 
 def nano_usd(usd: Decimal) -> int:
@@ -123,6 +160,24 @@ def nano_usd(usd: Decimal) -> int:
     if nano != nano.to_integral_value():
         raise BadBudget(f"{usd} USD has more than 9 decimals")
     return int(nano)
+
+
+def usd(nano: int) -> str:
+    """Dollars with every decimal that there is, and at least two."""
+    whole, rest = divmod(nano, NANO_PER_USD)
+    decimals = f"{rest:09}".rstrip("0")
+    return f"{whole}.{decimals:0<2}"
+
+
+def running_periods() -> QuerySet[BudgetPeriod]:
+    """The accounts that calls of this moment are booked to."""
+    now = timezone.now()
+    return BudgetPeriod.objects.filter(starts_at__lte=now).exclude(ends_at__lte=now)
+
+
+def _running_account(budget: Budget) -> BudgetPeriod:
+    span = periods.containing(cast(Kind, budget.period), budget.time_zone, timezone.now().timestamp())
+    return BudgetPeriod.objects.select_for_update().get(pk=balances.open_period(budget.pk, span))
 
 
 def _is_alike(budget: Budget, period: Kind, time_zone: str, policy: Policy) -> bool:

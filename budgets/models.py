@@ -1,9 +1,10 @@
-"""Who may use the proxy. Rows are written by `budgets.keys` only, so that every change moves the revision."""
+"""Who may use the proxy, and how much. Each kind of rows has one module that writes it: `keys`, `teams`, `limits`, …"""
 
 from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -45,6 +46,8 @@ class ApiKey(models.Model):
     # Null is what the settings say, 0 is no limit.
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    # May it manage keys, teams and budgets: its own team's, or all of them where it has no team?
+    is_admin = models.BooleanField(default=False)
     # The secret before the last rotation, good until its clients have the new one.
     previous_prefix = models.CharField(max_length=16, blank=True, editable=False)
     previous_sha256 = models.CharField(max_length=64, blank=True, editable=False)
@@ -185,3 +188,42 @@ class BudgetShare(models.Model):
 
     def __str__(self) -> str:
         return f"{self.holder} of {self.period}"
+
+
+class Membership(models.Model):
+    """The team of somebody who logs in. What they may do there is said by their group, `manager` or `viewer`."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="membership")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="members")
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.team}"
+
+
+class LoginLink(models.Model):
+    """A link that logs somebody in, once and soon. Its secret is in the link only."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="login_links")
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"link for {self.user} until {self.expires_at:%Y-%m-%d %H:%M}"
+
+
+class Change(models.Model):
+    """One change that somebody made: who, when, what, to what. Never a secret, and never changed itself."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor = models.CharField(max_length=200)
+    action = models.CharField(max_length=40)
+    kind = models.CharField(max_length=40)
+    object_id = models.CharField(max_length=40)
+    label = models.CharField(max_length=300)
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["kind", "object_id", "at"], name="change_of_object")]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.action} {self.label}"

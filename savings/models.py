@@ -132,6 +132,12 @@ class LedgerEntry(models.Model):
             models.Index(fields=["key_id", "admitted_at"], name="entry_key_time"),
             models.Index(fields=["session", "admitted_at"], name="entry_session_time"),
             models.Index(fields=["conversation", "admitted_at"], name="entry_conversation_time"),
+            models.Index(fields=["owner", "admitted_at"], name="entry_owner_time"),
+            models.Index(fields=["model_answered", "admitted_at"], name="entry_model_time"),
+            # Only those that somebody looks for: complete ones are nearly all.
+            models.Index(
+                fields=["status", "admitted_at"], condition=~Q(status="complete"), name="entry_not_whole_time"
+            ),
             models.Index(fields=["admitted_at"], name="entry_time"),
             models.Index(fields=["recorded_at"], name="entry_recorded"),
         ]

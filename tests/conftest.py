@@ -94,12 +94,12 @@ def postgres_url() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def fresh_postgres() -> Iterator[str]:
-    """The same for the length of a block."""
+def fresh_postgres(template: str = "template1") -> Iterator[str]:
+    """The same for the length of a block, or a copy of another database of the server."""
     require("postgres")
     name = f"headroom_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"')
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         try:
             yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
         finally:

@@ -45,7 +45,7 @@ def create(
             usd,
             period,
             key=keys.find(key) if key else None,
-            team=keys.find_team(team) if team else None,
+            team=import_module("budgets.teams").find(team) if team else None,
             time_zone=time_zone,
             policy="strict" if strict else "normal",
         )

@@ -114,7 +114,10 @@ def credential(provider: str, key: str | None, team: str | None, remove: bool) -
     keys = _keys()
     credentials = import_module("budgets.credentials")
     try:
-        owner = {"key": keys.find(key) if key else None, "team": keys.find_team(team) if team else None}
+        owner = {
+            "key": keys.find(key) if key else None,
+            "team": import_module("budgets.teams").find(team) if team else None,
+        }
         if remove:
             credentials.remove(provider, **owner)
         else:

@@ -1,38 +1,50 @@
-"""Real databases: SQLite in a file, PostgreSQL on its server. Threads of the code under test use them too."""
+"""Real databases: SQLite in a file, PostgreSQL on its server. Threads of the code under test use them too.
+
+Each is a copy of one that was migrated once for all tests of a process.
+"""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import shutil
+import tempfile
+import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import dj_database_url
+import psycopg
 import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
 from headroom_site import settings
-from tests.conftest import fresh_postgres
+from tests.conftest import POSTGRES_URL, fresh_postgres
 
 POOL = {"min_size": 1, "max_size": 4, "timeout": 3}
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty database is."""
-    if request.param == "postgres":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: Any) -> Iterator[str]:
+    """Where a database is that has our tables and nothing in them."""
+    with django_db_blocker.unblock():
+        if request.param == "postgres":
+            with fresh_postgres(template=_migrated_postgres()) as url:
+                yield url
+        else:
+            shutil.copy(_migrated_sqlite(), tmp_path / "ledger.sqlite3")
+            yield f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
 
 
 @pytest.fixture
 def database(database_url: str, django_db_blocker: Any) -> Iterator[str]:
-    """The database of every thread of this test, with our tables; its vendor."""
+    """The database of every thread of this test; its vendor."""
     with django_db_blocker.unblock(), connected(database_url) as vendor:
-        call_command("migrate", "savings", verbosity=0)
-        call_command("migrate", "budgets", verbosity=0)
         yield vendor
 
 
@@ -42,15 +54,14 @@ def migrated(
 ) -> Iterator[str]:
     """A database of a whole module, with our tables; its vendor."""
     with contextlib.ExitStack() as stack:
-        if request.param == "postgres":
-            url = stack.enter_context(fresh_postgres())
-        else:
-            url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'ledger.sqlite3'}"
         stack.enter_context(django_db_blocker.unblock())
-        vendor = stack.enter_context(connected(url))
-        call_command("migrate", "savings", verbosity=0)
-        call_command("migrate", "budgets", verbosity=0)
-        yield vendor
+        if request.param == "postgres":
+            url = stack.enter_context(fresh_postgres(template=_migrated_postgres()))
+        else:
+            path = tmp_path_factory.mktemp("database") / "ledger.sqlite3"
+            shutil.copy(_migrated_sqlite(), path)
+            url = f"sqlite:///{path}"
+        yield stack.enter_context(connected(url))
 
 
 @pytest.fixture
@@ -59,6 +70,34 @@ def emptied(migrated: str) -> str:
     for model in [*apps.get_app_config("budgets").get_models(), *apps.get_app_config("savings").get_models()]:
         model._base_manager.all().delete()
     return migrated
+
+
+@lru_cache
+def _migrated_sqlite() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="headroom-tests-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    path = directory / "migrated.sqlite3"
+    with connected(f"sqlite:///{path}"):
+        call_command("migrate", verbosity=0)
+        with connections["default"].cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@lru_cache
+def _migrated_postgres() -> str:
+    name = f"headroom_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}"')
+    atexit.register(_drop, name)
+    with connected(urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))):
+        call_command("migrate", verbosity=0)
+    return name
+
+
+def _drop(name: str) -> None:
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 class connected:

@@ -1,6 +1,8 @@
-"""`python -m benchmarks.engine --corpus DIR`: tokens saved, facts kept, speed, in this process and uncached.
+"""`python -m benchmarks.engine`: tokens saved, facts kept and speed by kind, in this process and uncached.
 
-DIR holds a MANIFEST.jsonl with one row per file: path, category, and where known the `facts` that must survive.
+Without --corpus it measures files that this repository ships: real output of real commands. A folder of your own needs a
+MANIFEST.jsonl with one JSON object a line: `path`, `category`, and where known `tool` and `arguments` of the call that
+printed it, and the `facts` that must survive. Speed is processor time, the best of --repeat runs.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ def main() -> None:
     for file in corpus.files(Path(options.corpus), set(filter(None, options.cats.split(",")))):
         if options.grep and options.grep not in file.path:
             continue
-        row, outcome = figures.measure(file, lambda text, call: shrink(text, call=call, policy=policy))
+        row, outcome = figures.measure(file, lambda text, call: shrink(text, call=call, policy=policy), options.repeat)
         rows[file.category].append(row)
         _tell(options, row, outcome)
     if options.json:
@@ -53,7 +55,10 @@ def _tell(options: argparse.Namespace, row: figures.Row, outcome: figures.Outcom
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.engine", description=__doc__)
-    parser.add_argument("--corpus", required=True, help="folder with a MANIFEST.jsonl")
+    parser.add_argument("--corpus", default=str(corpus.SHIPPED), help="folder with a MANIFEST.jsonl")
+    parser.add_argument(
+        "--repeat", type=int, default=1, metavar="N", help="measure each file so often, keep the best time"
+    )
     parser.add_argument("--cats", default="", help="only these categories, separated by commas")
     parser.add_argument("--grep", default="", help="only files whose path contains this")
     parser.add_argument("--level", default="balanced", choices=("lossless", "balanced", "deep"))

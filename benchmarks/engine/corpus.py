@@ -10,6 +10,8 @@ from pathlib import Path
 
 from headroom.values import ToolCall
 
+SHIPPED = Path(__file__).parent / "files"
+"""Real output of real commands: see docs/gallery.md."""
 CONVERSATIONS = ("transcripts", "wire_formats")
 COMMANDS = {
     "diffs": "git diff HEAD~1",
@@ -42,7 +44,12 @@ def files(folder: Path, categories: set[str]) -> Iterator[File]:
         packed = (folder / row["path"]).read_bytes()
         text = (gzip.decompress(packed) if row.get("encoding") == "gzip" else packed).decode("utf-8", "replace")
         asked = row.get("queries") or [{"facts": row.get("facts") or []}]
-        yield File(row["path"], row["category"], text, tuple(asked[0]["facts"]), call_for(row["category"], row["path"]))
+        call = (
+            ToolCall(row["tool"], json.dumps(row["arguments"]))
+            if "tool" in row
+            else call_for(row["category"], row["path"])
+        )
+        yield File(row["path"], row["category"], text, tuple(asked[0]["facts"]), call)
 
 
 def call_for(category: str, path: str) -> ToolCall:

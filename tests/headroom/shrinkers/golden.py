@@ -1,6 +1,7 @@
 """Golden files: real output (`*.in`) and the shortest form of it (`*.out`), to be read by eye when a rule changes.
 
-`python -m tests.headroom.shrinkers.golden` writes the `.out` files anew; review them as you would review code.
+`python -m tests.headroom.shrinkers.golden` writes the `.out` files anew, and the gallery; review them as you would review
+code.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from benchmarks import gallery
 from headroom import tokens
 from headroom.shrinkers import (
     blob,
@@ -97,6 +99,7 @@ def main() -> None:
     for kind in KINDS:
         for name in names(kind):
             (ROOT / kind / f"{name}.out").write_text(written(kind, name))
+    gallery.main()
 
 
 if __name__ == "__main__":

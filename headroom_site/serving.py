@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
+import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -28,9 +31,13 @@ from proxy import database, decisions, ids, lineage, worker
 from proxy.response_cache import Answers, LocalAnswers, SharedAnswers
 from proxy.retrieval import files
 from proxy.window import records
+from savings import tallies
 from savings.flusher import Flusher
 from savings.journal import Journal
+from savings.observability import prometheus
 from savings.pricing import PriceBook, PricedReceipt
+
+logger = logging.getLogger("headroom.serving")
 
 CHORES_EVERY_S = 600.0
 
@@ -47,7 +54,8 @@ class _Parts:
         holder = Holder(workspace.identity(settings.WORKSPACE_DIR), self.journal.directory.name)
         self.till = Till(holder, journals, self.prices, database.run, unpriced=cast(Unpriced, settings.UNPRICED))
         self.throttle = Throttle(Rate(settings.REQUESTS_PER_MINUTE, settings.TOKENS_PER_MINUTE), _buckets())
-        self.flusher = Flusher(self.journal, prices=self.prices, post_balances=self._post)
+        self.counter = tallies.Counter(self.journal.directory.name, _run(), prometheus.refused_here)
+        self.flusher = Flusher(self.journal, prices=self.prices, post_balances=self._post, counter=self.counter)
         self.worker = worker.Worker(self.journal, self.prices, self.till, self.throttle, _answers())
         self.observers = Observers()
         self.worker.bodies = self.observers.bodies
@@ -77,10 +85,16 @@ class _Parts:
                 decisions.prune(now, lifetime)
                 records.prune(now, lifetime)
                 files.prune(now, lifetime)
+                tallies.fold()
             except DatabaseError:
                 continue  # the next round does the same work
             finally:
                 close_old_connections()
+
+
+def _run() -> str:
+    """What the workers of one server have in common: the secret that its processes inherit."""
+    return hashlib.blake2b(multiprocessing.current_process().authkey, digest_size=12).hexdigest()
 
 
 def _buckets() -> Buckets | None:
@@ -145,6 +159,7 @@ async def stop() -> None:
     parts.worker.conversations.offload.close()
     await parts.till.close()
     await asyncio.to_thread(parts.flusher.stop)
+    await asyncio.to_thread(_leave, parts.counter)
     parts.journal.close()
     await asyncio.to_thread(parts.observers.close)
     await asyncio.to_thread(parts.till.stop)
@@ -155,6 +170,15 @@ async def stop() -> None:
     await asyncio.to_thread(database.close)
     await asyncio.to_thread(_close_pool)
     worker.install(None)
+
+
+def _leave(counter: tallies.Counter) -> None:
+    try:
+        counter.leave()
+    except DatabaseError as exc:
+        logger.info("the database was not told that this worker ends: %s", exc)
+    finally:
+        close_old_connections()
 
 
 def _close_pool() -> None:

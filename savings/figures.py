@@ -53,6 +53,8 @@ class Figures:
     tokens_saved: int = 0
     observed_tokens_saved: int = 0
     cost_nano_usd: int = 0
+    output_cost_nano_usd: int = 0
+    cache_discount_nano_usd: int = 0
     saved_nano_usd: int = 0
     observed_saved_nano_usd: int = 0
     avoided_nano_usd: int = 0
@@ -91,6 +93,11 @@ class Figures:
     def spent_usd(self) -> Decimal:
         """What providers charge for these calls, as far as their prices are known."""
         return usd(self.cost_nano_usd)
+
+    @property
+    def cache_discount_usd(self) -> Decimal:
+        """What the provider's own prompt cache took off, less what writing to it cost on top. None of our doing."""
+        return usd(self.cache_discount_nano_usd)
 
     @property
     def saved_usd(self) -> Decimal:

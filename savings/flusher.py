@@ -10,7 +10,7 @@ from typing import Protocol
 
 from django.db import close_old_connections, connection
 
-from savings import adoption, journal_lines, ledger
+from savings import adoption, journal_lines, ledger, tallies
 from savings.journal import Batch, Journal
 from savings.pricing import PriceBook, PricedReceipt
 
@@ -43,6 +43,7 @@ class Flusher:
         journal: Journal,
         *,
         post_balances: ledger.PostBalances | None = None,
+        counter: tallies.Counter | None = None,
         prices: PriceBook | None = None,
         interval_s: float = INTERVAL_S,
         adoption_interval_s: float = ADOPTION_INTERVAL_S,
@@ -55,6 +56,7 @@ class Flusher:
         self.interrupted_rows = 0
         self._journal = journal
         self._post_balances = post_balances
+        self._counter = counter
         self._interval_s = interval_s
         self._adoption_interval_s = adoption_interval_s
         self._clock = clock
@@ -107,6 +109,8 @@ class Flusher:
             while more and not self._is_late():
                 more = self._flush(self._journal, self._journal.read_batch())
             self._adopt()
+            if self._counter is not None:
+                self._counter.turn()
             if time.monotonic() > self._warm_at_s:
                 self.prices.warm()
         except Exception as exc:  # noqa: BLE001 - whatever it is, the journal still has every line
@@ -159,6 +163,7 @@ class Flusher:
                 leftover.remove()
             finally:
                 leftover.release()
+            tallies.gone(leftover.directory.name)
             self.interrupted_rows += leftover.interrupted_calls
             log.log(
                 logging.WARNING if leftover.interrupted_calls else logging.INFO,
@@ -176,9 +181,15 @@ class Flusher:
         source.acknowledge(batch)
         return bool(priced) or batch.bytes_read > 0
 
+    def _post(self, entries: Sequence[PricedReceipt]) -> None:
+        if self._post_balances is not None:
+            self._post_balances(entries)
+        if self._counter is not None:
+            self._counter.post(entries)
+
     def _record(self, source: Source, entries: Sequence[PricedReceipt]) -> None:
         try:
-            self.recorded_rows += ledger.record_many(entries, post_balances=self._post_balances)
+            self.recorded_rows += ledger.record_many(entries, post_balances=self._post)
         except ledger.RowsRefused as exc:
             if len(entries) > 1:
                 middle = len(entries) // 2

@@ -125,6 +125,8 @@ def _row(entry: PricedReceipt) -> dict[str, Any]:
         if admission.transforms
         else "[]",
         "cost_nano_usd": entry.price.cost_nano_usd,
+        "output_cost_nano_usd": entry.price.output_nano_usd,
+        "cache_discount_nano_usd": entry.price.cache_discount_nano_usd,
         "saved_nano_usd": entry.saving.nano_usd,
         "avoided_nano_usd": entry.saving.avoided_nano_usd,
         "savings_basis": _text("savings_basis", entry.saving.basis),

@@ -11,8 +11,22 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from savings.rollup_models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, RollupMark
+from savings.tally_models import SavingsCheckpoint, ServingWorker, Tally, TallyReason
 
-__all__ = ["BucketTotal", "DailyRollup", "HourlyReason", "HourlyRollup", "LedgerEntry", "PriceOverride", "RollupMark"]
+__all__ = [
+    "BucketTotal",
+    "CallBody",
+    "DailyRollup",
+    "HourlyReason",
+    "HourlyRollup",
+    "LedgerEntry",
+    "PriceOverride",
+    "RollupMark",
+    "SavingsCheckpoint",
+    "ServingWorker",
+    "Tally",
+    "TallyReason",
+]
 
 TOKEN_COLUMNS = (
     "input_fresh_tokens",
@@ -39,7 +53,8 @@ class LedgerEntry(models.Model):
     `tokens_before`, `tokens_after` and `tokens_saved` are our own estimates; saved is negative where we made it longer.
     `saved_nano_usd` is what the call would have cost without us less what it cost, negative where we made it dearer;
     with `is_observed` the call went out as it came, and savings are what would have been. `avoided_nano_usd` is what an
-    answer out of our response cache would have cost.
+    answer out of our response cache would have cost. Of the cost, `output_cost_nano_usd` is for the answer;
+    `cache_discount_nano_usd` is how much more it had been without the provider's own prompt cache.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -87,6 +102,8 @@ class LedgerEntry(models.Model):
     transforms = models.JSONField(default=list)
 
     cost_nano_usd = models.BigIntegerField(null=True)
+    output_cost_nano_usd = models.BigIntegerField(null=True)
+    cache_discount_nano_usd = models.BigIntegerField(null=True)
     saved_nano_usd = models.BigIntegerField(null=True)
     avoided_nano_usd = models.BigIntegerField(null=True)
     savings_basis = models.CharField(max_length=20, blank=True)

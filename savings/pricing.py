@@ -29,6 +29,10 @@ class Price:
     cost_nano_usd: int | None
     source: str
     version: str
+    output_nano_usd: int | None = None
+    """Of the cost, what the answer took."""
+    cache_discount_nano_usd: int | None = None
+    """What the same tokens would have cost more without the provider's cache; negative where writing to it cost more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class PriceBook:
         if tariff is None:
             return NO_PRICE
         cost = cost_nano_usd(tariff, usage)
-        return NO_PRICE if cost is None else Price(cost, tariff.source, tariff.version)
+        return NO_PRICE if cost is None else Price(cost, tariff.source, tariff.version, *_parts(tariff, usage, cost))
 
     def priced(self, receipt: Receipt) -> PricedReceipt:
         """The receipt as it is to be booked."""
@@ -238,6 +242,21 @@ def cost_nano_usd(tariff: Tariff, usage: Usage) -> int | None:
     if rest * 2 > ATTO_PER_NANO or (rest * 2 == ATTO_PER_NANO and nano_usd % 2):
         nano_usd += 1
     return nano_usd if nano_usd <= MAX_NANO_USD else None
+
+
+def _parts(tariff: Tariff, usage: Usage, cost: int) -> tuple[int | None, int | None]:
+    """What the output cost, and what the provider's cache took off."""
+    input_cost = cost_nano_usd(tariff, replace(usage, output=0, reasoning=0))
+    cached = (usage.cache_read or 0) + (usage.cache_write_5m or 0) + (usage.cache_write_1h or 0)
+    uncached: int | None = cost
+    if cached:
+        fresh = (usage.input_fresh or 0) + cached
+        uncached_usage = Usage(fresh, output=usage.output, reasoning=usage.reasoning)
+        uncached = cost_nano_usd(tariff, uncached_usage)
+    return (
+        None if input_cost is None else cost - input_cost,
+        None if uncached is None else uncached - cost,
+    )
 
 
 def booked_usage(receipt: Receipt) -> tuple[Usage, Basis]:

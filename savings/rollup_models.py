@@ -47,6 +47,8 @@ class Sums(models.Model):
     observed_tokens_saved = _sum()
 
     cost_nano_usd = _sum()
+    output_cost_nano_usd = _sum()
+    cache_discount_nano_usd = _sum()
     saved_nano_usd = _sum()
     observed_saved_nano_usd = _sum()
     avoided_nano_usd = _sum()

@@ -76,6 +76,8 @@ EXPRESSIONS = {
     "tokens_saved": _sum("tokens_saved", COUNTS),
     "observed_tokens_saved": _sum("tokens_saved", f"is_observed AND NOT {FAILED}"),
     "cost_nano_usd": _sum("cost_nano_usd"),
+    "output_cost_nano_usd": _sum("output_cost_nano_usd"),
+    "cache_discount_nano_usd": _sum("cache_discount_nano_usd"),
     "saved_nano_usd": _sum("saved_nano_usd", "NOT is_observed"),
     "observed_saved_nano_usd": _sum("saved_nano_usd", "is_observed"),
     "avoided_nano_usd": _sum("avoided_nano_usd"),

@@ -63,6 +63,7 @@ JOURNAL_SHARE = Gauge(
 
 _TOKEN_CLASSES = ("input_fresh", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 _models: set[str] = set()
+_refused: dict[str, int] = {}
 
 
 def prepare(folder: Path) -> None:
@@ -82,6 +83,12 @@ def record(entries: Sequence[PricedReceipt]) -> None:
 def refused(code: str) -> None:
     """Count a request that got an error of ours. `code` is one of the table's."""
     REFUSALS.labels(code).inc()
+    _refused[code] = _refused.get(code, 0) + 1
+
+
+def refused_here() -> dict[str, int]:
+    """How many requests this very process answered with an error of ours, by code."""
+    return dict(_refused)
 
 
 def page() -> tuple[bytes, str]:

@@ -1,0 +1,92 @@
+"""What the running workers have done since their server started, all of them together. A few small rows, no scan."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models.functions import Now
+
+from savings import sums, tallies
+from savings.figures import Figures
+from savings.models import SavingsCheckpoint, ServingWorker, Tally, TallyReason
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The figures of every run that has a living worker, since its start. `refused` counts errors of ours by code."""
+
+    started_at: datetime | None = None
+    workers: int = 0
+    figures: Figures = Figures()
+    by_model: dict[str, Figures] = field(default_factory=dict)
+    by_provider: dict[str, Figures] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """The figures of all time. `imported` is the part of them that another program had counted."""
+
+    figures: Figures
+    imported: Figures
+    by_model: dict[str, Figures]
+
+
+def live() -> Live:
+    """What is going on."""
+    alive = ServingWorker.objects.filter(seen_at__gte=Now() - tallies.ALIVE_WITHIN)
+    runs = set(alive.values_list("run", flat=True))
+    workers = list(ServingWorker.objects.filter(run__in=runs))
+    names = [worker.name for worker in workers]
+    rows: list[Any] = list(Tally.objects.filter(worker__in=names).values())
+    reasons: dict[str, int] = defaultdict(int)
+    for reason, calls in TallyReason.objects.filter(worker__in=names).values_list("reason", "calls"):
+        reasons[reason] += calls
+    refused: dict[str, int] = defaultdict(int)
+    for worker in workers:
+        for code, count in worker.refused.items():
+            refused[code] += count
+    return Live(
+        started_at=min((worker.started_at for worker in workers), default=None),
+        workers=len(workers),
+        figures=Figures.sum(map(Figures.of, rows)),
+        by_model=_by("model", rows),
+        by_provider=_by("provider", rows),
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        refused=dict(sorted(refused.items())),
+    )
+
+
+def lifetime() -> Lifetime:
+    """Everything that was ever recorded, to the last transaction."""
+    rows: list[Any] = list(Tally.objects.values("model", "worker").order_by().annotate(**sums.AGGREGATES))
+    imported = [row for row in rows if row["worker"] == tallies.IMPORTED]
+    return Lifetime(
+        figures=Figures.sum(map(Figures.of, rows)),
+        imported=Figures.sum(map(Figures.of, imported)),
+        by_model=_by("model", rows),
+    )
+
+
+def tokens_saved_since(started_at: datetime | None, points: int) -> list[tuple[datetime, int]]:
+    """How tokens saved grew since a time: the newest points, oldest first."""
+    if started_at is None:
+        return []
+    checkpoints = SavingsCheckpoint.objects.values_list("at", "tokens_saved")
+    before = checkpoints.filter(at__lt=started_at).order_by("-at").first()
+    base = before[1] if before else 0
+    newest = list(checkpoints.filter(at__gte=started_at).order_by("-at")[:points])
+    return [(at, tokens - base) for at, tokens in reversed(newest)]
+
+
+def _by(label: str, rows: Iterable[Any]) -> dict[str, Figures]:
+    parts: dict[str, list[Figures]] = defaultdict(list)
+    for row in rows:
+        parts[row[label]].append(Figures.of(row))
+    found = {name: Figures.sum(some) for name, some in parts.items()}
+    return dict(sorted(found.items(), key=lambda item: (-item[1].cost_nano_usd, -item[1].calls, item[0])))

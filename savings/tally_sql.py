@@ -1,0 +1,115 @@
+"""The SQL of tallies, for PostgreSQL and SQLite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+
+from savings import sums
+from savings.models import LedgerEntry, SavingsCheckpoint, Tally, TallyReason
+from savings.rollup_sql import OTHER, table
+
+PAST = "past"
+_COLUMNS = ", ".join(sums.COLUMNS)
+_AGAIN = ", ".join(sums.again(name) for name in sums.COLUMNS)
+_CHECKPOINT = {
+    "requests": "requests",
+    "tokens_saved": "tokens_saved",
+    "input_tokens": "input_fresh_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_tokens",
+    "cost_nano_usd": "cost_nano_usd",
+    "output_cost_nano_usd": "output_cost_nano_usd",
+    "saved_nano_usd": "saved_nano_usd",
+    "avoided_nano_usd": "avoided_nano_usd",
+}
+
+
+def count(ids: int, models: int) -> str:
+    """Add entries to a worker's tally. Parameters: the worker, the models that are counted apart, the entries."""
+    model = f"CASE WHEN {sums.MODEL} IN ({_marks(models)}) THEN {sums.MODEL} ELSE '{OTHER}' END"
+    return (
+        f"INSERT INTO {table(Tally)} (worker, provider, model, {_COLUMNS})"
+        f" SELECT %s, provider, {model}, {', '.join(sums.EXPRESSIONS.values())} FROM {table(LedgerEntry)}"
+        f" WHERE id IN ({_marks(ids)}) GROUP BY 2, 3 {_adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
+    )
+
+
+def count_reasons(ids: int) -> str:
+    """Add entries to a worker's reasons. Parameters: the worker, the entries."""
+    return (
+        f"INSERT INTO {table(TallyReason)} (worker, reason, calls)"
+        f" SELECT %s, reason, COUNT(*) FROM {table(LedgerEntry)}"
+        f" WHERE id IN ({_marks(ids)}) AND reason <> '' AND {sums.IS_REQUEST} GROUP BY 2"
+        f" {_adding(TallyReason, 'worker, reason', ('calls',))}"
+    )
+
+
+def fold(workers: int, models: int) -> str:
+    """Add workers' tallies to the past. Parameters: the models that are counted apart (none: all), the workers."""
+    model = f"CASE WHEN model IN ({_marks(models)}) THEN model ELSE '{OTHER}' END" if models else "model"
+    return (
+        f"INSERT INTO {table(Tally)} (worker, provider, model, {_COLUMNS})"
+        f" SELECT '{PAST}', provider, {model}, {_AGAIN} FROM {table(Tally)}"
+        f" WHERE worker IN ({_marks(workers)}) GROUP BY 2, 3 {_adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
+    )
+
+
+def fold_reasons(workers: int) -> str:
+    """Add workers' reasons to the past. Parameters: the workers."""
+    return (
+        f"INSERT INTO {table(TallyReason)} (worker, reason, calls)"
+        f" SELECT '{PAST}', reason, SUM(calls) FROM {table(TallyReason)}"
+        f" WHERE worker IN ({_marks(workers)}) GROUP BY reason {_adding(TallyReason, 'worker, reason', ('calls',))}"
+    )
+
+
+def checkpoint() -> str:
+    """Write down the totals as of this second, unless somebody has. Parameters: provider, agent and model."""
+    totals = ", ".join(f"COALESCE(SUM({expression}), 0)" for expression in _CHECKPOINT.values())
+    return (
+        f"INSERT INTO {table(SavingsCheckpoint)} (at, is_imported, provider, agent, model, {', '.join(_CHECKPOINT)})"
+        f" SELECT {_this_second()}, {_false()}, %s, %s, %s, {totals} FROM {table(Tally)} WHERE true"
+        " ON CONFLICT (at) DO NOTHING"
+    )
+
+
+def _this_second() -> str:
+    if connection.vendor == "postgresql":
+        return "DATE_TRUNC('second', STATEMENT_TIMESTAMP())"
+    return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%S', 'now')"
+
+
+def _false() -> str:
+    return "false" if connection.vendor == "postgresql" else "0"
+
+
+def _adding(model: type[Any], unique: str, columns: tuple[str, ...]) -> str:
+    """What becomes of a row that is there already: the new one is added to it."""
+    greatest = "GREATEST" if connection.vendor == "postgresql" else "MAX"
+    old = table(model)
+    added = ", ".join(
+        f"{name} = {greatest}({old}.{name}, excluded.{name})"
+        if name.endswith("_max_us")
+        else f"{name} = {old}.{name} + excluded.{name}"
+        for name in columns
+    )
+    return f"ON CONFLICT ({unique}) DO UPDATE SET {added}"
+
+
+def _marks(count: int) -> str:
+    return ", ".join(["%s"] * count)
+
+
+def thin(bucket: str) -> str:
+    """Checkpoints of a time that are not the last of their minute or hour. Parameters: since, until, how many at most."""
+    if connection.vendor == "postgresql":
+        start = f"DATE_TRUNC('{bucket}', at)"
+    else:
+        start = f"SUBSTR(at, 1, {16 if bucket == 'minute' else 13})"
+    return (
+        "SELECT id FROM (SELECT id, ROW_NUMBER() OVER"
+        f" (PARTITION BY {start} ORDER BY at DESC) AS place FROM {table(SavingsCheckpoint)}"
+        f" WHERE at >= %s AND at < %s AND is_imported = {_false()}) AS placed WHERE place > 1 LIMIT %s"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 
-from proxy import cached_answers, compression, gateway, health, metrics, originals
+from proxy import cached_answers, compression, gateway, health, metrics, originals, reports
 from proxy.gateway import Route, serve
 from proxy.providers import anthropic, openai_chat, openai_responses, passthrough
 from proxy.requests import RoadRequest
@@ -94,6 +94,16 @@ async def health_report(request: RoadRequest) -> HttpResponseBase:
 @api.api_operation(READ, "/metrics")
 async def metrics_page(request: RoadRequest) -> HttpResponseBase:
     return await metrics.page(request)
+
+
+@api.api_operation(READ, "/stats")
+async def stats(request: RoadRequest) -> HttpResponseBase:
+    return await reports.stats(request)
+
+
+@api.api_operation(READ, "/stats-history")
+async def stats_history(request: RoadRequest) -> HttpResponseBase:
+    return await reports.stats_history(request)
 
 
 async def another_method(request: RoadRequest) -> HttpResponseBase:

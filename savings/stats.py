@@ -52,10 +52,11 @@ class Bucket:
     is_imported: bool = False
 
 
-def totals(window: Window = EVER, **labels: str) -> Figures:
+def totals(window: Window = EVER, *, with_imported: bool = False, **labels: str) -> Figures:
     """Everything in a window, of calls with these labels: `totals(window, project="payments")`."""
     if not labels:
-        return Figures.sum(Figures.of(rows.aggregate(**sums.AGGREGATES)) for rows in _total_rows(window))
+        sources = (*LIVE, "imported") if with_imported else LIVE
+        return Figures.sum(Figures.of(rows.aggregate(**sums.AGGREGATES)) for rows in _total_rows(window, sources))
     return Figures.sum(Figures.of(rows.filter(**labels).aggregate(**sums.AGGREGATES)) for rows in _rollup_rows(window))
 
 
@@ -112,9 +113,9 @@ def revision() -> int:
     return RollupMark.objects.filter(pk=1).values_list("revision", flat=True).first() or 0
 
 
-def _total_rows(window: Window) -> Iterator[QuerySet[BucketTotal]]:
+def _total_rows(window: Window, sources: tuple[str, ...]) -> Iterator[QuerySet[BucketTotal]]:
     for grain, part in _parts(window):
-        yield _within(BucketTotal.objects.filter(grain=grain, source__in=LIVE), part)
+        yield _within(BucketTotal.objects.filter(grain=grain, source__in=sources), part)
 
 
 def _rollup_rows(window: Window) -> Iterator[QuerySet[Any]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from headroom import importance, pipeline, tokens
+from headroom.pipeline import Extra
 from headroom.values import Policy, Shrunk
 from headroom.walk import Text
 
@@ -25,7 +27,13 @@ class Fit:
 
 
 def fit(
-    texts: Sequence[Text], outcomes: Sequence[Shrunk], messages: Sequence[Any], *, excess: int, policy: Policy
+    texts: Sequence[Text],
+    outcomes: Sequence[Shrunk],
+    messages: Sequence[Any],
+    *,
+    excess: int,
+    policy: Policy,
+    extra: Extra | None = None,
 ) -> Fit:
     """Return outcomes that together are `excess` tokens shorter, or as much of that as there is.
 
@@ -38,7 +46,7 @@ def fit(
     order = sorted(range(len(texts)), key=lambda at: (ranks[at], at))
     found = list(outcomes)
     steps: list[str] = []
-    for step, shorter in (("deep", _deep), (DROPPED, _dropped)):
+    for step, shorter in (("deep", partial(_deep, extra=extra)), (DROPPED, _dropped)):
         for at in order:
             if excess <= 0:
                 break
@@ -50,10 +58,11 @@ def fit(
     return Fit(found, (*dict.fromkeys(steps), *(("not_met",) if excess > 0 else ())))
 
 
-def _deep(text: Text, outcome: Shrunk, policy: Policy) -> Shrunk | None:
+def _deep(text: Text, outcome: Shrunk, policy: Policy, *, extra: Extra | None) -> Shrunk | None:
     if outcome.form == DROPPED or outcome.level == "deep":
         return None
-    deep = pipeline.shrink(text.text, call=text.call, policy=replace(policy, level="deep", target_ratio=None))
+    deepest = replace(policy, level="deep", target_ratio=None)
+    deep = pipeline.shrink(text.text, call=text.call, policy=deepest, extra=extra)
     return deep if deep.is_changed else None
 
 

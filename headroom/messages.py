@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headroom import explanations, fitting, pipeline, tokens, walk
+from headroom.pipeline import Extra
 from headroom.values import Attempt, Level, Policy, Scope, Shrunk
 from headroom.walk import Message, Text
 
@@ -63,7 +64,7 @@ def compress(
     policy: Policy | None = None,
     scope: Scope | None = None,
     token_budget: int | None = None,
-    settled: Mapping[int, Shrunk] | None = None,
+    extra: Extra | None = None,
     explain: bool = False,
 ) -> Result:
     """Return `messages` with their tool results in shorter forms; the list given is not changed.
@@ -72,15 +73,17 @@ def compress(
     counted with one encoding for all models, so that figures can be compared.
 
     When the result is above `token_budget`, the least important tool results are shortened further, and then left out
-    one by one until it fits. `settled` are outcomes of an earlier call that hold, by the place of their text in
-    `walk.texts`.
+    one by one until it fits. `extra` are shrinkers beside the registered ones, by kind.
     """
-    policy, scope, settled = policy or Policy(), scope or Scope(), settled or {}
+    policy, scope = policy or Policy(), scope or Scope()
     texts = walk.texts(messages, scope)
-    outcomes = [settled.get(text.number) or pipeline.shrink(text.text, call=text.call, policy=policy) for text in texts]
+    outcomes = [
+        scope.settled.get(text.number) or pipeline.shrink(text.text, call=text.call, policy=policy, extra=extra)
+        for text in texts
+    ]
     before = sum(tokens.count(part) for message in messages for part in walk.read(message))
     excess = before - sum(map(_saved, outcomes)) - token_budget if token_budget is not None else 0
-    fit = fitting.fit(texts, outcomes, messages, excess=excess, policy=policy)
+    fit = fitting.fit(texts, outcomes, messages, excess=excess, policy=policy, extra=extra)
     saved = sum(map(_saved, fit.outcomes))
     changed = [outcome for outcome in fit.outcomes if outcome.is_changed]
     originals = {outcome.original_hash: text.text for text, outcome in zip(texts, fit.outcomes, strict=True)}

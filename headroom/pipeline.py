@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
@@ -14,6 +14,8 @@ from headroom.shrinkers import blank, reads
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
 
 T = TypeVar("T")
+Shrinker = Callable[[Source], Iterable[Form]]
+Extra = Mapping[str, Shrinker]
 
 MARKER = "[headroom left out "
 """How the last line of every lossy form begins."""
@@ -33,8 +35,11 @@ _FAR = 2
 _MAX_ROUNDS = 8
 
 
-def shrink(text: str, *, call: ToolCall, policy: Policy) -> Shrunk:
-    """Return the shortest form that clears the policy's margin, or the text itself and the reason why not."""
+def shrink(text: str, *, call: ToolCall, policy: Policy, extra: Extra | None = None) -> Shrunk:
+    """Return the shortest form that clears the policy's margin, or the text itself and the reason why not.
+
+    `extra` are shrinkers beside the registered ones, by the kind of text that they are for.
+    """
     before = tokens.estimate(text)
     level = _level(call, policy)
     if is_retrieval(call):
@@ -45,7 +50,7 @@ def shrink(text: str, *, call: ToolCall, policy: Policy) -> Shrunk:
         return Shrunk(text, before, before, reason="already_shrunk", level=level)
     if before < policy.min_tokens:
         return Shrunk(text, before, before, reason="too_small", level=level)
-    work = _Work(call, replace(policy, level=level), original_hash(text), before)
+    work = _Work(call, replace(policy, level=level), original_hash(text), before, extra or {})
     return work.outcome(text)
 
 
@@ -102,6 +107,7 @@ class _Work:
     policy: Policy
     digest: str
     before: int
+    extra: Extra
     attempts: list[Attempt] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     detected: dict[str, None] = field(default_factory=dict)
@@ -210,14 +216,18 @@ class _Work:
     def _forms(self, kinds: tuple[str, ...], text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         """Run the shrinkers; one that raises is skipped and named: the text is worth more than the form."""
         source = Source(text, self.call, policy)
-        for kind in kinds:
-            if kind not in registry.SHRINKERS:
-                continue
+        for kind, shrinker in self._shrinkers(kinds):
             try:
-                for form in registry.SHRINKERS[kind](source):
+                for form in shrinker(source):
                     yield kind, form
             except Exception as error:  # noqa: BLE001
                 self._note(kind, error)
+
+    def _shrinkers(self, kinds: tuple[str, ...]) -> Iterator[tuple[str, Shrinker]]:
+        for kind in kinds:
+            for shrinkers in (registry.SHRINKERS, self.extra):
+                if kind in shrinkers:
+                    yield kind, shrinkers[kind]
 
     def _note(self, kind: str, error: Exception) -> None:
         self.failed.append(kind)

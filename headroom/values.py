@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,16 +44,6 @@ class Policy:
     tool_levels: tuple[tuple[str, Level], ...] = ()
     retrieval: str = "original kept as {hash}"
     keep_words: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which messages may be touched. Tool results always may, unless they stand in the frozen beginning or the end."""
-
-    user_text: bool = False
-    system_text: bool = False
-    frozen_messages: int = 0
-    recent_messages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +123,17 @@ class Shrunk:
     @property
     def is_lossy(self) -> bool:
         return bool(self.left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which messages may be touched. Tool results always may, unless they stand in the frozen beginning or the end.
+
+    `settled` are outcomes of an earlier call that hold, by the place of their text among all that may be touched.
+    """
+
+    user_text: bool = False
+    system_text: bool = False
+    frozen_messages: int = 0
+    recent_messages: int = 0
+    settled: Mapping[int, Shrunk] = field(default_factory=dict)

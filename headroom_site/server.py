@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import cast
 
 import click
@@ -20,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 from budgets import keys, limits, periods
 from headroom_site import observers, workspace
 from proxy import policies
+from proxy.ml import model
 from savings.observability import prometheus
 
 
@@ -59,6 +61,11 @@ def check_settings() -> None:
         observers.check()
     except observers.Misconfigured as exc:
         raise Contradiction(str(exc)) from exc
+    if settings.ML_MODEL_DIR:
+        try:
+            model.check(Path(settings.ML_MODEL_DIR))
+        except model.BadModel as exc:
+            raise Contradiction(f"HEADROOM_ML_MODEL_DIR: {exc}") from exc
     if settings.DEBUG and not settings.IS_LOOPBACK:
         raise Contradiction(f"HEADROOM_DEBUG shows internals and must not listen on {settings.HOST}")
 

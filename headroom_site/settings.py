@@ -127,6 +127,7 @@ NO_CCR = env.boolean("HEADROOM_NO_CCR", False)
 CODE_AWARE = env.boolean("HEADROOM_CODE_AWARE_ENABLED", True)
 TARGET_RATIO = env.share("HEADROOM_TARGET_RATIO")
 EXCLUDE_TOOLS = env.words("HEADROOM_EXCLUDE_TOOLS")
+ML_MODEL_DIR = env.text("HEADROOM_ML_MODEL_DIR")
 TOOL_LEVELS = env.pairs("HEADROOM_TOOL_LEVELS", ("lossless", "balanced", "deep"))
 # Only an agent on this machine can read a file of ours, and only loopback says that it is.
 ORIGINAL_FILES = env.boolean("HEADROOM_ORIGINAL_FILES", IS_LOOPBACK)

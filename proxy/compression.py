@@ -97,7 +97,11 @@ async def _kept(owner: str, asked: Asked) -> Result:
 
 async def _compressed(asked: Asked, settled: dict[int, Shrunk]) -> Result:
     return await worker.current().conversations.offload.compress(
-        asked.messages, asked.model, asked.policy, asked.scope, token_budget=asked.token_budget, settled=settled
+        asked.messages,
+        asked.model,
+        asked.policy,
+        replace(asked.scope, settled=settled),
+        token_budget=asked.token_budget,
     )
 
 

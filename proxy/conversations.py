@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
+from django.conf import settings
 from django.db import DatabaseError
 
 from headroom.values import Policy, ToolCall
@@ -36,7 +37,7 @@ class Conversations:
     def __init__(self, store: Store | None = None, offload: Offload | None = None) -> None:
         self.store = store or DatabaseStore()
         self.memory = decisions.Memory()
-        self.offload = offload or Offload()
+        self.offload = offload or Offload(settings.ML_MODEL_DIR)
         self._aging = Aging(self.store, self.memory, self.offload)
         self.window = Window(self.store, self.offload)
 

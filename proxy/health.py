@@ -49,6 +49,7 @@ async def report(request: RoadRequest) -> HttpResponse:
         "rate_limit": worker.current().throttle.is_enabled,
         "mode": settings.MODE,
         "code_aware": policies.code_awareness(),
+        "ml": "on" if settings.ML_MODEL_DIR else "off",
         "database": "sqlite" if settings.IS_EMBEDDED else "postgresql",
         "workers": settings.WORKERS,
     }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -18,6 +17,7 @@ from headroom import pipeline, tokens
 from headroom.messages import Result, compress
 from headroom.values import Policy, Scope, Shrunk, ToolCall
 from proxy import lineage
+from proxy.ml import prose
 from proxy.retrieval import words
 
 INLINE_MAX_CHARS = 24_000
@@ -27,21 +27,27 @@ MAX_CHARS = 32 * 1024 * 1024
 
 
 class Offload:
-    """The helper process of one worker. It starts with the first big input and ends with its parent."""
+    """The helper process of one worker. It starts with the first big input and ends with its parent.
 
-    def __init__(self) -> None:
+    With a trained model all texts go there: it takes seconds where the rest takes milliseconds, and it needs memory.
+    """
+
+    def __init__(self, model_dir: str = "") -> None:
         self._pool: ProcessPoolExecutor | None = None
+        self._model_dir = model_dir
+        self._inline_max_chars = 0 if model_dir else INLINE_MAX_CHARS
 
     async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
         """Shrink one text, wherever its size says. A helper that dies leaves the text as it is."""
         if words.is_retrieval(call):
             return _left_alone(text, "retrieved")
-        if len(text) <= INLINE_MAX_CHARS:
+        if len(text) <= self._inline_max_chars:
             return pipeline.shrink(text, call=call, policy=policy)
         if len(text) > MAX_CHARS:
             return _left_alone(text, "too_large")
+        work = partial(_shrink, text, call, policy, self._model_dir)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._started(), _shrink, text, call, policy)
+            return await asyncio.get_running_loop().run_in_executor(self._started(), work)
         except BrokenProcessPool:
             self.close()
             return _left_alone(text, "failed:helper_process")
@@ -54,20 +60,19 @@ class Offload:
         scope: Scope,
         *,
         token_budget: int | None = None,
-        settled: Mapping[int, Shrunk] | None = None,
     ) -> Result:
         """Shrink whole messages, wherever their size says. Raises BrokenProcessPool when the helper dies of them."""
         work = partial(
-            compress,
+            _compress,
             messages,
+            self._model_dir,
             model=model,
             policy=policy,
             scope=scope,
             token_budget=token_budget,
-            settled=settled,
             explain=True,
         )
-        if _chars(messages) <= INLINE_MAX_CHARS:
+        if _chars(messages) <= self._inline_max_chars:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._started(), work)
 
@@ -84,8 +89,12 @@ class Offload:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _shrink(text: str, call: ToolCall, policy: Policy) -> Shrunk:
-    return pipeline.shrink(text, call=call, policy=policy)
+def _shrink(text: str, call: ToolCall, policy: Policy, model_dir: str) -> Shrunk:
+    return pipeline.shrink(text, call=call, policy=policy, extra=prose.extra(model_dir))
+
+
+def _compress(messages: list[Any], model_dir: str, **options: Any) -> Result:
+    return compress(messages, extra=prose.extra(model_dir), **options)
 
 
 def _chars(value: Any) -> int:

@@ -141,10 +141,11 @@ def _bytes(file: Path) -> bytes:
 
 
 def _looked(name: str, text: str, call: ToolCall, policy: Policy) -> Looked:
-    shrunk = shrink(text, call=call, policy=policy)
+    extra = import_module("proxy.ml.prose").extra(import_module("django.conf").settings.ML_MODEL_DIR)
+    shrunk = shrink(text, call=call, policy=policy, extra=extra)
     levels = [level for level in LEVELS if level != shrunk.level] if len(text) <= MAX_COMPARED_CHARS else []
     others = {
-        level: shrink(text, call=call, policy=dataclasses.replace(policy, level=level, tool_levels=()))
+        level: shrink(text, call=call, policy=dataclasses.replace(policy, level=level, tool_levels=()), extra=extra)
         for level in levels
     }
     return Looked(name, text, call, policy, shrunk, others)

@@ -61,7 +61,7 @@ def test_local_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_commands_in_the_documents_exist(page):
-    named = re.findall(r"(?:^|`)(?:python3 manage\.py|headroom) ([a-z]+)", page.read_text(), re.MULTILINE)
+    named = re.findall(r"(?:^|`)(?:python3 manage\.py|headroom) ([a-z]+(?:-[a-z]+)*)", page.read_text(), re.MULTILINE)
     assert [name for name in named if name not in {*cli.COMMANDS, "test"}] == []
 
 

@@ -29,7 +29,7 @@ from headroom_site.observers import Observers
 from headroom_site.watch import Watch
 from proxy import database, decisions, ids, lineage, worker
 from proxy.response_cache import Answers, LocalAnswers, SharedAnswers
-from proxy.retrieval import files
+from proxy.retrieval import files, turns
 from proxy.window import records
 from savings import tallies
 from savings.flusher import Flusher
@@ -84,6 +84,7 @@ class _Parts:
                 decisions.touch(self.worker.conversations.memory.take_used(), now, lifetime)
                 decisions.prune(now, lifetime)
                 records.prune(now, lifetime)
+                turns.prune(now, lifetime)
                 files.prune(now, lifetime)
                 tallies.fold()
             except DatabaseError:

@@ -131,6 +131,7 @@ ML_MODEL_DIR = env.text("HEADROOM_ML_MODEL_DIR")
 TOOL_LEVELS = env.pairs("HEADROOM_TOOL_LEVELS", ("lossless", "balanced", "deep"))
 # Only an agent on this machine can read a file of ours, and only loopback says that it is.
 ORIGINAL_FILES = env.boolean("HEADROOM_ORIGINAL_FILES", IS_LOOPBACK)
+RETRIEVE_TOOL = env.choice("HEADROOM_RETRIEVE_TOOL", "auto", ("auto", "on", "off"))
 # What goes when a context window is full, and whether results are shortened further first.
 INTELLIGENT_CONTEXT = env.boolean("HEADROOM_INTELLIGENT_CONTEXT", True)
 INTELLIGENT_SCORING = env.boolean("HEADROOM_INTELLIGENT_SCORING", True)

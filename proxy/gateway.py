@@ -26,6 +26,7 @@ from proxy import (
     exchange,
     ids,
     policies,
+    rendering,
     splice,
     upstream,
     worker,
@@ -35,14 +36,16 @@ from proxy.accounting.books import Request
 from proxy.exchange import BodyReader, ClientGone
 from proxy.providers import passthrough
 from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
-from proxy.requests import OwnError, RelayResponse, RoadRequest
+from proxy.requests import OwnError, Ready, RelayResponse, RoadRequest
 from proxy.response_cache import Name
-from proxy.retrieval import words
+from proxy.retrieval import rounds, words
+from proxy.retrieval.offers import Offered
+from proxy.retrieval.rounds import Place, Rounds
 from proxy.upstream import Answer
 from proxy.values import Call, Exchange, Headers, Plan, Provider
-from proxy.window import cuts, room, units
+from proxy.window import room
 from savings.journal import Journal, JournalFull, JournalUnwritable
-from savings.receipts import Admission
+from savings.receipts import Admission, Origin
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,8 @@ class Journey:
     """The header line that takes the place of a key of ours, if any."""
     kept_as: Name | None
     """What the answer is to be kept under, if it may be given again."""
+    offer: Offered | None = None
+    """What is known of a conversation that is offered our tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,15 @@ class Outgoing:
     body: bytes
     is_edited: bool = False
     why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What went out, and the number of the attempt that would be next."""
+
+    outgoing: Outgoing
+    headers: Headers
+    next_attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +135,7 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
         kept_as = cached_answers.name_of(asked)
         if (kept := await cached_answers.find(kept_as)) is not None:
             return cached_answers.replay(kept, asked, labels, request_id)
-        plan = await _plan(client, provider, call, principal)
+        plan, offer = await _plan(client, route, call, principal)
         journey = Journey(
             exchange=client,
             provider=provider,
@@ -133,7 +147,8 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
             call=call,
             plan=plan,
             credential=credential,
-            kept_as=kept_as,
+            kept_as=kept_as if offer is None else None,
+            offer=offer,
         )
         return await _forward(journey, raw, body)
     except tuple(errors.HTTP) as exc:
@@ -179,37 +194,41 @@ def _base_url(provider: Provider) -> str:
     return url
 
 
-async def _plan(client: Exchange, provider: Provider, call: Call, principal: gate.Principal) -> Plan:
+async def _plan(client: Exchange, route: Route, call: Call, principal: gate.Principal) -> tuple[Plan, Offered | None]:
+    """What to send instead of what, and whether our tool is offered beside it."""
     if not call.is_billable:
-        return Plan(reason="not_a_prompt")
+        return Plan(reason="not_a_prompt"), None
     if not settings.OPTIMIZE:
-        return conversations.untouched(call, "disabled")
+        return conversations.untouched(call, "disabled"), None
     if (
         client.header(b"x-headroom-bypass").lower() == "true"
         or client.header(b"x-headroom-mode").lower() == "passthrough"
     ):
-        return conversations.untouched(call, "bypass")
+        return conversations.untouched(call, "bypass"), None
+    provider, owner, upstream_url = route.provider, principal.owner, _base_url(route.provider)
     try:
         here = worker.current()
-        rates = cache_prices.billing(here.prices, provider.DIALECT, _base_url(provider), call.model, time.time())
-        usual = policy(principal.owner)
+        offer = await here.offers.find(call, route.name, owner)
+        rates = cache_prices.billing(here.prices, provider.DIALECT, upstream_url, call.model, time.time())
+        usual = policy(owner, has_tool=offer is not None)
         plan = await here.conversations.plan(
             call,
             provider,
-            owner=principal.owner,
+            owner=owner,
             policy=usual,
             billing=rates if settings.MODE == "token" else None,
         )
-        look = room.look(client, call, provider, upstream=_base_url(provider), owner=principal.owner, policy=usual)
-        return await room.before(look, plan)
+        look = room.look(client, call, provider, upstream=upstream_url, owner=owner, policy=usual)
+        plan = await room.before(look, plan)
+        return (plan if offer is None else offer.added_to(plan)), offer
     except Exception:
         logger.exception("a request could not be shortened; it goes out as it came")
-        return conversations.untouched(call, "failed:plan")
+        return conversations.untouched(call, "failed:plan"), None
 
 
-def policy(owner: str = "local") -> Policy:
+def policy(owner: str = "local", *, has_tool: bool = False) -> Policy:
     """The policy for what is new in a conversation of this owner."""
-    return policies.usual(words.way_back(owner))
+    return policies.usual(words.by_tool("{hash}") if has_tool else words.way_back(owner))
 
 
 async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> RelayResponse:
@@ -256,7 +275,7 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
             else None
         )
         if wait_s is None:
-            return _relayed(journey, answer, ticket, outgoing)
+            return await _relayed(journey, answer, ticket, Sent(outgoing, headers, attempt))
         tries += 1
         await _discard(answer, ticket)
         await upstream.pause(wait_s)
@@ -319,9 +338,7 @@ def _rendered(journey: Journey) -> Outgoing:
     if call.document is None:
         return Outgoing(call.body)
     try:
-        body = journey.provider.render(call, plan)
-        if plan.cuts:
-            body = cuts.apply(body, units.where(call), plan.cuts)
+        body = rendering.render(call, journey.provider, plan, journey.route, journey.offer)
     except splice.Unspliceable:
         logger.info("request %s goes out as it came: its strings cannot be told apart", journey.request_id)
         return Outgoing(call.body, why_not="unspliceable")
@@ -351,7 +368,7 @@ def _holds_own_key(name: bytes, value: bytes) -> bool:
     return name == b"authorization" and value[:7].lower() == b"bearer " and value[7:].strip().startswith(OWN_KEY)
 
 
-async def _admit(journey: Journey, attempt: int, outgoing: Outgoing) -> Ticket:
+async def _admit(journey: Journey, attempt: int, outgoing: Outgoing, origin: Origin = "client") -> Ticket:
     """Set aside what the call may cost and write it to the journal, before anything of it is sent."""
     call, plan, labels, principal = journey.call, journey.plan, journey.labels, journey.principal
     here, admitted_at, is_edited = worker.current(), time.time(), outgoing.is_edited
@@ -383,15 +400,17 @@ async def _admit(journey: Journey, attempt: int, outgoing: Outgoing) -> Ticket:
         reserved=hold.reserved,
         holder=here.till.holder.name if hold.reserved else "",
         conversation=identity.of(call, principal.owner, labels),
+        origin=origin,
     )
     try:
         _write_down(here.journal, admission, is_strict=hold.is_strict)
     except (JournalFull, JournalUnwritable):
         here.till.release(hold)
         raise
-    entry = here.books.open(
-        admission.conversation, Request(call, journey.provider.DIALECT, plan, admitted_at, is_edited=is_edited)
-    )
+    entry = None
+    if origin == "client":
+        request = Request(call, journey.provider.DIALECT, plan, admitted_at, is_edited=is_edited)
+        entry = here.books.open(admission.conversation, request)
     return Ticket(here.journal, call_id, journey.exchange.started if attempt == 0 else time.perf_counter(), entry)
 
 
@@ -417,10 +436,38 @@ def _demand(journey: Journey) -> Demand:
     )
 
 
-def _relayed(journey: Journey, answer: Answer, ticket: Ticket, outgoing: Outgoing) -> RelayResponse:
-    is_event_stream = answer.header(b"content-type").startswith("text/event-stream")
+async def _relayed(journey: Journey, answer: Answer, ticket: Ticket, sent: Sent) -> RelayResponse:
+    """The answer on its way to the client; with our tool offered, joined with the rounds that its calls need."""
+    outgoing, is_event_stream = sent.outgoing, answer.header(b"content-type").startswith("text/event-stream")
     chunk_filter = _filter(journey, answer, outgoing.is_edited) if is_event_stream else None
-    relay = Relay(
+    weaver = rounds.weaver(journey.route, answer) if journey.offer is not None and outgoing.is_edited else None
+    headers = upstream.end_to_end(answer.headers)
+    if chunk_filter is not None or weaver is not None:
+        headers = [(key, value) for key, value in headers if key not in (b"content-length", b"content-encoding")]
+    elif answer.status == HTTPStatus.NOT_MODIFIED:
+        # It would announce a body that does not come, and the server insists on one.
+        headers = [(key, value) for key, value in headers if key != b"content-length"]
+    headers += _own_headers(journey, outgoing)
+    if weaver is None or journey.offer is None:
+        return RelayResponse(answer.status, headers, _opened(journey, answer, ticket, chunk_filter))
+    woven = Rounds(
+        answer,
+        ticket,
+        weaver,
+        again=Again(journey, sent),
+        opened=lambda answer, ticket, weaver: _opened(journey, answer, ticket, weaver),
+        place=Place(journey.principal.owner, journey.route, journey.provider.DIALECT, journey.call, journey.offer),
+        last_filter=chunk_filter,
+    )
+    if is_event_stream:
+        return RelayResponse(answer.status, headers, woven)
+    body = await woven.whole()
+    return RelayResponse(woven.status, headers, Ready(body))
+
+
+def _opened(journey: Journey, answer: Answer, ticket: Ticket, chunk_filter: ChunkFilter | None) -> Relay:
+    is_event_stream = answer.header(b"content-type").startswith("text/event-stream")
+    return Relay(
         answer,
         ticket,
         journey.provider.meter(is_event_stream),
@@ -428,13 +475,37 @@ def _relayed(journey: Journey, answer: Answer, ticket: Ticket, outgoing: Outgoin
         recorder=cached_answers.recorder(journey.kept_as, answer),
         has_unknown_end=isinstance(journey.provider, passthrough.Passthrough),
     )
-    headers = upstream.end_to_end(answer.headers)
-    if chunk_filter is not None:
-        headers = [(key, value) for key, value in headers if key not in (b"content-length", b"content-encoding")]
-    elif answer.status == HTTPStatus.NOT_MODIFIED:
-        # It would announce a body that does not come, and the server insists on one.
-        headers = [(key, value) for key, value in headers if key != b"content-length"]
-    return RelayResponse(answer.status, headers + _own_headers(journey, outgoing), relay)
+
+
+class Again:
+    """Sends a request once more, with messages behind those of the last time: a round of its own, in the ledger too."""
+
+    def __init__(self, journey: Journey, sent: Sent) -> None:
+        self._journey, self._body, self._headers, self._attempt = (
+            journey,
+            sent.outgoing.body,
+            sent.headers,
+            sent.next_attempt,
+        )
+
+    async def __call__(self, behind: list[object]) -> tuple[Answer, Ticket]:
+        journey = self._journey
+        self._body = rendering.with_more(self._body, journey.call, behind)
+        plan = rendering.round_plan(journey.plan, behind)
+        journey = replace(journey, call=replace(journey.call, body=self._body), plan=plan)
+        tries = 0
+        while True:
+            ticket = await _admit(journey, self._attempt, Outgoing(self._body, is_edited=True), "retrieval")
+            self._attempt += 1
+            may_retry = tries + 1 < settings.RETRY_MAX_ATTEMPTS
+            answer = await _send(journey, ticket, self._headers, self._body, may_retry=may_retry)
+            wait_s = upstream.backoff_s(tries) if answer is None else upstream.retry_wait_s(answer, tries)
+            if answer is not None and (wait_s is None or not may_retry):
+                return answer, ticket
+            if answer is not None:
+                await _discard(answer, ticket)
+            tries += 1
+            await upstream.pause(wait_s or 0.0)
 
 
 def _filter(journey: Journey, answer: Answer, is_edited: bool) -> ChunkFilter | None:

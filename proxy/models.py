@@ -99,3 +99,33 @@ class WindowRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tokens_before:,} tokens made {self.tokens_after:,} ({self.trigger})"
+
+
+class RetrievalOffer(models.Model):
+    """A conversation that is offered `headroom_retrieve`, known by everything before its first answer."""
+
+    owner = models.CharField(max_length=200)
+    root = models.CharField(max_length=32)
+    used_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "root"], name="offer_owner_root")]
+
+    def __str__(self) -> str:
+        return f"{self.root} of {self.owner}"
+
+
+class RetrievalTurn(models.Model):
+    """A turn in which the model called `headroom_retrieve`, known by what its client saw; zlib-compressed JSON."""
+
+    owner = models.CharField(max_length=200)
+    root = models.CharField(max_length=32)
+    identity = models.CharField(max_length=32)
+    turn = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "root", "identity"], name="turn_owner_root_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.identity} of {self.root}"

@@ -33,6 +33,19 @@ class Body(Protocol):
     async def close(self) -> None: ...
 
 
+class Ready:
+    """A body that is here already."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+
 class RelayResponse(HttpResponseBase):
     """A provider's answer: its status, its header lines with their duplicates, and its body as it arrives."""
 

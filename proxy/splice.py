@@ -191,7 +191,56 @@ def _spans(body: bytes, wanted: set[Path]) -> dict[Path, tuple[int, int]]:
     return spans
 
 
-def item_spans(body: bytes, key: str) -> list[tuple[int, int]]:
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Items [start, end) of a list, and what takes their place; with start = end it is put before that item."""
+
+    start: int
+    end: int
+    items: tuple[Any, ...]
+
+
+def replace_items(body: bytes, key: str, edits: Sequence[Edit]) -> bytes:
+    """Return `body` with these edits made in the list at `key`, and no other byte touched. Raises Unspliceable."""
+    try:
+        document = loads(body)
+        items = document[key]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise Unspliceable(f"there is no list {key!r}") from exc
+    spans = _item_spans(body, key)
+    if not isinstance(items, list) or not items or len(spans) != len(items):
+        raise Unspliceable(f"the items of {key!r} cannot be told apart from the rest of the body")
+    meant: list[Any] = []
+    pieces: list[bytes] = []
+    cursor, done = 0, 0
+    for edit in sorted(edits, key=lambda one: (one.start, one.end)):
+        new = [_spelled_whole(item) for item in edit.items]
+        meant += [*items[done : edit.start], *edit.items]
+        if edit.start == len(items):
+            pieces += (body[cursor : spans[-1][1]], *(b"," + item for item in new))
+            cursor = spans[-1][1]
+        elif edit.start == edit.end:
+            pieces += (body[cursor : spans[edit.start][0]], *(item + b"," for item in new))
+            cursor = spans[edit.start][0]
+        else:
+            pieces += (body[cursor : spans[edit.start][0]], b",".join(new))
+            cursor = spans[edit.end - 1][1]
+        done = edit.end
+    meant += items[done:]
+    edited = b"".join((*pieces, body[cursor:]))
+    if not _means(edited, {**document, key: meant}):
+        raise Unspliceable("the edit would change more than was meant")
+    return edited
+
+
+def _spelled_whole(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except (TypeError, ValueError) as exc:  # a lone surrogate has no UTF-8
+        raise Unspliceable("what takes the place cannot be spelled") from exc
+
+
+def _item_spans(body: bytes, key: str) -> list[tuple[int, int]]:
     """Byte spans of the items of the list that a document has at `key`. With a duplicate key the last one counts."""
     spans: list[tuple[int, int]] = []
     depth, name, expects_key, is_inside = 0, "", False, False

@@ -11,6 +11,7 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 """A single event larger than this is not kept for reading; it is relayed all the same."""
 
 END_OF_EVENT = re.compile(rb"\r?\n\r?\n")
+DONE_EVENT = b"data: [DONE]\n\n"
 DONE: dict[str, Any] = {"type": "[DONE]"}
 """Stands for OpenAI's closing `data: [DONE]`, which is not JSON."""
 

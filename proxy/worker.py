@@ -11,6 +11,7 @@ from budgets.till import Till
 from proxy.accounting.books import Books
 from proxy.conversations import Conversations
 from proxy.response_cache import Answers
+from proxy.retrieval.offers import Offers
 from proxy.upstream import Pool
 from savings.journal import Journal
 from savings.observability.bodies import Waiting
@@ -29,6 +30,7 @@ class Worker:
     """The response cache, where there is one."""
     pool: Pool = field(default_factory=Pool)
     conversations: Conversations = field(default_factory=Conversations)
+    offers: Offers = field(default_factory=Offers)
     bodies: Waiting | None = None
     """Where prompts and answers wait to be booked; `None` unless they are to be kept."""
     books: Books = field(default_factory=Books)

@@ -42,6 +42,11 @@ def by_route(hash: str) -> str:
     return f"full text: GET {where}/v1/retrieve/{hash}"
 
 
+def by_tool(hash: str) -> str:
+    """The words for a model that has our tool."""
+    return f"full text: {TOOL_NAME}, hash {hash}"
+
+
 def root() -> Path:
     """The folder of all originals."""
     return _absolute(settings.WORKSPACE_DIR) / "originals"

@@ -84,6 +84,11 @@ def _kind(item: Any) -> Kind:
     return "other" if role != "user" else "result" if is_result else "person"
 
 
+def is_answer(item: Any) -> bool:
+    """Whether the model produced a message or item."""
+    return _kind(item) == "answer"
+
+
 def _is_closed(items: Sequence[Any]) -> bool:
     """Whether every call in it is answered in it, and every answer is to a call in it."""
     asked = [call_id for item in items for call_id, _ in _calls(item)]

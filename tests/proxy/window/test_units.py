@@ -91,19 +91,31 @@ BODY = b"""{ "messages" : [ {"role":"user","content":"a ] [ , \\" {"},
   "model":"m", "metadata": {"messages":[1,2]} }"""
 
 
+def cut(body: bytes, *made: Cut) -> bytes:
+    return splice.replace_items(body, "messages", [cuts.edit(one, "messages") for one in made])
+
+
 def test_cutting_touches_no_other_byte() -> None:
-    edited = cuts.apply(BODY, "messages", [Cut(1, 3, "gone")])
+    edited = cut(BODY, Cut(1, 3, "gone"))
     assert edited == BODY.replace(
         b"""{"role":"assistant","content":"x" , "n": 1.50}, {"role":"user","content":"b"}""",
         b'{"role":"user","content":"gone"}',
     )
-    assert orjson.loads(cuts.apply(BODY, "messages", [Cut(0, 1, "a"), Cut(3, 4, "b")]))["messages"][3]["content"] == "b"
+    assert orjson.loads(cut(BODY, Cut(0, 1, "a"), Cut(3, 4, "b")))["messages"][3]["content"] == "b"
     twice = b'{"messages":[1,2,3],"messages":[{"role":"user"},[4],{}]}'
-    assert cuts.apply(twice, "messages", [Cut(1, 2, "x")]) == (
+    assert cut(twice, Cut(1, 2, "x")) == (
         b'{"messages":[1,2,3],"messages":[{"role":"user"},{"role":"user","content":"x"},{}]}'
     )
-    with pytest.raises(splice.Unspliceable):
-        cuts.apply(b"[]", "messages", [Cut(0, 1, "x")])
+    for odd in (b"[]", b'{"messages":[]}', b'{"messages":7}', b'{"x":[{"messages":[1]}]}'):
+        with pytest.raises(splice.Unspliceable):
+            cut(odd, Cut(0, 1, "x"))
+
+
+def test_items_are_put_in_and_behind() -> None:
+    added = splice.replace_items(
+        b'{"tools": [ 1, {"a":2} ] ,"x":1}', "tools", [splice.Edit(1, 1, (9,)), splice.Edit(2, 2, (3, 4))]
+    )
+    assert added == b'{"tools": [ 1, 9,{"a":2},3,4 ] ,"x":1}'
 
 
 def test_a_moving_cache_mark_does_not_make_another_conversation() -> None:

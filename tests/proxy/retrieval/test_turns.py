@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from django.test import override_settings
+
+from proxy import splice
+from proxy.models import RetrievalOffer, RetrievalTurn
+from proxy.providers import anthropic, openai_chat, openai_responses
+from proxy.retrieval import turns
+from proxy.retrieval.offers import Offers
+from proxy.retrieval.turns import Turn
+from proxy.values import Call
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MESSAGES, CHAT, RESPONSES = "/v1/messages", "/v1/chat/completions", "/v1/responses"
+
+
+def use(name: str) -> dict[str, Any]:
+    return {"type": "tool_use", "id": name, "name": "Bash", "input": {}}
+
+
+def result(name: str) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": name, "content": "x"}
+
+
+TURN = Turn(
+    rounds=(({"role": "assistant", "content": [use("own1")]}, {"role": "user", "content": [result("own1")]}),),
+    shown=(0,),
+    last_calls=((1, use("own2")),),
+    results=(result("own2"),),
+)
+SEEN = {"role": "assistant", "content": [{"type": "text", "text": "so"}, use("c1"), use("c2")]}
+HISTORY = [{"role": "user", "content": "go"}, SEEN, {"role": "user", "content": [result("c1"), result("c2")]}]
+
+
+def rejoined(items: list[Any], turn: Turn = TURN, route: str = MESSAGES) -> Any:
+    known = {turns.identity([SEEN], MESSAGES): turn}
+    edits = turns.rejoined(items, route, known)
+    return orjson.loads(splice.replace_items(orjson.dumps({"messages": items}), "messages", edits))["messages"]
+
+
+def test_a_turn_is_put_together_again_as_the_provider_saw_it() -> None:
+    assert rejoined(HISTORY) == [
+        HISTORY[0],
+        *TURN.rounds[0],
+        {"role": "assistant", "content": [SEEN["content"][0], use("own2"), use("c1"), use("c2")]},  # type: ignore[index]
+        {"role": "user", "content": [result("own2"), result("c1"), result("c2")]},
+    ]
+
+
+def test_a_turn_is_known_by_what_matters_of_it() -> None:
+    content: Any = SEEN["content"]
+    marked = [{**content[0], "citations": None}, content[1], {**content[2], "cache_control": {"type": "ephemeral"}}]
+    assert len(rejoined([HISTORY[0], {**SEEN, "content": marked}, HISTORY[2]])) == 5
+    for changed in ([*content, use("c3")], content[1:], [{**content[0], "text": "no"}, *content[1:]], "so", [None]):
+        items = [HISTORY[0], {**SEEN, "content": changed}, HISTORY[2]]
+        assert turns.rejoined(items, MESSAGES, {turns.identity([SEEN], MESSAGES): TURN}) == []
+    assert turns.rejoined(HISTORY[:2], MESSAGES, {turns.identity([SEEN], MESSAGES): TURN}) == [], "no results to join"
+    assert turns.rejoined([None, 7, {"role": "assistant"}], CHAT, {"x": TURN}) == []
+
+
+@pytest.mark.usefixtures("road_database")
+def test_turns_outlive_the_process_and_go_with_their_conversation() -> None:
+    assert not turns.offer("local", "r", NOON, is_new=False)
+    assert turns.offer("local", "r", NOON, is_new=True)
+    assert turns.offer("local", "r", NOON, is_new=False)
+    assert not turns.offer("team:1", "r", NOON, is_new=False)
+    turns.store("local", "r", "i", Turn(), NOON)
+    turns.store("local", "r", "i", TURN, NOON)
+    assert turns.load("local", "r") == {"i": TURN}
+    assert turns.load("team:1", "r") == {}
+    assert turns.prune(NOON + timedelta(hours=1), timedelta(hours=48)) == 0
+    assert turns.prune(NOON + timedelta(hours=49), timedelta(hours=48)) == 1
+    assert not RetrievalOffer.objects.exists()
+    assert not RetrievalTurn.objects.exists()
+
+
+TOOLS = [{"name": "Bash", "input_schema": {}}]
+LONG = "x " * 31_000
+ASKED = {"role": "user", "content": "go"}
+OFFERED: list[tuple[str, dict[str, Any]]] = [
+    (MESSAGES, {"system": LONG, "tools": TOOLS, "messages": [ASKED]}),
+    (CHAT, {"tools": TOOLS, "messages": [{"role": "system", "content": LONG}, ASKED], "tool_choice": "auto"}),
+    (RESPONSES, {"instructions": LONG, "tools": TOOLS, "store": False, "input": [ASKED]}),
+]
+NEVER: list[tuple[str, dict[str, Any]]] = [
+    (MESSAGES, {"system": "short", "tools": TOOLS, "messages": [ASKED]}),
+    (MESSAGES, {"system": LONG, "messages": [ASKED]}),
+    (MESSAGES, {"system": LONG, "tools": [{"name": "headroom_retrieve"}], "messages": [ASKED]}),
+    (MESSAGES, {"system": LONG, "tools": TOOLS, "messages": [ASKED], "tool_choice": {"type": "any"}}),
+    (MESSAGES, {"system": LONG, "tools": TOOLS, "messages": [ASKED, SEEN, ASKED]}),
+    (CHAT, {"tools": TOOLS, "n": 2, "messages": [{"role": "system", "content": LONG}, ASKED]}),
+    (CHAT, {"tools": TOOLS, "tool_choice": "required", "messages": [{"role": "system", "content": LONG}, ASKED]}),
+    (RESPONSES, {"instructions": LONG, "tools": TOOLS, "input": [ASKED]}),
+    (RESPONSES, {"instructions": LONG, "tools": TOOLS, "store": False, "previous_response_id": "r", "input": [ASKED]}),
+    ("*", {"system": LONG, "tools": TOOLS, "messages": [ASKED]}),
+]
+PARSERS = {MESSAGES: anthropic, CHAT: openai_chat, RESPONSES: openai_responses, "*": anthropic}
+
+
+def call(route: str, document: dict[str, Any]) -> Call:
+    parsed: Call = PARSERS[route].parse(orjson.dumps(document))
+    return parsed
+
+
+@pytest.mark.usefixtures("road_database")
+async def test_the_tool_is_there_from_the_first_request_or_never() -> None:
+    with override_settings(ORIGINAL_FILES=False):
+        for route, document in OFFERED:
+            assert await Offers().find(call(route, document), route, "local") is not None, document.keys()
+            key = "input" if route == RESPONSES else "messages"
+            later = document | {key: [*document[key], {"role": "assistant", "content": "a"}, ASKED]}
+            short = {name: value if value != LONG else LONG[:-9_000] for name, value in later.items()}
+            elsewhere = Offers()
+            found = await elsewhere.find(call(route, short if route == MESSAGES else later), route, "local")
+            assert found is not None, "another worker goes on with it"
+            assert await elsewhere.find(call(route, later), route, "team:1") is None
+        for route, document in NEVER:
+            assert await Offers().find(call(route, document | {"user": "n"}), route, "somebody") is None, (
+                document.keys()
+            )
+    route, document = OFFERED[0]
+    for name, value in (("ORIGINAL_FILES", True), ("NO_CCR", True), ("LOSSLESS", True), ("RETRIEVE_TOOL", "off")):
+        with override_settings(**{"ORIGINAL_FILES": False, name: value}):
+            assert await Offers().find(call(route, document), route, "local") is None, name

@@ -127,7 +127,9 @@ def end(budget_id: int, *, seen: str = "", by: str = trail.COMMAND_LINE) -> Budg
 
 def list_budgets() -> list[Budget]:
     """All budgets in force, with whom they are for."""
-    return list(Budget.objects.filter(ended_at__isnull=True).select_related("key", "team").order_by("scope", "pk"))
+    return list(
+        Budget.objects.filter(ended_at__isnull=True).select_related("key__team", "team").order_by("scope", "pk")
+    )
 
 
 def list_with_periods() -> list[tuple[Budget, BudgetPeriod | None]]:

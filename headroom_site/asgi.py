@@ -16,14 +16,14 @@ django.setup()
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
-from headroom_site import serving
+from headroom_site import live, serving
 from proxy import dataplane, errors, exchange, hosts
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-PAGES = ("/dashboard", "/admin", "/login", "/logout", "/static/")
+PAGES = ("/dashboard", "/admin", "/login", "/logout", "/static/", "/favicon.ico")
 
 _pages = ASGIHandler()
 _starting = asyncio.Lock()
@@ -40,6 +40,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             await _page(scope, receive, send)
         else:
             await dataplane.handle(scope, receive, send)
+    elif scope["type"] == "websocket" and scope["path"] == live.PATH:
+        await live.application(scope, receive, send)
     else:
         await receive()
         await send({"type": "websocket.close", "code": 1003})

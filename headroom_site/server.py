@@ -128,7 +128,10 @@ def _run_uvicorn(sockets: list[socket.socket]) -> None:
         port=settings.PORT,
         workers=settings.WORKERS,
         http="httptools",
-        ws="none",
+        # Pages only listen: what they say may be short.
+        ws="websockets-sansio",
+        ws_max_size=1024,
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,

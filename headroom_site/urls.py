@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from django.contrib.auth import views as auth
 from django.urls import path
+from django.views.generic import RedirectView
 
-from savings import pages
+from budgets import pages as budget_pages
+from headroom_site.page_access import for_readers
+from proxy import pages as cache_pages
+from savings.dashboard import pages, requests, session
 
 urlpatterns = [
-    path("dashboard", pages.dashboard, name="dashboard"),
+    path("dashboard", for_readers(session.page), name="dashboard"),
+    path("dashboard/lifetime", for_readers(pages.lifetime), name="dashboard-lifetime"),
+    path("dashboard/history", for_readers(pages.history), name="dashboard-history"),
+    path("dashboard/requests", for_readers(requests.newest), name="dashboard-requests"),
+    path("dashboard/requests.csv", for_readers(requests.export), name="dashboard-requests-csv"),
+    path("dashboard/requests/<uuid:call_id>", for_readers(requests.one), name="dashboard-request"),
+    path("dashboard/cache", for_readers(cache_pages.cache_health), name="dashboard-cache"),
+    path("dashboard/keys", for_readers(budget_pages.keys_and_budgets), name="dashboard-keys"),
+    # Browsers ask for it unasked; it is not a provider's.
+    path("favicon.ico", RedirectView.as_view(url="/static/headroom/mark.svg", permanent=True)),
     path("login", auth.LoginView.as_view(template_name="login.html"), name="login"),
     path("logout", auth.LogoutView.as_view(), name="logout"),
 ]

@@ -1,0 +1,63 @@
+"""Parts that several pages show: tables by a label, reasons, time series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from savings import stats
+from savings.dashboard.definitions import Tile, tiles
+from savings.dashboard.scope import Scope
+from savings.figures import Figures
+from savings.stats import Window
+
+COLUMNS = ("requests", "spent", "would_have_been", "saved", "saved_percent", "tokens_saved", "cache_hit")
+ROWS = 12
+BREAKDOWNS: dict[str, tuple[stats.Dimension, str]] = {
+    "model": ("model", "Model"),
+    "agent": ("agent", "Agent"),
+    "project": ("project", "Project"),
+    "key": ("key_label", "Key"),
+}
+NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Figures for each value of a label; `rows` are (value, tiles)."""
+
+    name: str
+    title: str
+    columns: Sequence[Tile]
+    rows: Sequence[tuple[str, Sequence[Tile]]]
+
+
+def breakdowns(window: Window, scope: Scope) -> list[Breakdown]:
+    """The bill by model, agent, project and key."""
+    heads = tiles(Figures(), COLUMNS)
+    found = []
+    for name, (dimension, title) in BREAKDOWNS.items():
+        by = stats.by(dimension, window, limit=ROWS, **scope.labels)
+        found.append(Breakdown(name, title, heads, [(value, tiles(figures, COLUMNS)) for value, figures in by.items()]))
+    return found
+
+
+def shares(counted: Mapping[str, int]) -> list[tuple[str, int, float]]:
+    """Why requests went out as they came: reason, how many, in percent of all that did."""
+    total = sum(counted.values())
+    return [(reason, count, 100 * count / total) for reason, count in counted.items()][:ROWS]
+
+
+def chart(buckets: Sequence[stats.Bucket]) -> dict[str, Any]:
+    """A time series for the browser: seconds since 1970, and dollars."""
+    return {
+        "x": [int(bucket.starts_at.timestamp()) for bucket in buckets],
+        "series": [
+            {
+                "label": "Would have been",
+                "values": [(bucket.figures.cost_nano_usd + bucket.figures.saved_nano_usd) / NANO for bucket in buckets],
+            },
+            {"label": "Spent", "values": [bucket.figures.cost_nano_usd / NANO for bucket in buckets]},
+        ],
+    }

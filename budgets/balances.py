@@ -19,6 +19,7 @@ from django.utils import timezone
 from budgets import alerts
 from budgets.models import Budget, BudgetPeriod, BudgetShare
 from budgets.periods import Span
+from savings import retention
 from savings.models import LedgerEntry
 from savings.pricing import PricedReceipt
 from savings.receipts import Reserved
@@ -87,21 +88,23 @@ def _keep_entries_out() -> None:
 
 
 def spent_by_entries(budget: Budget, starts_at: datetime, ends_at: datetime | None) -> int:
-    """What the ledger says that a budget's scope cost in a time."""
+    """What the ledger says that a budget's scope cost in a time, entries included that were deleted since."""
     entries = entries_of(budget).filter(admitted_at__gte=starts_at)
     if ends_at is not None:
         entries = entries.filter(admitted_at__lt=ends_at)
     total: int | None = entries.aggregate(total=Sum("cost_nano_usd"))["total"]
-    return int(total or 0)
+    return int(total or 0) + retention.sealed_cost(starts_at, ends_at, **_whose(budget))
+
+
+def _whose(budget: Budget) -> dict[str, str]:
+    if budget.scope == "key":
+        return {"key_id": str(budget.key_id)}
+    return {"owner": f"team:{budget.team_id}"} if budget.scope == "team" else {}
 
 
 def entries_of(budget: Budget) -> QuerySet[LedgerEntry]:
     """The entries that count against a budget, of any time."""
-    if budget.scope == "key":
-        return LedgerEntry.objects.filter(key_id=str(budget.key_id))
-    if budget.scope == "team":
-        return LedgerEntry.objects.filter(owner=f"team:{budget.team_id}")
-    return LedgerEntry.objects.all()
+    return LedgerEntry.objects.filter(**_whose(budget))
 
 
 def take(

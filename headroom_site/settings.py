@@ -145,7 +145,10 @@ JOURNAL_MAX_BYTES = env.integer("HEADROOM_JOURNAL_MAX_MB", 256, minimum=1, maxim
 # How long running streams may go on after SIGTERM or Ctrl-C.
 DRAIN_TIMEOUT_S = env.integer("HEADROOM_DRAIN_TIMEOUT_SECONDS", 600, minimum=0, maximum=86_400)
 # No provider cache lives longer than a day; a decision is kept twice that after its last use.
-DECISION_LIFETIME_S = 48 * 3600
+DECISION_LIFETIME_S = env.integer("HEADROOM_KEEP_ORIGINALS_HOURS", 48, minimum=48, maximum=24 * 366) * 3600
+# Thirteen months, so that a month can be compared with the one a year before; sums stay for ever.
+KEEP_ENTRIES_DAYS = env.integer("HEADROOM_KEEP_ENTRIES_DAYS", 400, maximum=36_500)
+KEEP_BODIES_DAYS = env.integer("HEADROOM_KEEP_BODIES_DAYS", 7, minimum=1, maximum=36_500)
 
 # --- what other tools are told ---------------------------------------------------------------------------------------
 _log_file = env.text("HEADROOM_LOG_FILE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
@@ -13,8 +14,11 @@ from budgets import alerts
 from budgets import audit as audits
 from headroom_site.celery import app
 from proxy import decisions
-from savings import rollups
+from savings import checkpoints, retention, rollups, tallies
 from savings.observability import telemetry
+
+PRUNE_FOR_S = 300.0
+"""The rest waits for the next time: rollups must not wait for long."""
 
 logger = logging.getLogger("headroom.audit")
 
@@ -79,6 +83,24 @@ def roll() -> int:
 def roll_late() -> int:
     """Once more for the entries of the last two days, whatever a database with a wrong clock or a slow commit hid."""
     return _roll(timedelta(days=2))
+
+
+@app.task(name="headroom.prune")  # type: ignore[untyped-decorator]
+def prune() -> int:
+    """Delete entries and bodies that are older than they have to be, and thin out old checkpoints. Returns how many went."""
+    now, until = datetime.now(UTC), time.monotonic() + PRUNE_FOR_S
+    days = settings.KEEP_ENTRIES_DAYS
+    try:
+        deleted = retention.prune(
+            now,
+            keep_entries=timedelta(days=days) if days else None,
+            keep_bodies=timedelta(days=settings.KEEP_BODIES_DAYS),
+            may_go_on=lambda: time.monotonic() < until,
+        )
+    except rollups.Busy:
+        deleted = retention.Deleted()  # an hour later is soon enough
+    tallies.fold()
+    return deleted.entries + deleted.bodies + checkpoints.thin(now)
 
 
 def _roll(margin: timedelta) -> int:

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from savings.rollup_models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, RollupMark
+from savings.rollup_models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, RollupMark, SealedCost
 from savings.tally_models import SavingsCheckpoint, ServingWorker, Tally, TallyReason
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "PriceOverride",
     "RollupMark",
     "SavingsCheckpoint",
+    "SealedCost",
     "ServingWorker",
     "Tally",
     "TallyReason",

@@ -148,6 +148,25 @@ class HourlyReason(models.Model):
         return f"{self.starts_at:%Y-%m-%d %H}h {self.reason}"
 
 
+class SealedCost(models.Model):
+    """What deleted entries had cost, by quarter of an hour: every time zone's days and hours begin on one.
+
+    `owner` and `key_id` are those of the entries.
+    """
+
+    starts_at = models.DateTimeField()
+    key_id = models.CharField(max_length=40, blank=True)
+    owner = models.CharField(max_length=200, blank=True)
+    calls = _sum()
+    cost_nano_usd = _sum()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["starts_at", "key_id", "owner"], name="sealed_cost_once")]
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d %H:%M} {self.owner}"
+
+
 class RollupMark(models.Model):
     """How far the ledger is rolled up, by the database's clock, and who is at it. One row.
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from savings import sums
-from savings.models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, LedgerEntry
+from savings.models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, LedgerEntry, SealedCost
 
 MAX_GROUPS = 1000
 """Combinations of labels in one bucket. Labels come from clients: the rarest ones beyond this are counted as `other`."""
@@ -45,14 +45,15 @@ class Statement:
         return f"INSERT INTO {table(self.model)} ({self.names}) VALUES ({marks})"
 
 
-def hours_of_entries() -> Statement:
+def hours_of_entries(source: str = "ledger", which: str = "") -> Statement:
     """Entries summed up by hour and labels."""
     labels = ", ".join(f"{sums.MODEL} AS model" if label == "model" else label for label in sums.LABELS)
     columns = ", ".join(f"{expression} AS {name}" for name, expression in sums.EXPRESSIONS.items())
     return _bounded(
         HourlyRollup,
         f"SELECT {_bucket('hour', 'admitted_at')} AS starts_at, {labels}, {columns} FROM {table(LedgerEntry)}"
-        " WHERE admitted_at >= %s AND admitted_at < %s GROUP BY 1, 2, 3, 4, 5, 6, 7, 8",
+        f" WHERE admitted_at >= %s AND admitted_at < %s {which} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8",
+        source,
     )
 
 
@@ -65,13 +66,14 @@ def days_of_hours() -> Statement:
     )
 
 
-def reasons_of_entries() -> Statement:
+def reasons_of_entries(source: str = "ledger", which: str = "") -> Statement:
     """Requests that went out as they came, counted by hour and reason."""
     return Statement(
         HourlyReason,
         "starts_at, source, reason, calls",
-        f"SELECT {_bucket('hour', 'admitted_at')}, 'ledger', reason, COUNT(*) FROM {table(LedgerEntry)}"
-        f" WHERE admitted_at >= %s AND admitted_at < %s AND reason <> '' AND {sums.IS_REQUEST} GROUP BY 1, reason",
+        f"SELECT {_bucket('hour', 'admitted_at')}, '{source}', reason, COUNT(*) FROM {table(LedgerEntry)}"
+        f" WHERE admitted_at >= %s AND admitted_at < %s {which} AND reason <> '' AND {sums.IS_REQUEST}"
+        " GROUP BY 1, reason",
     )
 
 
@@ -83,6 +85,45 @@ def totals(grain: str, model: type[HourlyRollup | DailyRollup]) -> Statement:
         f"SELECT '{grain}', starts_at, 'ledger', {_AGAIN} FROM {table(model)}"
         f" WHERE starts_at >= %s AND starts_at < %s AND source IN {LIVE} GROUP BY starts_at",
     )
+
+
+def seals() -> tuple[str, ...]:
+    """Sums of entries that are about to be deleted, added to those of earlier ones. Parameters: start, end, recorded before."""
+    which = "AND recorded_at < %s"
+    groups, reasons = hours_of_entries("sealed", which), reasons_of_entries("sealed", which)
+    costs = Statement(
+        SealedCost,
+        "starts_at, key_id, owner, calls, cost_nano_usd",
+        f"SELECT {_quarter('admitted_at')}, key_id, owner, COUNT(*), COALESCE(SUM(cost_nano_usd), 0)"
+        f" FROM {table(LedgerEntry)} WHERE admitted_at >= %s AND admitted_at < %s {which} GROUP BY 1, key_id, owner",
+    )
+    return (
+        f"{groups.insert} {adding(HourlyRollup, 'starts_at, source, digest', sums.COLUMNS)}",
+        f"{reasons.insert} {adding(HourlyReason, 'starts_at, source, reason', ('calls',))}",
+        f"{costs.insert} {adding(SealedCost, 'starts_at, key_id, owner', ('calls', 'cost_nano_usd'))}",
+    )
+
+
+def adding(model: type[Any], unique: str, columns: tuple[str, ...]) -> str:
+    """What becomes of a row that is there already: the new one is added to it."""
+    greatest = "GREATEST" if connection.vendor == "postgresql" else "MAX"
+    old = table(model)
+    added = ", ".join(
+        f"{name} = {greatest}({old}.{name}, excluded.{name})"
+        if name.endswith("_max_us")
+        else f"{name} = {old}.{name} + excluded.{name}"
+        for name in columns
+    )
+    return f"ON CONFLICT ({unique}) DO UPDATE SET {added}"
+
+
+def _quarter(column: str) -> str:
+    """The quarter of an hour that a time falls into."""
+    if connection.vendor == "postgresql":
+        minutes = f"FLOOR(EXTRACT(MINUTE FROM {column}) / 15) * INTERVAL '15 minutes'"
+        return f"{_bucket('hour', column)} + {minutes}"
+    minute = f"PRINTF('%%02d', CAST(SUBSTR({column}, 15, 2) AS INTEGER) / 15 * 15)"
+    return f"SUBSTR({column}, 1, 14) || {minute} || ':00'"
 
 
 def hours_recorded_since() -> str:
@@ -110,7 +151,7 @@ def _bucket(grain: str, column: str) -> str:
     return f"SUBSTR({column}, 1, 13) || ':00:00'" if grain == "hour" else f"SUBSTR({column}, 1, 10) || ' 00:00:00'"
 
 
-def _bounded(model: type[Any], grouped: str) -> Statement:
+def _bounded(model: type[Any], grouped: str, source: str = "ledger") -> Statement:
     """Groups with the rarest ones of a bucket counted as one where there are too many."""
     labels = ", ".join(
         f"CASE WHEN place <= {MAX_GROUPS} THEN {label} ELSE '{OTHER}' END AS {label}"
@@ -126,5 +167,6 @@ def _bounded(model: type[Any], grouped: str) -> Statement:
         f"WITH grouped AS ({grouped}), ranked AS (SELECT grouped.*, ROW_NUMBER() OVER (PARTITION BY starts_at"
         f" ORDER BY calls DESC, cost_nano_usd DESC, {_LABELS}) AS place FROM grouped),"
         f" bounded AS (SELECT starts_at, {labels}, {_COLUMNS} FROM ranked)"
-        f" SELECT starts_at, 'ledger', {digest}, {_LABELS}, {_AGAIN} FROM bounded GROUP BY starts_at, {_LABELS}",
+        f" SELECT starts_at, '{source}', {digest}, {_LABELS}, {_AGAIN} FROM bounded"
+        f" WHERE true GROUP BY starts_at, {_LABELS}",
     )

@@ -6,8 +6,9 @@ nothing. Which buckets are due is found by when their entries were recorded, by 
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +31,7 @@ MAX_HOURS = {"postgresql": 24, "sqlite": 1}
 
 MAX_DAYS = {"postgresql": 31, "sqlite": 1}
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 Progress = Callable[[int, int], None]
@@ -49,27 +51,50 @@ class Rolled:
     recorded_until: datetime
 
 
-def roll(*, margin: timedelta = MARGIN, everything: bool = False, on_progress: Progress | None = None) -> Rolled:
-    """Sum up every hour that got entries since the last run, or every hour there is. Raises Busy."""
+class Run:
+    """The right to write rollups, until somebody takes it away. `mark` says how far they are."""
+
+    def __init__(self, mark: RollupMark) -> None:
+        self.mark = mark
+        self.recorded_until = mark.recorded_until or LONG_AGO
+
+    def keep(self) -> None:
+        """Inside a transaction: nobody else writes rollups until it ends. Raises Busy when somebody took over."""
+        _keep(self.mark.holder)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[Run]:
+    """Hold the right to write rollups for the length of a block. Raises Busy while somebody else has it."""
     holder = uuid.uuid4().hex
     mark = _claim(holder)
     try:
+        yield Run(mark)
+    finally:
+        _release(holder)
+
+
+def roll(*, margin: timedelta = MARGIN, everything: bool = False, on_progress: Progress | None = None) -> Rolled:
+    """Sum up every hour that got entries since the last run, or every hour there is. Raises Busy."""
+    with alone() as run:
         recorded_until = _database_now()
-        since = None if everything or mark.recorded_until is None else mark.recorded_until - margin
+        since = None if everything or run.mark.recorded_until is None else run.mark.recorded_until - margin
         hours = _hours(since)
         days = sorted({hour.replace(hour=0) for hour in hours})
         spans = _spans(hours, HOUR, MAX_HOURS[connection.vendor]) + _spans(days, DAY, MAX_DAYS[connection.vendor])
         done = 0
         for span in spans:
-            (_roll_hours if span.step == HOUR else _roll_days)(span, holder)
+            _replace(span, run)
             done += span.buckets
             if on_progress is not None:
                 on_progress(done, len(hours) + len(days))
-        _finish(holder, recorded_until, has_changed=bool(hours))
-    except BaseException:
-        _release(holder)
-        raise
+        _finish(run, recorded_until, has_changed=bool(hours))
     return Rolled(len(hours), len(days), recorded_until)
+
+
+def replace_hour(hour: datetime) -> None:
+    """Sum up one hour anew, inside a transaction that keeps others out."""
+    _write(_Span(hour, HOUR, 1), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +108,16 @@ class _Span:
     @property
     def end(self) -> datetime:
         return self.start + self.buckets * self.step
+
+    @property
+    def within(self) -> list[Any]:
+        return [_time(self.start), _time(self.end)]
+
+    @property
+    def statements(self) -> list[Statement]:
+        if self.step == HOUR:
+            return [rollup_sql.hours_of_entries(), rollup_sql.reasons_of_entries()]
+        return [rollup_sql.days_of_hours()]
 
 
 def _spans(starts: list[datetime], step: timedelta, longest: int) -> list[_Span]:
@@ -111,13 +146,11 @@ def _keep(holder: str) -> None:
         raise Busy("another run has taken over")
 
 
-def _finish(holder: str, recorded_until: datetime, *, has_changed: bool) -> None:
-    RollupMark.objects.filter(pk=1, holder=holder).update(
+def _finish(run: Run, recorded_until: datetime, *, has_changed: bool) -> None:
+    RollupMark.objects.filter(pk=1, holder=run.mark.holder).update(
         recorded_until=recorded_until,
         rolled_at=datetime.now(UTC),
         revision=F("revision") + (1 if has_changed else 0),
-        holder="",
-        busy_until=None,
     )
 
 
@@ -152,33 +185,29 @@ def _read_time(value: Any) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
-def _roll_hours(span: _Span, holder: str) -> None:
-    _replace(span, holder, [rollup_sql.hours_of_entries(), rollup_sql.reasons_of_entries()])
-
-
-def _roll_days(span: _Span, holder: str) -> None:
-    _replace(span, holder, [rollup_sql.days_of_hours()])
-
-
-def _replace(span: _Span, holder: str, statements: list[Statement]) -> None:
+def _replace(span: _Span, run: Run) -> None:
     """Put new rows in the place of a span's old ones. PostgreSQL does it by itself; SQLite reads before it locks."""
-    within = [_time(span.start), _time(span.end)]
-    has_one_writer = connection.vendor != "postgresql"
-    read = [_fetch(statement.select, within) if has_one_writer else [] for statement in statements]
-    rows = {"starts_at__gte": span.start, "starts_at__lt": span.end, "source": "ledger"}
+    read = None
+    if connection.vendor != "postgresql":
+        read = [_fetch(statement.select, span.within) for statement in span.statements]
     with transaction.atomic():
-        _keep(holder)
-        for statement, values in zip(statements, read, strict=True):
+        run.keep()
+        _write(span, read)
+
+
+def _write(span: _Span, read: list[list[tuple[Any, ...]]] | None) -> None:
+    """Inside a transaction: the rows that were read before, or those that the database finds now."""
+    rows = {"starts_at__gte": span.start, "starts_at__lt": span.end, "source": "ledger"}
+    with connection.cursor() as cursor:
+        for number, statement in enumerate(span.statements):
             statement.model._default_manager.filter(**rows).delete()
-            with connection.cursor() as cursor:
-                if has_one_writer:
-                    cursor.executemany(statement.insert_values, values)
-                else:
-                    cursor.execute(statement.insert, within)
+            if read is None:
+                cursor.execute(statement.insert, span.within)
+            else:
+                cursor.executemany(statement.insert_values, read[number])
         grain = "hour" if span.step == HOUR else "day"
         BucketTotal.objects.filter(grain=grain, **rows).delete()
-        with connection.cursor() as cursor:
-            cursor.execute(rollup_sql.totals(grain, HourlyRollup if span.step == HOUR else DailyRollup).insert, within)
+        cursor.execute(rollup_sql.totals(grain, HourlyRollup if span.step == HOUR else DailyRollup).insert, span.within)
 
 
 def _fetch(select: str, parameters: list[Any]) -> list[tuple[Any, ...]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import connection
 
 from savings import sums
 from savings.models import LedgerEntry, SavingsCheckpoint, Tally, TallyReason
-from savings.rollup_sql import OTHER, table
+from savings.rollup_sql import OTHER, adding, table
 
 PAST = "past"
 _COLUMNS = ", ".join(sums.COLUMNS)
@@ -32,7 +30,7 @@ def count(ids: int, models: int) -> str:
     return (
         f"INSERT INTO {table(Tally)} (worker, provider, model, {_COLUMNS})"
         f" SELECT %s, provider, {model}, {', '.join(sums.EXPRESSIONS.values())} FROM {table(LedgerEntry)}"
-        f" WHERE id IN ({_marks(ids)}) GROUP BY 2, 3 {_adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
+        f" WHERE id IN ({_marks(ids)}) GROUP BY 2, 3 {adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
     )
 
 
@@ -42,7 +40,7 @@ def count_reasons(ids: int) -> str:
         f"INSERT INTO {table(TallyReason)} (worker, reason, calls)"
         f" SELECT %s, reason, COUNT(*) FROM {table(LedgerEntry)}"
         f" WHERE id IN ({_marks(ids)}) AND reason <> '' AND {sums.IS_REQUEST} GROUP BY 2"
-        f" {_adding(TallyReason, 'worker, reason', ('calls',))}"
+        f" {adding(TallyReason, 'worker, reason', ('calls',))}"
     )
 
 
@@ -52,7 +50,7 @@ def fold(workers: int, models: int) -> str:
     return (
         f"INSERT INTO {table(Tally)} (worker, provider, model, {_COLUMNS})"
         f" SELECT '{PAST}', provider, {model}, {_AGAIN} FROM {table(Tally)}"
-        f" WHERE worker IN ({_marks(workers)}) GROUP BY 2, 3 {_adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
+        f" WHERE worker IN ({_marks(workers)}) GROUP BY 2, 3 {adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
     )
 
 
@@ -61,7 +59,7 @@ def fold_reasons(workers: int) -> str:
     return (
         f"INSERT INTO {table(TallyReason)} (worker, reason, calls)"
         f" SELECT '{PAST}', reason, SUM(calls) FROM {table(TallyReason)}"
-        f" WHERE worker IN ({_marks(workers)}) GROUP BY reason {_adding(TallyReason, 'worker, reason', ('calls',))}"
+        f" WHERE worker IN ({_marks(workers)}) GROUP BY reason {adding(TallyReason, 'worker, reason', ('calls',))}"
     )
 
 
@@ -83,19 +81,6 @@ def _this_second() -> str:
 
 def _false() -> str:
     return "false" if connection.vendor == "postgresql" else "0"
-
-
-def _adding(model: type[Any], unique: str, columns: tuple[str, ...]) -> str:
-    """What becomes of a row that is there already: the new one is added to it."""
-    greatest = "GREATEST" if connection.vendor == "postgresql" else "MAX"
-    old = table(model)
-    added = ", ".join(
-        f"{name} = {greatest}({old}.{name}, excluded.{name})"
-        if name.endswith("_max_us")
-        else f"{name} = {old}.{name} + excluded.{name}"
-        for name in columns
-    )
-    return f"ON CONFLICT ({unique}) DO UPDATE SET {added}"
 
 
 def _marks(count: int) -> str:

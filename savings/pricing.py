@@ -198,11 +198,12 @@ class PriceBook:
             other, basis = usage, "same-1"
         if other is None or price.cost_nano_usd is None:
             return Saving(cache_outcome=outcome)
-        other = replace(_counts(other), output=usage.output)
-        other_price = self.price(admission.provider, admission.upstream, model, other, admission.admitted_at)
-        if other_price.cost_nano_usd is None:
+        other = replace(_counts(other), output=usage.output, reasoning=usage.reasoning)
+        tariff = self.tariff(admission.provider, admission.upstream, model, admission.admitted_at)
+        other_cost = None if tariff is None else cost_nano_usd(tariff, other, in_tier_of=usage)
+        if other_cost is None:
             return Saving(cache_outcome=outcome)
-        saved = other_price.cost_nano_usd - price.cost_nano_usd
+        saved = other_cost - price.cost_nano_usd
         return Saving(-saved if admission.is_observed else saved, basis=basis, cache_outcome=outcome)
 
     def _given_again(self, receipt: Receipt) -> PricedReceipt:
@@ -216,12 +217,16 @@ class PriceBook:
         return PricedReceipt(receipt, NOTHING_BILLED, "measured", FREE, saving)
 
 
-def cost_nano_usd(tariff: Tariff, usage: Usage) -> int | None:
-    """Rounded half to even. None where a count or its rate is missing; cache classes that were never reported are none."""
+def cost_nano_usd(tariff: Tariff, usage: Usage, *, in_tier_of: Usage | None = None) -> int | None:
+    """Rounded half to even. None where a count or its rate is missing; cache classes that were never reported are none.
+
+    `in_tier_of` takes the rates for a prompt of that length instead: whether one that was never sent would have been let
+    into a dearer tier nobody knows, and a saving must not be made of it.
+    """
     if usage.input_fresh is None:
         return None
     cache_read, write_5m, write_1h = usage.cache_read or 0, usage.cache_write_5m or 0, usage.cache_write_1h or 0
-    rates = tariff.rates(usage.input_fresh + cache_read + write_5m + write_1h)
+    rates = tariff.rates(_input_tokens(usage if in_tier_of is None else in_tier_of))
     if usage.output is None and rates.output is not None:
         return None
     output = usage.output or 0
@@ -257,6 +262,11 @@ def _parts(tariff: Tariff, usage: Usage, cost: int) -> tuple[int | None, int | N
         None if input_cost is None else cost - input_cost,
         None if uncached is None else uncached - cost,
     )
+
+
+def _input_tokens(usage: Usage) -> int:
+    classes = (usage.input_fresh, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h)
+    return sum(count or 0 for count in classes)
 
 
 def booked_usage(receipt: Receipt) -> tuple[Usage, Basis]:

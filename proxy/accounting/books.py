@@ -29,15 +29,13 @@ NO_CHANGE = 1 << 31
 
 @dataclass(slots=True)
 class Book:
-    """One conversation: checksums and sizes of its units, the forms that its results went out in, and both caches.
+    """One conversation: what tells its units apart and their sizes, the forms of its results, and both caches.
 
     `rest` are tokens of each unit without results; `before`, `after` and `forms` are of each result, in order.
     """
 
-    fingerprint: int = 0
-    messages: int = 0
-    lead: int = 0
-    prints: array[int] = field(default_factory=lambda: array("L"))
+    model: str = ""
+    layout: Layout | None = None
     rest: array[int] = field(default_factory=lambda: array("L"))
     before: array[int] = field(default_factory=lambda: array("L"))
     forms: array[int] = field(default_factory=lambda: array("q"))
@@ -129,11 +127,12 @@ class Entry:
 
 def _noted(book: Book, request: Request) -> Account:
     document = request.call.document or {}
-    layout = sizing.layout(document, request.dialect)
-    is_first, last_units = not book.prints, len(book.prints)
+    marked = request.call.body.count(b'"cache_control"')
+    layout = sizing.layout(document, request.dialect, book.layout, marked)
+    is_first, last_units = book.layout is None, len(book.rest)
     common = _common_units(book, layout, request.call.model)
-    _extend(book, layout, request, common)
     units_of = [layout.unit_of(result.path) for result in request.call.results]
+    _extend(book, layout, request, common, units_of)
     known = sum(unit < common for unit in units_of)
     own_common = _size_results(book, request, units_of, known)
     client, ours = list(book.rest), list(book.rest)
@@ -143,7 +142,7 @@ def _noted(book: Book, request: Request) -> Account:
         size = sizes.get(result.path) if is_planned else None
         client[unit] += before if size is None else size[0]
         ours[unit] += before if size is None else size[1]
-    marks, rest = layout.marks(), sum(book.rest)
+    marks, rest = layout.marks, sum(book.rest)
     client_side = Side(counterfactual.cumulated(client), sum(client) - rest, marks, common)
     our_side = Side(
         counterfactual.cumulated(ours),
@@ -158,44 +157,34 @@ def _noted(book: Book, request: Request) -> Account:
         is_first=is_first,
         sent=our_side if is_ours_sent else client_side,
         other=client_side if is_ours_sent else our_side,
-        turn_ends=layout.turn_ends(),
+        turn_ends=layout.turn_ends,
         client_common_units=common,
         last_units=last_units,
     )
 
 
 def _common_units(book: Book, layout: Layout, model: str) -> int:
-    """How many first units the client left as they were, and the book's fingerprint brought up to date."""
-    lead = sizing.fingerprint([model, layout.lead])
-    old = sizing.unmarked(layout.messages[: book.messages])[:-1]
-    is_lead_same = lead == book.lead and bool(book.prints)
-    is_same = is_lead_same and sizing.checksum(old) == book.fingerprint and book.messages <= len(layout.messages)
-    new = sizing.unmarked(layout.messages[book.messages :])[1:-1]
-    joint = b"," if book.messages and new else b""
-    common = len(book.prints) if is_same else 0
-    if not is_same and is_lead_same:
-        prints = map(sizing.fingerprint, layout.values(0))
-        common = next(
-            (n for n, (now, then) in enumerate(zip(prints, book.prints, strict=False)) if now != then),
-            min(layout.units, len(book.prints)),
-        )
-    book.lead, book.messages = lead, len(layout.messages)
-    book.fingerprint = sizing.checksum(joint + new, sizing.checksum(old))
-    return common
+    """How many first units the client left as they were."""
+    if book.layout is None or book.model != model:
+        return 0
+    then, now = book.layout.prints, layout.prints
+    length = min(len(then), len(now))
+    if then[:length] == now[:length]:
+        return length
+    return next(n for n in range(length) if then[n] != now[n])
 
 
-def _extend(book: Book, layout: Layout, request: Request, common: int) -> None:
+def _extend(book: Book, layout: Layout, request: Request, common: int, units_of: list[int]) -> None:
     """Size up the units that are new."""
-    with_results = {layout.unit_of(result.path) for result in request.call.results}
-    del book.prints[common:]
+    with_results = set(units_of)
+    book.model, book.layout = request.call.model, layout.shape()
     del book.rest[common:]
     for unit, value in enumerate(layout.values(common), common):
-        book.prints.append(sizing.fingerprint(value))
         if unit in with_results:
             media = sum(sizing.MEDIA_TOKENS for text in sizing.texts(value) if text is None)
             book.rest.append(sizing.FRAME_TOKENS + media)
         else:
-            book.rest.append(sizing.size_of(value, is_schema=unit < layout.lead_schemas, count=sizing.sampled))
+            book.rest.append(sizing.size_of(value, is_schema=unit < layout.schemas, count=sizing.sampled))
 
 
 def _size_results(book: Book, request: Request, units_of: list[int], known: int) -> int:

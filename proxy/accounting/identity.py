@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
+from proxy.accounting.sizing import ANSWERS
 from proxy.attribution import Attribution
 from proxy.providers import bodies
 from proxy.values import Call
 
 OPENING_CHARS = 2000
 """Of each text of the opening, so many count: enough to tell conversations apart, and cheap when a book was pasted."""
-ANSWERS = frozenset({"function_call", "custom_tool_call", "local_shell_call", "reasoning"})
 
 
 def of(call: Call, owner: str, labels: Attribution) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-import zlib
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import accumulate
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -39,101 +38,131 @@ EXACT_CHARS = 2000
 SAMPLES = 4
 SAMPLE_CHARS = 500
 """Of longer texts some samples are counted: 1 or 2 % off, at a bounded cost."""
-MARK = re.compile(rb',"cache_control":\{[^{}]*\}|"cache_control":\{[^{}]*\},?')
+LAST_MESSAGES = 4
+"""So many at either end of a history are always looked at."""
+SAMPLED_EVERY = 8
+ANSWERS = frozenset({"function_call", "custom_tool_call", "local_shell_call", "reasoning"})
+"""Items of the Responses API that the model produced."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Layout:
     """A prompt as a row of units: Anthropic caches by content blocks, OpenAI (as far as we look) by messages.
 
-    `lead` are the units before the messages; `starts` has the number of units before each message, and last their total.
+    `lead` are the units before the messages, the first `schemas` of them definitions of tools. `starts` has the number of
+    units before each message, and last their total. `prints` tell units apart, by their lengths for the most part.
+    `marks` are the client's cache marks: units up to and with the marked one, and the ttl. `turn_ends` are the numbers of
+    units before each answer of the model: what earlier requests ended with.
     """
 
     lead: list[Any]
+    schemas: int
     messages: list[Any]
-    starts: list[int]
     is_blockwise: bool
-    lead_schemas: int
-    """How many units of the lead are definitions of tools."""
+    starts: array[int] = field(default_factory=lambda: array("L"))
+    prints: array[int] = field(default_factory=lambda: array("q"))
+    marks: list[tuple[int, str]] = field(default_factory=list)
+    turn_ends: list[int] = field(default_factory=list)
+
+    def shape(self) -> Layout:
+        """The layout without what it is made of."""
+        return Layout([], self.schemas, [], self.is_blockwise, self.starts, self.prints, [], self.turn_ends)
 
     @property
     def units(self) -> int:
-        return self.starts[-1]
+        return len(self.prints)
 
     def unit_of(self, path: Path) -> int:
         """The unit that a text of a message is in."""
-        message, step = path[1], path[3] if self.is_blockwise and len(path) > 3 else 0
-        return self.starts[int(message)] + (int(step) if self.is_blockwise else 0)
+        start = self.starts[int(path[1])]
+        return start + int(path[3]) if self.is_blockwise and len(path) > 3 else start
 
     def values(self, first: int) -> Iterator[Any]:
         """The units from one on."""
         yield from self.lead[first:]
-        for message, start, end in zip(self.messages, self.starts, self.starts[1:], strict=False):
-            if end > first:
-                yield from self._blocks(message)[max(0, first - start) :]
-
-    def marks(self) -> list[tuple[int, str]]:
-        """The client's cache marks: units up to and with the marked one, and the ttl."""
-        if not self.is_blockwise:
-            return []
-        found = [(n + 1, _ttl(unit)) for n, unit in enumerate(self.lead) if _is_marked(unit)]
-        for message, start in zip(self.messages, self.starts, strict=False):
-            content = message.get("content") if isinstance(message, dict) else None
-            if isinstance(content, list):
-                found += [(start + k + 1, _ttl(block)) for k, block in enumerate(content) if _is_marked(block)]
-        return found
-
-    def turn_ends(self) -> list[int]:
-        """Numbers of units that earlier requests ended with: those before each answer of the model."""
-        return [
-            start
-            for message, start in zip(self.messages, self.starts, strict=False)
-            if isinstance(message, dict) and _is_answer(message)
-        ]
-
-    def _blocks(self, message: Any) -> list[Any]:
-        if not self.is_blockwise or not isinstance(message, dict):
-            return [message]
-        content = message.get("content")
-        return content if isinstance(content, list) else [{"type": "text", "text": content}]
+        message = max(0, bisect_right(self.starts, first) - 1)
+        for value, start in zip(self.messages[message:], self.starts[message:], strict=False):
+            yield from _blocks(value, self.is_blockwise)[max(0, first - start) :]
 
 
-def layout(document: dict[str, Any], dialect: Dialect) -> Layout:
-    """The units of a request that was parsed."""
+def layout(document: dict[str, Any], dialect: Dialect, known: Layout | None = None, marks: int = 0) -> Layout:
+    """The units of a request that was parsed.
+
+    `known` is the layout of the conversation's last request, without what it is made of. Of the messages that it had, only
+    the first and last ones and every eighth are looked at again, others from turn to turn, unless one of them has changed; and a
+    mark further back is looked for where `marks`, their number, says that there is one.
+    """
     tools = bodies.items(document.get("tools"))
-    if dialect == "anthropic":
-        system = document.get("system")
-        rest = [system] if isinstance(system, str) and system else bodies.items(system)
-    else:
-        rest = [document["instructions"]] if document.get("instructions") else []
+    first = document.get("system" if dialect == "anthropic" else "instructions")
+    rest = [first] if isinstance(first, str) and first else bodies.items(first)
     asked = document.get("messages", document.get("input"))
     messages = [asked] if isinstance(asked, str) else bodies.items(asked)
-    lead = [*tools, *rest]
-    is_blockwise = dialect == "anthropic"
-    lengths = (_length(message) for message in messages) if is_blockwise else [1] * len(messages)
-    return Layout(lead, messages, list(accumulate(lengths, initial=len(lead))), is_blockwise, len(tools))
+    drawn = Layout([*tools, *rest], len(tools), messages, dialect == "anthropic")
+    for unit in drawn.lead:
+        _draw(drawn, unit)
+    if known is not None and _goes_on(drawn, known):
+        drawn = _drawn(drawn, known)
+        if len(drawn.marks) == marks or not drawn.is_blockwise:
+            return drawn
+    del drawn.prints[len(drawn.lead) :], drawn.starts[:], drawn.turn_ends[:]
+    drawn.marks = [mark for mark in drawn.marks if mark[0] <= len(drawn.lead)]
+    return _drawn(drawn, None)
 
 
-def _length(message: Any) -> int:
-    content = message.get("content") if isinstance(message, dict) else None
-    return len(content) if isinstance(content, list) else 1
+def _drawn(drawn: Layout, known: Layout | None) -> Layout:
+    """A layout with its messages, the first of them as they are known."""
+    first = max(0, len(known.starts) - 1 - LAST_MESSAGES) if known is not None else 0
+    if known is not None:
+        drawn.starts, start = known.starts[:first], known.starts[first]
+        drawn.prints = known.prints[:start]
+        drawn.turn_ends = [end for end in known.turn_ends if end < start]
+    for message in drawn.messages[first:]:
+        drawn.starts.append(len(drawn.prints))
+        if isinstance(message, dict) and (message.get("role") == "assistant" or message.get("type") in ANSWERS):
+            drawn.turn_ends.append(len(drawn.prints))
+        for block in _blocks(message, drawn.is_blockwise):
+            _draw(drawn, block)
+    drawn.starts.append(len(drawn.prints))
+    return drawn
 
 
-def _is_marked(block: Any) -> bool:
-    return isinstance(block, dict) and isinstance(block.get("cache_control"), dict)
+def _goes_on(drawn: Layout, known: Layout) -> bool:
+    """Whether the first messages look like those that are known."""
+    lead, count = len(drawn.lead), len(known.starts) - 1
+    if len(drawn.messages) < count or drawn.prints != known.prints[:lead] or known.starts[0] != lead:
+        return False
+    sampled = range(len(drawn.messages) % SAMPLED_EVERY, count - LAST_MESSAGES, SAMPLED_EVERY)
+    for n in (*range(min(LAST_MESSAGES, count)), *sampled):
+        blocks = _blocks(drawn.messages[n], drawn.is_blockwise)
+        if array("q", map(_print, blocks)) != known.prints[known.starts[n] : known.starts[n + 1]]:
+            return False
+    return True
 
 
-def _ttl(block: dict[str, Any]) -> str:
-    return "1h" if block["cache_control"].get("ttl") == "1h" else "5m"
+def _blocks(message: Any, is_blockwise: bool) -> list[Any]:
+    if not is_blockwise or not isinstance(message, dict):
+        return [message]
+    content = message.get("content")
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
-def _is_answer(message: dict[str, Any]) -> bool:
-    return message.get("role") == "assistant" or message.get("type") in (
-        "function_call",
-        "custom_tool_call",
-        "local_shell_call",
-        "reasoning",
-    )
+def _draw(drawn: Layout, unit: Any) -> None:
+    drawn.prints.append(_print(unit))
+    if drawn.is_blockwise and isinstance(unit, dict) and isinstance(mark := unit.get("cache_control"), dict):
+        drawn.marks.append((len(drawn.prints), "1h" if mark.get("ttl") == "1h" else "5m"))
+
+
+def _print(unit: Any) -> int:
+    """Tells whether a unit is the one that stood there before. Not every change is seen: this is for explaining what a
+    provider reports, and costs less than reading a history of megabytes once more."""
+    if not isinstance(unit, dict):
+        return len(unit) if isinstance(unit, str) else 0
+    marker = unit.get("id") or unit.get("tool_use_id") or unit.get("tool_call_id") or unit.get("call_id")
+    told = unit.get("content") or unit.get("text") or unit.get("output") or unit.get("thinking")
+    if isinstance(told, list) and told and isinstance(told[0], dict):
+        told = told[0].get("text")
+    length = len(told) if isinstance(told, str | list) else 0
+    return hash((marker if isinstance(marker, str) else unit.get("name") or "", length)) >> 16
 
 
 def size_of(value: Any, *, is_schema: bool = False, count: Callable[[str], int] = tokens.count) -> int:
@@ -150,21 +179,6 @@ def sampled(text: str) -> int:
     step = len(text) // SAMPLES
     counted = sum(tokens.count(text[start : start + SAMPLE_CHARS]) for start in range(0, step * SAMPLES, step))
     return counted * len(text) // (SAMPLES * SAMPLE_CHARS)
-
-
-def fingerprint(value: Any) -> int:
-    """A checksum of a JSON value in which cache marks do not count."""
-    return checksum(unmarked(value))
-
-
-def unmarked(value: Any) -> bytes:
-    """Compact JSON without cache marks."""
-    return MARK.sub(b"", encoded(value))
-
-
-def checksum(spelled: bytes, start: int = 0) -> int:
-    """A checksum of bytes, perhaps going on from one of the bytes before."""
-    return zlib.crc32(spelled, start)
 
 
 def texts(value: Any) -> Iterator[str | None]:

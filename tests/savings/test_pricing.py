@@ -290,3 +290,8 @@ def test_a_round_of_ours_costs_its_input() -> None:
 def test_without_another_bill_only_what_is_the_same_is_known_to_save_nothing(after: int, saved: int | None) -> None:
     receipt = make_receipt({"tokens_before": 1000, "tokens_after": after}, usage=Usage(900, output=10))
     assert PriceBook().priced(receipt).saving.nano_usd == saved
+
+
+def test_no_saving_is_made_of_a_tier_that_was_not_reached() -> None:
+    receipt = make_receipt(usage=Usage(0, 190_000, 0, 0, 0), counterfactual=Usage(0, 210_000, 0, 0, 0))
+    assert PriceBook().priced(receipt).saving.nano_usd == 20_000 * 300

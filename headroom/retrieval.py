@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from headroom import contents, patterns, ranking
+from headroom import contents, patterns, ranking, tokens
 from headroom.shrinkers import numbered
 
 # Longer lines are searched and shown in pieces, cut where a record or a sentence ends.
@@ -17,9 +17,11 @@ _CONTEXT_LINES = 2
 _MAX_MATCHES = 40
 # Weaker hits share a common word with the question and little else.
 _WEAK_SHARE = 0.35
-_MAX_RECORD_LINES = 15
+_MAX_RECORD_LINES = 24
 _MAX_ENCLOSING = 4
 _ENCLOSING_REACH_LINES = 400
+_MOST_CHARS_PER_TOKEN = 20
+"""Only runs of blanks or dashes come to more; longer texts need not be counted to be too long."""
 
 _LOOKS_LIKE_PATTERN = re.compile(r"\.[*+]|\\[dDwWsSbB.(\[{|]|\[[^\]]+\][*+?{]|^\^|\$$|\w\|\w|\)[*+?]|\w[+*]$|\(\?:")
 _CLOSES = re.compile(r"\s*[\]})]+[,;]?\s*")
@@ -67,7 +69,7 @@ def answer(
         return _found(lines, query.strip(), first, last, max_tokens)
     if (start_line, end_line) != (None, None):
         return Excerpt(_range(lines, first, last, max_tokens), (), len(lines))
-    if _cost(text) <= max_tokens:
+    if _fits(text, max_tokens):
         return Excerpt(text, (), len(lines))
     return Excerpt(_outline(lines, max_tokens), (), len(lines))
 
@@ -82,8 +84,11 @@ def _numbers_before(lines: Sequence[str]) -> int:
 
 
 def _cost(text: str) -> int:
-    """Estimate tokens from above: code and numbers come to about three bytes each."""
-    return len(text.encode("utf-8", "surrogatepass")) // 3 + 1
+    return tokens.count(text) + 1
+
+
+def _fits(text: str, max_tokens: int) -> bool:
+    return len(text) <= _MOST_CHARS_PER_TOKEN * max_tokens and _cost(text) <= max_tokens
 
 
 def _range(lines: Sequence[str], first: int, last: int, max_tokens: int) -> str:
@@ -95,7 +100,7 @@ def _range(lines: Sequence[str], first: int, last: int, max_tokens: int) -> str:
         if left < 0 and shown:
             return "\n".join(shown) + f"\n[lines {number:,} to {last:,} are not shown; ask again from line {number}]"
         if left < 0:
-            return line[: max_tokens * 2] + f"\n[line {number:,} has {len(line):,} characters; search it with a query]"
+            return line[:max_tokens] + f"\n[line {number:,} has {len(line):,} characters; search it with a query]"
         shown.append(line)
     return "\n".join(shown)
 
@@ -114,7 +119,7 @@ def _outline(lines: Sequence[str], max_tokens: int) -> str:
 
 def _found(lines: Sequence[str], query: str, first: int, last: int, max_tokens: int) -> Excerpt:
     pieces = list(_pieces(lines, first, last))
-    ranked = _ranked(pieces, query)
+    ranked, is_as_asked = _ranked(pieces, query)
     if not ranked:
         where = f"lines {first:,} to {last:,} of" if (first, last) != (1, len(lines)) else "the"
         return Excerpt(f"nothing in {where} {len(lines):,} lines matches {query[:200]!r}", (), len(lines))
@@ -123,16 +128,18 @@ def _found(lines: Sequence[str], query: str, first: int, last: int, max_tokens: 
     left = max_tokens - 40  # for the heading
     for at in ranked[:_MAX_MATCHES]:
         around = _around(pieces, at) - shown
-        cost = sum(_cost(pieces[place].text) + 2 for place in around)
+        cost = sum(_cost(pieces[place].text) + 4 for place in around)
         if cost > left:
             around = {at} - shown
-            cost = sum(_cost(pieces[place].text) + 2 for place in around)
+            cost = sum(_cost(pieces[place].text) + 4 for place in around)
         if cost > left:
             break
         left -= cost
         shown |= around
         matches.append(Match(line=pieces[at].number, text=pieces[at].text))
     head = f"{len(ranked):,} of {len(lines):,} lines match"
+    if not is_as_asked:
+        head = f"no line matches the pattern; {len(ranked):,} of {len(lines):,} lines have words of it"
     if len(matches) < len(ranked):
         head += f"; the best {len(matches):,} are shown"
     return Excerpt(f"{head}, in order:\n{_shown(pieces, shown)}", tuple(matches), len(lines))
@@ -160,23 +167,28 @@ def _cut(line: str) -> Iterable[str]:
         at = end
 
 
-def _ranked(pieces: Sequence[_Piece], query: str) -> list[int]:
-    """Return the places of the matching pieces, best first."""
+def _ranked(pieces: Sequence[_Piece], query: str) -> tuple[list[int], bool]:
+    """Return the places of the matching pieces, best first, and whether they are what was asked for: a pattern that
+    matches nothing is answered with its words."""
+    is_pattern = False
     if _LOOKS_LIKE_PATTERN.search(query):
         places = _matching(pieces, query)
         if places:
-            return places
+            return places, True
+        is_pattern = places is not None
     scores = ranking.scores([piece.text for piece in pieces], query)
     enough = max(scores.values(), default=0.0) * _WEAK_SHARE
-    return sorted((at for at, score in scores.items() if score >= enough), key=lambda at: (-scores[at], at))
+    best = sorted((at for at, score in scores.items() if score >= enough), key=lambda at: (-scores[at], at))
+    return best, not is_pattern
 
 
-def _matching(pieces: Sequence[_Piece], pattern: str) -> list[int]:
+def _matching(pieces: Sequence[_Piece], pattern: str) -> list[int] | None:
+    """Return the places that a pattern matches, `None` when it is none that we can match."""
     try:
         is_in: Callable[[str], bool] = patterns.matcher(pattern)
         return [at for at, piece in enumerate(pieces) if is_in(piece.text)]
     except patterns.Unsupported:
-        return []
+        return None
 
 
 def _around(pieces: Sequence[_Piece], at: int) -> set[int]:

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headroom import retrieval
+from headroom import retrieval, tokens
 
 LOG = "\n".join(f"12:00:{i % 60:02d} INFO request {i} served in {i % 7} ms" for i in range(5_000))
 TROUBLE = LOG.replace("INFO request 3210 served in 4 ms", "ERROR request 3210 lost its database connection")
@@ -30,6 +30,43 @@ def test_a_pattern_is_matched_as_one() -> None:
     excerpt = retrieval.answer(TROUBLE, query=r"ERROR request \d+ lost")
     assert [match["line"] for match in excerpt.matches] == [3211]
     assert excerpt.content.startswith("1 of 5,000 lines match")
+
+
+def test_a_pattern_that_matches_nothing_says_so_and_offers_its_words() -> None:
+    content = retrieval.answer(TROUBLE, query=r"ERROR request \d+ found$").content
+    assert content.startswith("no line matches the pattern; ") and "ERROR request 3210" in content
+    assert "no line matches" not in retrieval.answer(TROUBLE, query="ERROR (a|b").content
+
+
+def test_an_answer_keeps_to_its_tokens() -> None:
+    for query in ("INFO request served", r"request \d+7 served"):
+        assert 700 < tokens.count(retrieval.answer(LOG, query=query, max_tokens=1_000).content) <= 1_000
+    assert tokens.count(retrieval.answer(LOG, max_tokens=1_000).content) <= 1_000
+
+
+def test_commits_and_failures_make_the_contents_of_what_tools_print() -> None:
+    commit = (
+        "commit {0}0a1b2c3d4\nAuthor: Dev\nDate: today\n\n    Change part {0}\n\ndiff --git a/f{0}.py b/f{0}.py\n"
+        + "+x = 1\n" * 300
+    )
+    outline = retrieval.answer("".join(commit.format(at) for at in range(1, 9))).content
+    assert ": commit 30a1b2c3d4 Change part 3" in outline and ": diff --git a/f3.py b/f3.py" in outline
+    run = "===== test session starts =====\n" + "".join(
+        f"_____ test_{at} _____\n" + "E   assert 1 == 2\n" * 200 for at in range(20)
+    )
+    outline = retrieval.answer(run).content
+    assert "===== test session starts =====" in outline and "_____ test_17 _____" in outline
+
+
+def test_stretches_of_a_log_tell_where_the_trouble_is() -> None:
+    outline = retrieval.answer(TROUBLE).content
+    (line,) = [line for line in outline.split("\n") if "trouble in" in line]
+    assert line.endswith("(trouble in 1 line, first in 3211)")
+
+
+def test_records_are_named_by_their_first_fields() -> None:
+    users = [{"id": at, "name": f"user{at}", "state": "open"} for at in range(900)]
+    assert '"id": 0, "name": "user0", "state": "open"' in retrieval.answer(json.dumps(users, indent=1)).content
 
 
 def test_a_hostile_pattern_is_answered_at_once() -> None:
@@ -122,5 +159,5 @@ def test_answers_are_bounded_and_repeatable(
 ) -> None:
     first = retrieval.answer(text, query=query, start_line=start, end_line=end, max_tokens=cap)
     assert first == retrieval.answer(text, query=query, start_line=start, end_line=end, max_tokens=cap)
-    assert len(first.content) <= cap * 3 + 1_000
+    assert tokens.count(first.content) <= cap * 3 + 200
     assert first.content or not text.strip("\n") or not query.strip()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -35,6 +35,10 @@ def loads(body: bytes) -> Any:
             raise ValueError("nested too deeply") from exc
 
 
+BEGINNING_BYTES = 64
+BEGINNINGS = 16
+"""So many places are looked at that begin alike."""
+
 Beside = Mapping[Path, Mapping[str, Any]]
 """Members to add to an object, right behind the string of its that stands at a path."""
 
@@ -53,12 +57,11 @@ def replace(
         path: _Edit(text if text is not None else at(document, path), beside.get(path, {}))
         for path, text in wanted.items()
     }
-    meant = _edited(document, edits)
     guess = _by_search(body, document, edits)
-    if guess is not None and _means(guess, meant):
+    if guess is not None and _means(guess, document, edits):
         return guess
     exact = _by_scan(body, edits)
-    if exact is not None and _means(exact, meant):
+    if exact is not None and _means(exact, document, edits):
         return exact
     raise Unspliceable(f"{len(edits)} strings cannot be told apart from the rest of the body")
 
@@ -90,27 +93,21 @@ def spelled(text: str) -> bytes:
         return json.dumps(text).encode("ascii")
 
 
-def _edited(document: Any, edits: Mapping[Path, _Edit]) -> Any:
-    """A copy of the document with the edits made; untouched branches are shared, not copied."""
-    branches: dict[str | int, dict[Path, _Edit]] = {}
-    for path, one in edits.items():
-        branches.setdefault(path[0], {})[path[1:]] = one
-    copy = document.copy()
-    for step, below in branches.items():
-        edit = below.get(())
-        if edit is None:
-            copy[step] = _edited(document[step], below)
-        else:
-            copy[step] = edit.text
-            if edit.members:
-                copy.update(edit.members)
-    return copy
-
-
-def _means(body: bytes, meant: Any) -> bool:
+def _means(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bool:
+    """Whether a body says what was meant: with every edit in its place, and the document once they are taken back."""
     try:
-        return bool(loads(body) == meant)
-    except (ValueError, RecursionError):
+        parsed = loads(body)
+        for path, edit in edits.items():
+            holder, before, last = at(parsed, path[:-1]), at(document, path[:-1]), path[-1]
+            if holder[last] != edit.text or any(holder[name] != value for name, value in edit.members.items()):
+                return False
+            holder[last] = before[last]
+            for name in edit.members:
+                del holder[name]
+                if name in before:
+                    holder[name] = before[name]
+        return bool(parsed == document)
+    except (ValueError, RecursionError, LookupError, TypeError):
         return False
 
 
@@ -124,7 +121,7 @@ def _by_search(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bytes
             found = _found(body, [b'"%b":%b%b' % (str(path[-1]).encode(), gap, spelled(old)) for gap in (b"", b" ")], 0)
             found = found and (found[1] - len(spelled(old)), found[1])
         else:
-            found = _found(body, [spelled(old), json.dumps(old).encode("ascii")], cursor)
+            found = _found(body, _spellings(old), cursor)
             cursor = found[1] if found else cursor
         if not found:
             return None
@@ -132,12 +129,29 @@ def _by_search(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bytes
     return _exchanged(body, spans)
 
 
-def _found(body: bytes, spellings: Sequence[bytes], start: int) -> tuple[int, int] | None:
+def _spellings(text: str) -> Iterator[bytes]:
+    """One after the other, as the second is seldom needed and takes as long as all the rest."""
+    yield spelled(text)
+    yield json.dumps(text).encode("ascii")
+
+
+def _found(body: bytes, spellings: Iterable[bytes], start: int) -> tuple[int, int] | None:
     for spelling in spellings:
-        position = body.find(spelling, start)
+        position = _position(body, spelling, start)
         if position >= 0:
             return position, position + len(spelling)
     return None
+
+
+def _position(body: bytes, wanted: bytes, start: int) -> int:
+    """Where it stands first. Looking for its beginning is much quicker, as `find` prepares itself for the whole of it."""
+    beginning = wanted[:BEGINNING_BYTES]
+    for _ in range(BEGINNINGS):
+        start = body.find(beginning, start)
+        if start < 0 or body.startswith(wanted, start):
+            return start
+        start += 1
+    return body.find(wanted, start)
 
 
 def _exchanged(body: bytes, spans: Iterable[tuple[int, int, bytes]]) -> bytes:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from budgets import webhook
 from budgets.alert_models import Alert
 from budgets.models import BudgetPeriod
+from savings.observability import prometheus
 from savings.pricing import PriceBook, PricedReceipt
 
 log = logging.getLogger("headroom.alerts")
@@ -56,8 +57,13 @@ def store(made: Alert) -> bool:
     if made.once is not None and Alert.objects.filter(once=made.once).exists():
         return False
     stored = Alert.objects.bulk_create([made], ignore_conflicts=True)
-    transaction.on_commit(lambda: log.warning("%s", made.message))
+    transaction.on_commit(lambda: _say(made))
     return bool(stored)
+
+
+def _say(alert: Alert) -> None:
+    log.warning("%s", alert.message)
+    prometheus.ALERTS.labels(alert.kind).inc()
 
 
 def budget_reached(period: BudgetPeriod, percent: int) -> None:

@@ -169,6 +169,11 @@ class Keyring:
         """Seconds since the snapshot was last known to be current."""
         return time.monotonic() - self._read_at_s
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether the database could not be read at the last look."""
+        return bool(self._problem)
+
     def start(self) -> None:
         """Load once in the calling thread, as far as the database lets us, then keep fresh in a thread of our own."""
         self._stopping.clear()
@@ -235,6 +240,11 @@ def refresh() -> None:
 def current() -> Snapshot:
     """The keys in force. No I/O."""
     return _keyring.snapshot
+
+
+def is_stale() -> bool:
+    """Whether the database could not be read at the last look, a second ago or so."""
+    return _keyring.is_stale
 
 
 def age_s() -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,13 +68,16 @@ class Throttle:
         """Put right what was estimated, for calls that are booked. May be called from any thread."""
         if self._loop is None or self._loop.is_closed():
             return
+        more: Counter[tuple[str, Rate]] = Counter()
         for entry in entries:
             admission, usage = entry.receipt.admission, entry.usage
             charge = self._open.pop(admission.request_id, None)
             counts = (usage.input_fresh, usage.cache_write_5m, usage.cache_write_1h, usage.output)
             if charge is not None and usage.input_fresh is not None:
                 # Reading from a cache counts against no provider's limit either.
-                self._loop.call_soon_threadsafe(self._put_right, charge, sum(count or 0 for count in counts))
+                more[charge.caller, charge.rate] += sum(count or 0 for count in counts) - charge.tokens
+        if more:
+            self._loop.call_soon_threadsafe(self._put_right, more)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -83,12 +86,13 @@ class Throttle:
         if self._buckets is not None:
             await self._buckets.close()
 
-    def _put_right(self, charge: _Charge, tokens: int) -> None:
-        if self._buckets is None or tokens == charge.tokens:
-            return
-        task = asyncio.ensure_future(self._buckets.put_right(charge.caller, charge.rate, tokens - charge.tokens))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _put_right(self, more: Counter[tuple[str, Rate]]) -> None:
+        """One correction for each caller, however many of its calls were booked at once."""
+        for (caller, rate), tokens in more.items():
+            if self._buckets is not None and tokens:
+                task = asyncio.ensure_future(self._buckets.put_right(caller, rate, tokens))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
 
 def _whose(principal: Principal) -> str:

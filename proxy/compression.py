@@ -17,6 +17,7 @@ from headroom.messages import Result
 from headroom.values import Level, Policy, Scope, Shrunk
 from proxy import compress_sessions, database, decisions, errors, own_routes, policies, worker
 from proxy.decisions import Kept
+from proxy.offload import Busy
 from proxy.own_routes import BadRequest, field
 from proxy.requests import OwnError, RoadRequest
 from proxy.retrieval import words
@@ -71,6 +72,8 @@ async def compress(request: RoadRequest) -> HttpResponse:
             "compression_error",
             "the originals cannot be stored at the moment, so nothing was left out of them; try again",
         )
+    except Busy as exc:
+        return _error(HTTPStatus.SERVICE_UNAVAILABLE, "compression_error", str(exc))
     except BrokenProcessPool:
         worker.current().conversations.offload.close()
         return _error(

@@ -14,6 +14,8 @@ from typing import ParamSpec, TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
+from budgets import snapshot
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -36,8 +38,13 @@ class Outage:
     def __init__(self) -> None:
         self._asked_again_at: float | None = None
 
-    def check(self, now: float) -> None:
-        """Raise Away while nobody is to ask. Whoever gets through while it is away asks for all."""
+    def check(self, now: float, *, is_known: bool = False) -> None:
+        """Raise Away while nobody is to ask. Whoever gets through while it is away asks for all.
+
+        `is_known`: somebody who is in no hurry found out already, so that no request need wait to learn it.
+        """
+        if self._asked_again_at is None and is_known:
+            self._asked_again_at = now + RETRY_AFTER_S
         if self._asked_again_at is None:
             return
         if now < self._asked_again_at:
@@ -54,7 +61,7 @@ _outage = Outage()
 
 async def run(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a job that uses the ORM. Raises what it raises, TimeoutError, or Away."""
-    _outage.check(time.monotonic())
+    _outage.check(time.monotonic(), is_known=snapshot.is_stale())
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(JOB_TIMEOUT_S):

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from headroom import pipeline, tokens
 from headroom.messages import Result, compress
@@ -20,10 +21,22 @@ from proxy import lineage
 from proxy.ml import prose
 from proxy.retrieval import words
 
+T = TypeVar("T")
+
 INLINE_MAX_CHARS = 24_000
 """About 3 ms of work; coding agents' usual results are below it."""
 MAX_CHARS = 32 * 1024 * 1024
 """Longer texts are left alone: ten times the largest context window there is."""
+
+MAX_WAITING_CHARS = 8 * 1024 * 1024
+"""About a second of work. What comes while so much waits goes out as it came: agents wait for every one of them."""
+
+
+class Busy(RuntimeError):
+    """The helper has more to do than anybody wants to wait for."""
+
+    def __init__(self) -> None:
+        super().__init__("too much is being compressed at the moment; try again soon")
 
 
 class Offload:
@@ -34,6 +47,7 @@ class Offload:
 
     def __init__(self, model_dir: str = "") -> None:
         self._pool: ProcessPoolExecutor | None = None
+        self._waiting_chars = 0
         self._model_dir = model_dir
         self._inline_max_chars = 0 if model_dir else INLINE_MAX_CHARS
 
@@ -47,7 +61,9 @@ class Offload:
             return _left_alone(text, "too_large")
         work = partial(_shrink, text, call, policy, self._model_dir)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._started(), work)
+            return await self._helped(len(text), work)
+        except Busy:
+            return _left_alone(text, "busy")
         except BrokenProcessPool:
             self.close()
             return _left_alone(text, "failed:helper_process")
@@ -61,7 +77,7 @@ class Offload:
         *,
         token_budget: int | None = None,
     ) -> Result:
-        """Shrink whole messages, wherever their size says. Raises BrokenProcessPool when the helper dies of them."""
+        """Shrink whole messages, wherever their size says. Raises Busy, or BrokenProcessPool when the helper dies of them."""
         work = partial(
             _compress,
             messages,
@@ -72,9 +88,20 @@ class Offload:
             token_budget=token_budget,
             explain=True,
         )
-        if _chars(messages) <= self._inline_max_chars:
+        size_chars = _chars(messages)
+        if size_chars <= self._inline_max_chars:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(self._started(), work)
+        return await self._helped(size_chars, work)
+
+    async def _helped(self, size_chars: int, work: Callable[[], T]) -> T:
+        """Have the helper do it, unless so much waits for it already. Raises Busy."""
+        if self._waiting_chars and self._waiting_chars + size_chars > MAX_WAITING_CHARS:
+            raise Busy
+        self._waiting_chars += size_chars
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._started(), work)
+        finally:
+            self._waiting_chars -= size_chars
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:

@@ -31,6 +31,7 @@ OTHER = "other"
 
 CALLS = Counter("headroom_calls", "Calls booked in the ledger.", ["provider", "model", "status", "origin"])
 RESPONSES = Counter("headroom_responses", "Provider answers by class of HTTP status.", ["provider", "status_class"])
+ALERTS = Counter("headroom_alerts", "Events that somebody should know of.", ["kind"])
 REFUSALS = Counter("headroom_refusals", "Requests that this proxy answered with an error of its own.", ["code"])
 BILLED_TOKENS = Counter(
     "headroom_billed_tokens", "Billed tokens by class, as the ledger has them.", ["provider", "model", "token_class"]

@@ -110,6 +110,45 @@ async def test_workers_share_one_bucket_in_redis(redis_url: str) -> None:
         await worker.close()
 
 
+class Counting(SharedBuckets):
+    """Counts how often it asks."""
+
+    asked = 0
+
+    async def _ask(self, *arguments: Any) -> Any:
+        self.asked += 1
+        return await super()._ask(*arguments)
+
+
+@pytest.mark.redis
+async def test_a_busy_caller_does_not_ask_redis_for_every_request(redis_url: str) -> None:
+    buckets, rate = Counting(redis_url, workers=2), Rate(3000, 300_000)
+    waits = [await buckets.take("a", rate, 100) for _ in range(1500)]
+    assert not any(waits) and buckets.asked < 1500 / 20
+    asked = buckets.asked
+    waits = [await buckets.take("a", rate, 100) for _ in range(2000)]
+    # Near its end a bucket is shared out one by one, so that the last one is right. It fills by 50 a second.
+    assert 1500 <= waits.count(0) <= 1500 + 50 * 10 and buckets.asked > asked + 500
+    await buckets.close()
+
+
+@pytest.mark.redis
+async def test_what_is_left_of_a_slice_goes_back(redis_url: str) -> None:
+    clock = Clock()
+    one, other = (SharedBuckets(redis_url, workers=2, clock=clock) for _ in range(2))
+    rate = Rate(600)
+    for _ in range(3):
+        assert await one.take("a", rate, 0) == 0
+    assert one._slices["a"].requests == 9, "it was given no slice of ten, or spent none of it"
+    clock.now_s += 1
+    assert await one.take("a", rate, 0) == 0
+    assert one._slices["a"].requests == 0
+    passed = [await other.take("a", rate, 0) for _ in range(700)].count(0)
+    assert 596 <= passed + other._slices["a"].requests <= 610
+    await one.close()
+    await other.close()
+
+
 async def test_without_redis_each_worker_keeps_to_its_share_and_says_so_once(caplog: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]

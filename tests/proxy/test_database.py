@@ -20,6 +20,15 @@ def test_a_database_that_did_not_answer_is_left_alone_for_a_while() -> None:
     outage.check(10 + RETRY_AFTER_S)
 
 
+def test_what_another_found_out_no_request_waits_to_learn() -> None:
+    outage = Outage()
+    with pytest.raises(Away):
+        outage.check(10, is_known=True)
+    outage.check(10 + RETRY_AFTER_S, is_known=True)  # one asks for all
+    outage.note(is_away=False, now=14)
+    outage.check(15)
+
+
 def test_one_asks_for_all_until_it_knows() -> None:
     outage = Outage()
     outage.note(is_away=True, now=0)

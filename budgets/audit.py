@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Q, Sum
 
-from budgets import balances
+from budgets import sums
 from budgets.models import BudgetPeriod, BudgetShare
 
 log = logging.getLogger("headroom.audit")
@@ -62,21 +62,27 @@ def audit(now: datetime, *, since: datetime | None = None) -> Audit:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         which = Q() if since is None else Q(ends_at__isnull=True) | Q(ends_at__gt=since)
         periods = list(BudgetPeriod.objects.filter(which).select_related("budget__key", "budget__team").order_by("pk"))
-        differences = tuple(difference for period in periods for difference in _differences(period))
+        spent, shares = sums.spent_of(periods), _shares()
+        differences = tuple(
+            difference
+            for period in periods
+            for difference in _differences(period, spent[period.pk], *shares.get(period.pk, (0, 0)))
+        )
         old_holds = tuple(map(_old_hold, _old_shares(now)))
     return Audit(len(periods), differences, old_holds)
 
 
-def _differences(period: BudgetPeriod) -> list[Difference]:
-    shares = period.shares.aggregate(held=Sum("held_nano_usd"), leased=Sum("leased_nano_usd"))
+def _shares() -> dict[int, tuple[int, int]]:
+    """What all workers hold and lease, by account."""
+    rows = BudgetShare.objects.values_list("period_id").annotate(Sum("held_nano_usd"), Sum("leased_nano_usd"))
+    return {period_id: (held, leased) for period_id, held, leased in rows}
+
+
+def _differences(period: BudgetPeriod, spent: int, held: int, leased: int) -> list[Difference]:
     figures = (
-        (
-            "spent",
-            period.spent_nano_usd,
-            balances.spent_by_entries(period.budget, period.starts_at, period.ends_at),
-        ),
-        ("held", period.held_nano_usd, shares["held"] or 0),
-        ("leased", period.leased_nano_usd, shares["leased"] or 0),
+        ("spent", period.spent_nano_usd, spent),
+        ("held", period.held_nano_usd, held),
+        ("leased", period.leased_nano_usd, leased),
     )
     return [
         Difference(period.pk, str(period), figure, stored, summed)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from budgets import audit as audits
-from budgets import balances, keys, periods
+from budgets import balances, keys, periods, sums
 from budgets.balances import Holder
 from budgets.models import BudgetPeriod, BudgetShare, Team
 from savings.receipts import Reserved
@@ -59,6 +59,38 @@ def test_what_is_held_for_more_than_a_day_is_found(accounts: list[int]) -> None:
     BudgetShare.objects.update(held_nano_usd=0, leased_nano_usd=0)
     BudgetPeriod.objects.update(held_nano_usd=0, leased_nano_usd=0)
     assert audits.audit(timezone.now() + timedelta(hours=25)).is_clean
+
+
+def test_one_pass_gives_what_each_account_gives_by_itself(database: str) -> None:
+    one, _ = keys.create("one", team="core")
+    alone, _ = keys.create("alone")
+    team = Team.objects.get()
+    budgets = [
+        make_budget(9, kind, key=key, team=whose, time_zone=zone)
+        for kind, zone in (
+            ("hourly", "UTC"),
+            ("daily", "Asia/Kathmandu"),
+            ("weekly", "Europe/Berlin"),
+            ("total", "UTC"),
+        )
+        for key, whose in ((None, None), (one, None), (alone, None), (None, team))
+    ]
+    times = [NOON + hours * 3600 - 0.25 for hours in (0, 0.3, 1, 5, 6, 24, 30, 200)]
+    calls = [
+        priced(number * 1000 + len(owner), key_id=key, owner=owner, admitted_at=at_s)
+        for number, at_s in enumerate(times, start=1)
+        for key, owner in ((str(one.pk), f"team:{team.pk}"), (str(alone.pk), f"key:{alone.pk}"), ("", "local"))
+    ]
+    for budget in budgets:
+        for at_s in times:
+            balances.open_period(budget.pk, periods.containing(budget.period, budget.time_zone, at_s))  # type: ignore[arg-type]
+    book(balances.post, *calls)
+    accounts = list(BudgetPeriod.objects.select_related("budget"))
+    expected = {p.pk: balances.spent_by_entries(p.budget, p.starts_at, p.ends_at) for p in accounts}
+    assert sums.spent_of(accounts) == expected and sum(expected.values()) > 0
+    moved = BudgetPeriod(pk=0, budget=budgets[0], starts_at=accounts[0].starts_at + timedelta(seconds=1), ends_at=None)
+    assert sums.spent_of([moved])[0] == balances.spent_by_entries(moved.budget, moved.starts_at, None)
+    assert audits.audit(timezone.now()).is_clean
 
 
 def test_older_accounts_can_be_left_out(accounts: list[int]) -> None:

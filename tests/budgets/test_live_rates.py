@@ -65,18 +65,23 @@ def test_two_workers_share_one_limit_and_say_when_redis_is_gone(
     settings = {**ON, "HEADROOM_DATABASE_URL": postgres_url, "HEADROOM_REDIS_URL": redis_url}
     _migrate(postgres_url)
     proxy = start_proxy("--rpm", "40", "--workers", "2", **settings)
-    statuses = [ask(proxy).status_code for _ in range(60)]
-    assert 40 <= statuses.count(200) <= 42
+    _passes_forty(proxy)
     checks = httpx.get(f"{proxy.url}/readyz").json()["checks"]
     assert checks["rate_limiter"] == {"enabled": True, "ready": True, "status": "healthy"}
     proxy.stop()
     gone = start_proxy("--rpm", "40", "--workers", "2", **{**settings, "HEADROOM_REDIS_URL": "redis://127.0.0.1:1"})
-    statuses = [ask(gone).status_code for _ in range(60)]
-    assert 40 <= statuses.count(200) <= 43
+    _passes_forty(gone)
     answer = httpx.get(f"{gone.url}/readyz")
     assert (answer.status_code, answer.json()["checks"]["rate_limiter"]["status"]) == (200, "degraded")
     eventually(lambda: gone.output, lambda text: "Redis does not answer" in text)
     gone.stop()  # while its database is still there
+
+
+def _passes_forty(proxy: Proxy) -> None:
+    """Of sixty at once, forty and what comes back meanwhile: 40 a minute."""
+    started = time.monotonic()
+    passed = [ask(proxy).status_code for _ in range(60)].count(200)
+    assert 40 <= passed <= 43 + (time.monotonic() - started) * 40 / 60
 
 
 def _migrate(url: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -58,10 +58,10 @@ def replace(
         for path, text in wanted.items()
     }
     guess = _by_search(body, document, edits)
-    if guess is not None and _means(guess, document, edits):
+    if guess is not None and _holds(guess, document, edits):
         return guess
     exact = _by_scan(body, edits)
-    if exact is not None and _means(exact, document, edits):
+    if exact is not None and _holds(exact, document, edits):
         return exact
     raise Unspliceable(f"{len(edits)} strings cannot be told apart from the rest of the body")
 
@@ -93,7 +93,7 @@ def spelled(text: str) -> bytes:
         return json.dumps(text).encode("ascii")
 
 
-def _means(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bool:
+def _holds(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bool:
     """Whether a body says what was meant: with every edit in its place, and the document once they are taken back."""
     try:
         parsed = loads(body)
@@ -108,6 +108,13 @@ def _means(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bool:
                     holder[name] = before[name]
         return bool(parsed == document)
     except (ValueError, RecursionError, LookupError, TypeError):
+        return False
+
+
+def _means(body: bytes, meant: Any) -> bool:
+    try:
+        return bool(loads(body) == meant)
+    except (ValueError, RecursionError):
         return False
 
 

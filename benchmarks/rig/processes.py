@@ -209,6 +209,11 @@ def cpu_s(pid: int) -> float:
     return sum(_cpu_s(one) for one in tree(pid))
 
 
+def own_cpu_s(pid: int) -> float:
+    """Processor time of a process without its children."""
+    return _cpu_s(pid)
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory of a whole tree; pages that its processes share count once for each."""
     return sum(_rss_mb(one) for one in tree(pid))

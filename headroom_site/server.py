@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import socket
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +24,10 @@ from budgets import keys, limits, periods
 from headroom_site import observers, workspace
 from proxy import policies
 from proxy.ml import model
+from savings import foreign
 from savings.observability import prometheus
+
+logger = logging.getLogger("headroom.serving")
 
 
 class CannotServe(RuntimeError):
@@ -40,6 +45,7 @@ def run() -> None:
     lock = _lock_workspace() if settings.IS_EMBEDDED else None
     try:
         prepare_database()
+        _take_in_savings()
         _apply_budget()
         _say(_bootstrap_lines() + _banner_lines())
         (_run_daphne if settings.SERVER == "daphne" else _run_uvicorn)(sockets)
@@ -84,6 +90,17 @@ def prepare_database() -> None:
             f"the database lacks {len(pending)} migrations; run `headroom migrate` once, then start again"
         )
     call_command("migrate", verbosity=0, interactive=False, stdout=io.StringIO())
+
+
+def _take_in_savings() -> None:
+    """What another program had saved before us, once."""
+    try:
+        if line := foreign.take_in(settings.SAVINGS_PATH, datetime.now(UTC)):
+            logger.warning("%s", line)
+        if settings.KEEPS_SAVINGS_FILE:
+            foreign.keep(settings.SAVINGS_PATH)
+    except (OSError, DatabaseError) as exc:
+        logger.warning("%s could not be imported: %s", settings.SAVINGS_PATH, exc)
 
 
 def _apply_budget() -> None:

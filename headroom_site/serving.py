@@ -34,6 +34,7 @@ from proxy.window import records
 from savings import tallies
 from savings.flusher import Flusher
 from savings.journal import Journal
+from savings.mirror import Mirror
 from savings.observability import prometheus
 from savings.pricing import PriceBook, PricedReceipt
 
@@ -64,6 +65,7 @@ class _Parts:
         self.embedded = Embedded() if settings.HAS_EMBEDDED_WORKER else None
         if self.embedded is not None:
             self.worker.is_periodic_work_done = self.embedded.is_working
+        self.mirror = Mirror(settings.SAVINGS_PATH) if settings.KEEPS_SAVINGS_FILE else None
         self.stopping = threading.Event()
         self.chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
 
@@ -134,6 +136,8 @@ async def start() -> None:
     _parts.till.start()
     _parts.chores.start()
     _parts.watch.start()
+    if _parts.mirror is not None:
+        _parts.mirror.start()
     if _parts.embedded is not None:
         _parts.embedded.start()
     # The rank file takes a third of a second and 50 MB; the first request should not wait for it.
@@ -160,6 +164,8 @@ async def stop() -> None:
     parts.worker.conversations.offload.close()
     await parts.till.close()
     await asyncio.to_thread(parts.flusher.stop)
+    if parts.mirror is not None:
+        await asyncio.to_thread(parts.mirror.stop)
     await asyncio.to_thread(_leave, parts.counter)
     parts.journal.close()
     await asyncio.to_thread(parts.observers.close)

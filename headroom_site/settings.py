@@ -59,6 +59,11 @@ DATABASES = {"default": _database()}
 IS_EMBEDDED = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Where programs written for the reference product look for its totals; without it, one is only looked for and not written.
+_savings_path = env.text("HEADROOM_SAVINGS_PATH")
+KEEPS_SAVINGS_FILE = bool(_savings_path)
+SAVINGS_PATH = Path(_savings_path).expanduser() if _savings_path else WORKSPACE_DIR / "proxy_savings.json"
+
 # --- where it listens, and who may come in ---------------------------------------------------------------------------
 HOST = env.text("HEADROOM_HOST", "127.0.0.1")
 PORT = env.integer("HEADROOM_PORT", 8787, minimum=1, maximum=65535)

@@ -19,6 +19,7 @@ COMMANDS = {
     "proxy": "headroom_site.cli.proxy",
     "replay": "headroom_site.cli.replay",
     "rollups": "headroom_site.cli.rollups",
+    "savings": "headroom_site.cli.savings",
     "telemetry": "headroom_site.cli.telemetry",
 }
 

@@ -13,7 +13,7 @@ from headroom_site.cli import setup
 
 
 @click.command("rollups")
-@click.option("--backfill", is_flag=True, help="Sum up every hour of the ledger anew, not only those with new entries.")
+@click.option("--backfill", is_flag=True, help="Sum up every hour of the ledger anew, and check lifetime totals.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(backfill: bool, as_json: bool) -> None:
     """Sum up the ledger by hour and day now. A running proxy does this by itself, twice a minute.
@@ -25,10 +25,20 @@ def command(backfill: bool, as_json: bool) -> None:
     rollups = import_module("savings.rollups")
     try:
         rolled = _roll(rollups, everything=backfill)
+        differed = import_module("savings.lifetime_repair").repair() if backfill else {}
     except rollups.Busy as exc:
         raise click.ClickException(f"{exc}; try again in a moment") from exc
     if as_json:
-        click.echo(json.dumps({"hours": rolled.hours, "days": rolled.days, "until": rolled.recorded_until.isoformat()}))
+        click.echo(
+            json.dumps(
+                {
+                    "hours": rolled.hours,
+                    "days": rolled.days,
+                    "until": rolled.recorded_until.isoformat(),
+                    "put_right": differed,
+                }
+            )
+        )
     else:
         click.echo(
             f"{rolled.hours:,} hours and {rolled.days:,} days are summed up until {rolled.recorded_until:%F %T} UTC."

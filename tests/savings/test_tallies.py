@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.db.models.functions import Now
 
-from savings import ledger, live, rollups, stats, tallies
+from savings import ledger, lifetime_repair, live, rollups, stats, tallies
 from savings.models import LedgerEntry, SavingsCheckpoint, ServingWorker, Tally
 from savings.pricing import PricedReceipt
 from tests.savings.ledgers import make_priced, some_entries
@@ -119,3 +119,16 @@ def test_two_workers_share_a_second() -> None:
         record(counter, [make_priced(NOON)])
     seconds = SavingsCheckpoint.objects.values_list("at", flat=True)
     assert len(set(seconds)) == len(seconds)
+
+
+def test_totals_that_are_not_what_the_ledger_says_are_put_right() -> None:
+    counter = make_counter()
+    record(counter, some_entries(40, [NOON]))
+    assert lifetime_repair.repair() == {}
+    ledger.record_many([make_priced(NOON, model="m")])  # as before there were tallies
+    Tally.objects.filter(model="no-such-model").update(calls=0)
+    assert lifetime_repair.repair()["calls"] > 1
+    rollups.roll()
+    assert live.lifetime().figures == stats.totals()
+    assert live.lifetime().by_model == stats.by("model")
+    assert lifetime_repair.repair() == {}

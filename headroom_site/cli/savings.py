@@ -1,0 +1,93 @@
+"""`headroom savings`: what was spent and saved lately, and by whom."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import click
+
+from headroom_site.cli import setup
+
+TIMES = {"today": 1, "7 days": 7, "30 days": 30, "lifetime": None}
+BREAKDOWNS = ("model", "agent", "project")
+BREAKDOWN_DAYS = 30
+ROWS = 10
+
+
+@click.command("savings")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(as_json: bool) -> None:
+    """What calls cost, what they would have cost without this proxy, and the difference: a loss has a minus.
+
+    Days are UTC. Sums up what is new first, so that nothing is missing. By model, agent and project: the last 30 days.
+    """
+    setup.django()
+    import_module("headroom_site.server").prepare_database()
+    rollups = import_module("savings.rollups")
+    with contextlib.suppress(rollups.Busy):  # whoever is at it will be done in a moment
+        rollups.roll()
+    found = _figures(datetime.now(UTC))
+    click.echo(json.dumps(found, indent=2) if as_json else _page(found))
+
+
+def _figures(now: datetime) -> dict[str, Any]:
+    stats = import_module("savings.stats")
+    last = stats.Window.last(timedelta(days=BREAKDOWN_DAYS), now)
+    return {
+        "times": {
+            name: _row(stats.totals(stats.EVER if days is None else stats.Window.last(timedelta(days=days), now)))
+            for name, days in TIMES.items()
+        },
+        **{
+            f"by_{label}": {name or "(none)": _row(some) for name, some in stats.by(label, last, limit=ROWS).items()}
+            for label in BREAKDOWNS
+        },
+        "uncompressed_requests": stats.reasons(last),
+    }
+
+
+def _row(figures: Any) -> dict[str, Any]:
+    return {
+        "requests": figures.requests,
+        "calls": figures.calls,
+        "spent_usd": float(figures.spent_usd),
+        "would_have_been_usd": float(figures.would_have_been_usd),
+        "saved_usd": float(figures.saved_usd),
+        "saved_percent": figures.saved_percent,
+        "tokens_saved": figures.tokens_saved,
+        "avoided_usd": float(figures.avoided_usd),
+        "provider_cache_discount_usd": float(figures.cache_discount_usd),
+        "unpriced_calls": figures.unpriced_calls,
+        "cost_nano_usd": figures.cost_nano_usd,
+        "saved_nano_usd": figures.saved_nano_usd,
+    }
+
+
+def _page(found: dict[str, Any]) -> str:
+    lines = _table("", found["times"])
+    for label in BREAKDOWNS:
+        lines += ["", *_table(f"by {label}, {BREAKDOWN_DAYS} days", found[f"by_{label}"])]
+    unpriced = found["times"]["lifetime"]["unpriced_calls"]
+    if unpriced:
+        lines += ["", f"{unpriced:,} calls have no known price and are in no sum of dollars."]
+    return "\n".join(lines)
+
+
+def _table(title: str, rows: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [f"{title:24}{'requests':>10}{'spent':>12}{'without us':>12}{'saved':>11}{'':>8}{'tokens saved':>14}"]
+    for name, row in rows.items():
+        label = "".join(c if c.isprintable() else " " for c in name)
+        lines.append(
+            f"{label[:23]:24}{row['requests']:>10,}{_usd(row['spent_usd']):>12}{_usd(row['would_have_been_usd']):>12}"
+            f"{_usd(row['saved_usd']):>11}{row['saved_percent']:>6.1f} %{row['tokens_saved']:>14,}"
+        )
+    return lines
+
+
+def _usd(amount: float) -> str:
+    digits = 4 if abs(amount) < 100 else 2
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.{digits}f}"

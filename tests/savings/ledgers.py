@@ -28,7 +28,9 @@ def make_priced(admitted_at: datetime, *, saving: Saving | None = None, **fields
     return PricedReceipt(priced.receipt, priced.usage, priced.basis, priced.price, saving)
 
 
-SETTLED = frozenset({"status", "http_status", "usage", "latency_ms", "overhead_ms", "ttfb_ms", "error"})
+SETTLED = frozenset(
+    {"counterfactual", "status", "http_status", "usage", "latency_ms", "overhead_ms", "ttfb_ms", "error"}
+)
 
 
 def book(*entries: PricedReceipt) -> None:

@@ -1,0 +1,255 @@
+"""How long figures take with a long ledger behind them, and whether they all say the same.
+
+    python -m benchmarks.figures [--entries 1000000] [--requests 2000] [--workers 4] [--json]
+
+Needs PostgreSQL and Redis (HEADROOM_TEST_POSTGRES_URL, HEADROOM_TEST_REDIS_URL), where it uses databases of its own. The
+first part fills a ledger with calls of a year, rolls all of it up, then once more after a few new calls, and asks a proxy for
+`/stats` and `/stats-history`. The second sends requests through several workers and compares the ledger, rollups, `/stats`,
+the CSV of every series, `/metrics` and the export of single calls, to the nano-dollar. `--entries 0` or `--requests 0` leave
+one of them out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from benchmarks.rig import bodies, load, processes
+
+POSTGRES_URL = os.environ.get("HEADROOM_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/postgres")
+REDIS_URL = os.environ.get("HEADROOM_TEST_REDIS_URL", "redis://127.0.0.1:6379") + "/14"
+NEW_ENTRIES = 500
+ASKED = 60
+CONNECTIONS = 16
+SETTLE_S = 30.0
+NANO = 1_000_000_000
+
+FILL = """
+    INSERT INTO savings_ledgerentry (id, request_id, attempt, provider, upstream, route, model_asked, model_answered,
+        session, agent, project, "user", owner, key_id, key_label, team, origin, conversation, is_observed, is_streaming,
+        status, error, provider_request_id, basis, reason, transforms, savings_basis, cache_outcome, price_source,
+        price_version, cost_nano_usd, output_cost_nano_usd, cache_discount_nano_usd, saved_nano_usd, input_fresh_tokens,
+        cache_read_tokens, output_tokens, tokens_before, tokens_after, tokens_saved, latency_ms, overhead_ms, ttfb_ms,
+        http_status, admitted_at, settled_at, recorded_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), 0, 'anthropic', '', '/v1/messages', 'm', 'model-' || n %% 3, 's',
+        'agent-' || n %% 2, 'project-' || n %% 10, '', 'team:' || n %% 5, 'key-' || n %% 5, 'key-' || n %% 5, 'team-' || n %% 5,
+        'client', '', false, true, 'complete', '', '', 'measured', CASE WHEN n %% 4 = 0 THEN 'too_small' ELSE '' END, '[]',
+        'exact', CASE WHEN n %% 9 = 0 THEN 'cold_start' ELSE 'hit' END, 'override', '', 1000000 + n %% 997, 77, 5, n %% 991 - 9,
+        100 + n %% 7, 5000, 50, 6000, 5500, 500, 800.5, 0.7, 300.25, 200, at, at, at
+    FROM (SELECT n, %(until)s::timestamptz - (n * %(step)s::float) * interval '1 second' AS at
+        FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS calls
+"""
+
+
+def measure(entries: int, directory: Path) -> dict[str, Any]:
+    """Fill, roll up, roll up again, ask."""
+    with _database() as url, psycopg.connect(url, autocommit=True) as database:
+        environment = {"HEADROOM_DATABASE_URL": url, "HEADROOM_WORKSPACE_DIR": str(directory / "workspace")}
+        _manage(environment, "migrate")
+        found: dict[str, Any] = {"entries": entries, "fill_s": _fill(database, entries)}
+        found["rollup_s"] = _timed_rollup(environment)
+        found["hourly_rows"] = database.execute("SELECT count(*) FROM savings_hourlyrollup").fetchone()[0]  # type: ignore[index]
+        _insert(database, NEW_ENTRIES, first=1, step=0.1)
+        found["incremental_s"] = _timed_rollup(environment)
+        _manage(environment, "rollups", "--backfill")
+        database.execute(CHECKPOINTS)
+        database.execute("VACUUM ANALYZE")
+        with processes.headroom(directory, "http://127.0.0.1:9", environment=environment) as target:
+            for path in ("/stats", "/stats-history", "/stats-history?format=csv&series=daily"):
+                found[path] = _times_ms(target.url + path)
+    return found
+
+
+CHECKPOINTS = """
+    INSERT INTO savings_savingscheckpoint (at, is_imported, provider, agent, model, requests, tokens_saved, input_tokens,
+        output_tokens, cache_read_tokens, cost_nano_usd, output_cost_nano_usd, saved_nano_usd, avoided_nano_usd)
+    SELECT now() - n * interval '1 minute', false, '', '', '', 100000 - n, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM generate_series(1, 100000) AS n ON CONFLICT DO NOTHING
+"""
+
+
+def _fill(database: psycopg.Connection[Any], entries: int) -> float:
+    """Calls of a year, evenly spread. Indexes are made afterwards, as it takes a fraction of the time."""
+    started = time.perf_counter()
+    indexes = database.execute(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'savings_ledgerentry' AND indexdef NOT LIKE '%UNIQUE%'"
+    ).fetchall()
+    for name, _ in indexes:
+        database.execute(f'DROP INDEX "{name}"')
+    database.execute("ALTER TABLE savings_ledgerentry DROP CONSTRAINT entry_once_per_attempt")
+    _insert(database, entries, first=1, step=365 * 86_400 / entries)
+    for _, definition in indexes:
+        database.execute(definition)
+    database.execute("VACUUM ANALYZE savings_ledgerentry")
+    return round(time.perf_counter() - started, 1)
+
+
+def _insert(database: psycopg.Connection[Any], count: int, *, first: int, step: float) -> None:
+    until = database.execute("SELECT now()").fetchone()[0]  # type: ignore[index]
+    database.execute(FILL, {"until": until, "step": step, "first": first, "last": count})
+
+
+def _timed_rollup(environment: dict[str, str]) -> float:
+    """Seconds of the run itself, without the start of a process."""
+    line = (
+        "import time; from savings import rollups; started = time.perf_counter(); rollups.roll();"
+        "print('took', time.perf_counter() - started)"
+    )
+    return round(float(_manage(environment, "shell", "--no-imports", "--command", line).split("took")[1]), 2)
+
+
+def _times_ms(url: str) -> dict[str, float]:
+    times = []
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        size = len(answer.read())
+    for _ in range(ASKED):
+        started = time.perf_counter()
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            answer.read()
+        times.append((time.perf_counter() - started) * 1000)
+    times.sort()
+    return {"p50_ms": round(times[len(times) // 2], 2), "best_ms": round(times[0], 2), "bytes": size}
+
+
+def agree(requests: int, workers: int, directory: Path) -> dict[str, Any]:
+    """Send requests through workers and read the same sums in every place."""
+    with (
+        _database() as url,
+        psycopg.connect(url, autocommit=True) as database,
+        processes.provider(directory) as provider,
+    ):
+        environment = {
+            "HEADROOM_DATABASE_URL": url,
+            "HEADROOM_REDIS_URL": REDIS_URL,
+            "HEADROOM_WORKSPACE_DIR": str(directory / "workspace"),
+        }
+        _manage(environment, "migrate")
+        with processes.headroom(directory, provider.url, "--workers", str(workers), environment=environment) as target:
+            sent = [bodies.growing(number)[-1] for number in range(20)]
+            result = load.run(target.url, sent, requests=requests, connections=CONNECTIONS)
+            _wait_for_rows(database, requests)
+            calls = processes.provider_calls(provider)
+            cost, rows = database.execute("SELECT sum(cost_nano_usd), count(*) FROM savings_ledgerentry").fetchone()  # type: ignore[misc]
+            _manage(environment, "rollups")
+            stats = json.loads(_read(f"{target.url}/stats"))
+            sums = {
+                "stats": stats["cost"]["cost_nano_usd"],
+                "stats_by_model": sum(model["cost_nano_usd"] for model in stats["cost"]["per_model"].values()),
+                "lifetime": stats["persistent_savings"]["lifetime"]["cost_nano_usd"],
+                "metrics": _in_metrics(_read(f"{target.url}/metrics")),
+                "hourly": _in_table(database, "savings_hourlyrollup"),
+                "daily": _in_table(database, "savings_dailyrollup"),
+                **{
+                    f"csv_{series}": _in_csv(_read(f"{target.url}/stats-history?format=csv&series={series}"))
+                    for series in ("hourly", "daily", "weekly", "monthly")
+                },
+            }
+    cost = int(cost)
+    return {
+        "requests": requests,
+        "per_s": round(result.per_s, 1),
+        "provider_calls": calls,
+        "ledger_rows": rows,
+        "stats_requests": stats["requests"]["total"],
+        "ledger_cost_nano_usd": cost,
+        "sums": sums,
+        "all_agree": {*sums.values()} == {cost} and rows == calls == requests == stats["requests"]["total"],
+    }
+
+
+def _wait_for_rows(database: psycopg.Connection[Any], count: int) -> None:
+    until = time.monotonic() + SETTLE_S
+    while database.execute("SELECT count(*) FROM savings_ledgerentry").fetchone()[0] < count:  # type: ignore[index]
+        if time.monotonic() > until:
+            raise RuntimeError("the ledger did not get every call")
+        time.sleep(0.2)
+
+
+def _in_table(database: psycopg.Connection[Any], table: str) -> int:
+    return int(database.execute(f"SELECT sum(cost_nano_usd) FROM {table}").fetchone()[0])  # type: ignore # noqa: S608
+
+
+def _in_metrics(text: str) -> int:
+    return sum(
+        int(float(value)) for value in re.findall(r"^headroom_cost_nano_usd_total\{.*\} (\S+)$", text, re.MULTILINE)
+    )
+
+
+def _in_csv(text: str) -> int:
+    return int(sum(Decimal(row["total_cost_usd_delta"]) for row in csv.DictReader(io.StringIO(text))) * NANO)
+
+
+def _read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return str(answer.read().decode())
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[str]:
+    name = f"headroom_bench_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
+        finally:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _manage(environment: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{arguments[0]} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def main() -> None:
+    processes.end_with_children()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--entries", type=int, default=1_000_000, help="calls in the long ledger; 0: skip")
+    parser.add_argument("--requests", type=int, default=2_000, help="requests of the comparison; 0: skip")
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.entries:
+            (Path(folder) / "long").mkdir()
+            found |= measure(arguments.entries, Path(folder) / "long")
+        if arguments.requests:
+            (Path(folder) / "soak").mkdir()
+            found["agreement"] = agree(arguments.requests, arguments.workers, Path(folder) / "soak")
+    print(
+        json.dumps(found, indent=2)
+        if arguments.json
+        else "\n".join(f"{name:40} {value}" for name, value in found.items())
+    )
+    if arguments.requests and not found["agreement"]["all_agree"]:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ COMMANDS = {
     "alerts": "headroom_site.cli.alerts",
     "audit": "headroom_site.cli.audit",
     "budget": "headroom_site.cli.budget",
+    "doctor": "headroom_site.cli.doctor",
     "download-model": "headroom_site.cli.download_model",
     "explain": "headroom_site.cli.explain",
     "key": "headroom_site.cli.key",

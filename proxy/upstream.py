@@ -11,7 +11,7 @@ import asyncio
 import random
 import urllib.request
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -96,11 +96,13 @@ class Answer:
         async for chunk in self._rest:
             yield chunk
 
-    async def peek(self, limit_bytes: int) -> bytes:
+    async def peek(self, limit_bytes: int, is_enough: Callable[[bytes], bool] | None = None) -> bytes:
         """The beginning of the body, all of it when it is short; whoever reads the body afterwards gets that again."""
         self._rest = self._rest or self._unread()
         try:
             while sum(map(len, self._peeked)) < limit_bytes:
+                if is_enough is not None and is_enough(b"".join(self._peeked)):
+                    break
                 self._peeked.append(await anext(self._rest))
         except StopAsyncIteration:
             pass

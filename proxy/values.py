@@ -113,13 +113,15 @@ class Plan:
 
     Tokens are o200k estimates of the whole request; `sizes` has those of results that were counted. `reason` says why nothing was shortened, "" when something was.
     `mark` is the result that carries a cache mark of ours and its ttl. `epoch` names the moment at which older results
-    were shortened further, if this is one. `cuts` are messages that go because the context window is full.
+    were shortened further, if this is one. `cuts` are messages that go because the context window is full,
+    `added_tokens` those of a tool of ours.
     """
 
     replacements: Mapping[Path, str] = field(default_factory=dict)
     mark: tuple[Path, str] | None = None
     epoch: str = ""
     cuts: tuple[Cut, ...] = ()
+    added_tokens: int = 0
     tokens_before: int = 0
     tokens_after: int = 0
     transforms: tuple[str, ...] = ()

@@ -142,11 +142,14 @@ def _noted(book: Book, request: Request) -> Account:
         size = sizes.get(result.path) if is_planned else None
         client[unit] += before if size is None else size[0]
         ours[unit] += before if size is None else size[1]
+    added = request.plan.added_tokens if is_planned and ours else 0
+    if added:
+        ours[0] += added  # tools are the first units of a prompt
     marks, rest = layout.marks, sum(book.rest)
     client_side = Side(counterfactual.cumulated(client), sum(client) - rest, marks, common)
     our_side = Side(
         counterfactual.cumulated(ours),
-        sum(ours) - rest,
+        sum(ours) - rest - added,
         _with_ours(marks, request, layout) if is_planned else marks,
         min(common, own_common),
     )

@@ -43,7 +43,10 @@ class Offered:
     def added_to(self, plan: Plan) -> Plan:
         """The plan with the tool's own tokens in its account."""
         return replace(
-            plan, tokens_after=plan.tokens_after + tool.TOKENS, transforms=(*plan.transforms, "tool:headroom_retrieve")
+            plan,
+            tokens_after=plan.tokens_after + tool.TOKENS,
+            added_tokens=tool.TOKENS,
+            transforms=(*plan.transforms, "tool:headroom_retrieve"),
         )
 
 

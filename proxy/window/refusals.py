@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from proxy.providers import bodies
+from proxy.sse import JsonEvents
 
 STATUSES = frozenset((400, 413))
 _CODES = frozenset(("context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"))
@@ -14,6 +16,7 @@ _SAYS_SO = re.compile(
     r"|context (?:window|length) (?:is |was )?exceeded|input is too long|exceeds the maximum number of (?:input )?tokens",
     re.IGNORECASE,
 )
+_TAKEN = frozenset(("response.created", "response.queued", "response.in_progress"))
 _NUMBER = r"(\d[\d,_]*)"
 _FIGURES = (
     re.compile(rf"(?P<actual>{_NUMBER}) tokens > (?P<limit>{_NUMBER}) maximum"),
@@ -41,7 +44,25 @@ def read(status: int, body: bytes) -> TooLong | None:
     That `max_tokens` and the input do not fit together is something else: the client asked for less to be written.
     """
     document = bodies.load_object(body) if status in STATUSES else None
-    error = (document or {}).get("error")
+    return _judged((document or {}).get("error"))
+
+
+def read_stream(start: bytes) -> TooLong | None:
+    """The same of a stream of Responses that failed as soon as it had begun."""
+    for event in JsonEvents().feed(start):
+        response = event.get("response")
+        error = response.get("error") if isinstance(response, dict) else event.get("error", event)
+        if event.get("type") in ("response.failed", "error"):
+            return _judged(error)
+    return None
+
+
+def has_begun(start: bytes) -> bool:
+    """Whether a stream of Responses says more than that the request was taken."""
+    return any(event.get("type") not in _TAKEN for event in JsonEvents().feed(start))
+
+
+def _judged(error: Any) -> TooLong | None:
     if not isinstance(error, dict):
         return None
     message = bodies.text(error.get("message"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 
 from headroom.values import Policy
 from proxy import exchange, worker
@@ -14,6 +15,8 @@ from proxy.window.fitting import Look
 logger = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES = 64 * 1024
+NEAR_SHARE = 0.6
+"""Our estimate may be that far below what the provider counts."""
 
 
 def look(client: Exchange, call: Call, provider: Provider, *, upstream: str, owner: str, policy: Policy) -> Look:
@@ -34,13 +37,34 @@ async def before(look: Look, plan: Plan) -> Plan:
 
 async def after(answer: Answer, look: Look, sent: Plan) -> Plan | None:
     """A shorter plan when this answer says that the prompt was too long, else `None`. The answer can be relayed still."""
-    if answer.status not in refusals.STATUSES:
+    if answer.status not in refusals.STATUSES and not _may_fail_yet(answer, look, sent):
         return None
     try:
-        body = await answer.peek(MAX_ERROR_BYTES)
-        decode = exchange.decoder_for(answer.header(b"content-encoding"))
-        said = refusals.read(answer.status, decode(body)) if decode is not None else None
+        said = await _said(answer)
         return await worker.current().conversations.window.after_refusal(look, sent, said) if said else None
     except Exception:
         logger.exception("a prompt that is too long could not be shortened; the client sees the provider's answer")
         return None
+
+
+def _may_fail_yet(answer: Answer, look: Look, sent: Plan) -> bool:
+    """Responses says inside of a stream that a prompt is too long. Only near a known limit is it worth holding back the
+    first two events, which say nothing."""
+    return (
+        answer.status == HTTPStatus.OK
+        and look.key == "input"
+        and answer.header(b"content-type").startswith("text/event-stream")
+        and look.limit is not None
+        and sent.tokens_after >= NEAR_SHARE * look.limit
+    )
+
+
+async def _said(answer: Answer) -> refusals.TooLong | None:
+    encoding = answer.header(b"content-encoding")
+    if answer.status != HTTPStatus.OK:
+        body = await answer.peek(MAX_ERROR_BYTES)
+        decode = exchange.decoder_for(encoding)
+        return refusals.read(answer.status, decode(body)) if decode is not None else None
+    if encoding not in ("", "identity"):  # no provider compresses streams
+        return None
+    return refusals.read_stream(await answer.peek(MAX_ERROR_BYTES, refusals.has_begun))

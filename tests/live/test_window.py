@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.live import answers, rules
-from tests.live.provider import Provider, Received
+from tests.live import answers, proxies, rules
+from tests.live.provider import Provider
 from tests.live.proxies import Proxy
 
 TURNS = 12
@@ -104,6 +104,22 @@ def test_what_the_provider_finds_too_long_is_made_shorter_and_stays_so(
     assert [row["http_status"] for row in rows] == [400, 200]
 
 
+def test_a_stream_of_responses_may_begin_before_it_is_too_long(
+    http: httpx.Client, proxy: Proxy, listed: Provider
+) -> None:
+    provider = listed
+    asked = responses("late", TURNS) | {"model": "gpt-4", "stream": True}  # 8,192 tokens, and we count about 8,000
+    error = {"code": "context_length_exceeded", "message": "Your input exceeds the context window of this model."}
+    failed = {**answers.response(status="failed"), "error": error, "output": [], "usage": None}
+    begun = answers.response_events()[:1]
+    end = answers.event({"type": "response.failed", "sequence_number": 1, "response": failed}, "response.failed")
+    provider.say(answers.chunked([*begun, end]), answers.chunked(answers.response_events(("fi", "ne"))))
+    answer = http.post(f"{proxy.v1}/responses", json=asked)
+    assert answer.content == b"".join(answers.response_events(("fi", "ne")))
+    rules.check_responses(provider.last.json)
+    assert len(provider.last.body) < len(provider.requests[0].body)
+
+
 def test_a_prompt_that_stays_too_long_brings_the_providers_answer(
     http: httpx.Client, proxy: Proxy, provider: Provider
 ) -> None:
@@ -118,15 +134,27 @@ def test_a_prompt_that_stays_too_long_brings_the_providers_answer(
     assert provider.last.json == short
 
 
-def test_a_known_limit_counts_from_a_tenth_above_it(http: httpx.Client, proxy: Proxy, provider: Provider) -> None:
-    def at(received: Received) -> answers.Answer:
-        return answers.json_answer(answers.completion())
+@pytest.fixture
+def listed(http: httpx.Client, proxy: Proxy, provider: Provider) -> Provider:
+    """The provider, once the proxy has the list of models and their limits."""
+    asked = chat("list", 20) | {"model": "gpt-4"}  # 8,192 tokens
+    provider.script = lambda received: answers.json_answer(answers.completion())
 
-    provider.script = at
-    just_above = chat("list", 20) | {"model": "gpt-4"}  # 8,192 tokens
-    http.post(f"{proxy.v1}/chat/completions", json=just_above)
+    def sent() -> int:
+        http.post(f"{proxy.v1}/chat/completions", json=asked)
+        return len(provider.last.json["messages"])
+
+    proxies.eventually(sent, lambda messages: messages < len(asked["messages"]))
     rules.check_chat(provider.last.json)
-    assert len(provider.requests) == 1
-    assert len(provider.last.json["messages"]) < len(just_above["messages"])
+    provider.reset()
+    return provider
+
+
+def test_a_known_limit_counts_from_a_tenth_above_it(http: httpx.Client, proxy: Proxy, listed: Provider) -> None:
     http.post(f"{proxy.v1}/chat/completions", json=chat("unlisted", 20))
-    assert len(provider.last.json["messages"]) == 42
+    assert len(listed.last.json["messages"]) == 42
+    http.post(f"{proxy.v1}/chat/completions", json=chat("below", 9) | {"model": "gpt-4"})
+    assert len(listed.last.json["messages"]) == 20
+    http.post(f"{proxy.v1}/chat/completions", json=chat("above", 20) | {"model": "gpt-4"})
+    assert len(listed.last.json["messages"]) < 42
+    assert len(listed.requests) == 3

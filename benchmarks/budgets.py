@@ -1,11 +1,15 @@
-"""Does a limit hold? Many calls at once against a strict budget for fewer, with workers killed in the middle.
+"""Does a limit hold? Many calls at once against a budget for fewer, with workers killed and servers away in the middle.
 
-    python -m benchmarks.budgets [--rounds 20] [--workers 4] [--calls 200] [--fit 50] [--json]
+    python -m benchmarks.budgets [--rounds 20] [--workers 4] [--calls 200] [--fit 50] [--outage-s 30] [--normal] [--json]
 
 Needs PostgreSQL and Redis (HEADROOM_TEST_POSTGRES_URL, HEADROOM_TEST_REDIS_URL), where it uses a database of its own. Each
 round has a key with a budget for exactly `fit` calls at their highest price, which is what the stand-in provider bills. In
-every other round one worker is killed with kill -9 while calls are under way. The provider's tally is the judge: what it
-billed must never exceed the budget. At the end nothing may be held any more, and accounts must equal the ledger.
+every other round one worker is killed with kill -9 while calls are under way. In two rounds more, half of the calls come,
+PostgreSQL (then Redis) is away for `outage-s`, and the other half comes when it is back. The provider's tally is the judge:
+what it billed must never exceed the budget. At the end nothing may be held any more, and accounts must equal the ledger.
+
+With `--normal` the budgets are normal ones, and the provider bills a fifth more input than was estimated. They may be
+exceeded by what calls under way cost beyond what was held for them; that bound is printed beside what they were exceeded by.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ import aiohttp
 import psycopg
 
 from benchmarks.rig import processes
+from benchmarks.rig.forwarder import Cable
 
 POSTGRES_URL = os.environ.get("HEADROOM_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/postgres")
 REDIS_URL = os.environ.get("HEADROOM_TEST_REDIS_URL", "redis://127.0.0.1:6379") + "/15"
@@ -44,6 +49,8 @@ COST_NANO_USD = INPUT_TOKENS * 6000 + MAX_TOKENS * 15_000
 ANSWER_S = 0.3
 SNAPSHOT_S = 2.5
 SETTLE_S = 40.0
+BACK_S = 6.0
+"""Until workers have noticed that a server is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Round:
     """`billed` calls reached the provider, which is what counts; `answered` is what clients got to see."""
 
     number: int
-    with_kill: bool
+    event: str
     billed: int
     answered: dict[str, int]
     overshoot_nano_usd: int
@@ -59,9 +66,10 @@ class Round:
 
 
 class Provider:
-    """Bills every call at its highest price, and counts whose it was."""
+    """Bills every call the same, at its highest price unless told otherwise, and counts whose it was."""
 
-    def __init__(self) -> None:
+    def __init__(self, usage: dict[str, object]) -> None:
+        self.usage = usage
         self.billed: Counter[str] = Counter()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,7 +80,7 @@ class Provider:
                 await reader.readexactly(int(lines.get("content-length", "0")))
                 self.billed[lines.get("x-api-key", "")] += 1
                 await asyncio.sleep(ANSWER_S)
-                body = json.dumps(_message()).encode()
+                body = json.dumps(_message(self.usage)).encode()
                 writer.write(
                     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
                     + body
@@ -81,7 +89,7 @@ class Provider:
         writer.close()
 
 
-def _message() -> dict[str, object]:
+def _message(usage: dict[str, object]) -> dict[str, object]:
     return {
         "id": "msg_1",
         "type": "message",
@@ -89,14 +97,21 @@ def _message() -> dict[str, object]:
         "model": MODEL,
         "content": [{"type": "text", "text": "Nothing."}],
         "stop_reason": "max_tokens",
-        "usage": {
-            "input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "cache_creation_input_tokens": INPUT_TOKENS,
-            "cache_creation": {"ephemeral_1h_input_tokens": INPUT_TOKENS, "ephemeral_5m_input_tokens": 0},
-            "output_tokens": MAX_TOKENS,
-        },
+        "usage": usage,
     }
+
+
+DEAREST: dict[str, object] = {
+    "input_tokens": 0,
+    "cache_read_input_tokens": 0,
+    "cache_creation_input_tokens": INPUT_TOKENS,
+    "cache_creation": {"ephemeral_1h_input_tokens": INPUT_TOKENS, "ephemeral_5m_input_tokens": 0},
+    "output_tokens": MAX_TOKENS,
+}
+ESTIMATED_TOKENS = len(BODY) // 4
+A_FIFTH_MORE: dict[str, object] = {"input_tokens": ESTIMATED_TOKENS * 6 // 5, "output_tokens": MAX_TOKENS}
+NORMAL_COST_NANO_USD = ESTIMATED_TOKENS * 6 // 5 * 3000 + MAX_TOKENS * 15_000
+NORMAL_HOLD_NANO_USD = ESTIMATED_TOKENS * 3000 + MAX_TOKENS * 15_000
 
 
 @contextlib.contextmanager
@@ -123,38 +138,56 @@ def headroom(environment: dict[str, str], *arguments: str) -> subprocess.Complet
     )
 
 
-def new_key(environment: dict[str, str], name: str, fit: int) -> str:
-    """A key with a strict budget for exactly so many calls."""
+def new_key(environment: dict[str, str], name: str, fit: int, *, is_normal: bool) -> str:
+    """A key with a budget for exactly so many calls."""
     secret: str = json.loads(headroom(environment, "key", "create", name, "--json").stdout)["secret"]
-    usd = f"{fit * COST_NANO_USD / 1e9:.9f}"
-    done = headroom(environment, "budget", "create", usd, "--key", name, "--period", "total", "--strict")
+    usd = f"{fit * (NORMAL_COST_NANO_USD if is_normal else COST_NANO_USD) / 1e9:.9f}"
+    policy = () if is_normal else ("--strict",)
+    done = headroom(environment, "budget", "create", usd, "--key", name, "--period", "total", *policy)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return secret
 
 
-async def play(
-    number: int, target: processes.Target, provider: Provider, environment: dict[str, str], options: argparse.Namespace
-) -> Round:
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What is measured, and what stands around it."""
+
+    target: processes.Target
+    provider: Provider
+    environment: dict[str, str]
+    """For commands beside the proxy, which go to the servers directly."""
+    cables: dict[str, Cable]
+
+
+async def play(number: int, event: str, stand: Stand, options: argparse.Namespace) -> Round:
     """One round."""
-    name = f"round-{number}-{uuid.uuid4().hex[:6]}"
-    secret = await asyncio.to_thread(new_key, environment, name, options.fit)
+    name, provider, target = f"round-{number}-{uuid.uuid4().hex[:6]}", stand.provider, stand.target
+    secret = await asyncio.to_thread(new_key, stand.environment, name, options.fit, is_normal=options.normal)
     await asyncio.sleep(SNAPSHOT_S)
-    with_kill = number % 2 == 1
     started = time.perf_counter()
     headers = {"x-headroom-key": secret, "x-api-key": f"sk-{name}", "content-type": "application/json"}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as session:
-        calls = [asyncio.create_task(_call(session, target.url)) for _ in range(options.calls)]
-        if with_kill:
+        at_first = options.calls // 2 if event in stand.cables else options.calls
+        calls = [asyncio.create_task(_call(session, target.url)) for _ in range(at_first)]
+        if event:
             while provider.billed[f"sk-{name}"] < options.fit // 5:  # noqa: ASYNC110 - counted in this very loop
                 await asyncio.sleep(0.002)
+        if event == "kill":
             os.kill(_some_worker(target, number), signal.SIGKILL)
+        elif event:
+            stand.cables[event].cut()
+            await asyncio.sleep(options.outage_s)
+            stand.cables[event].mend()
+            await asyncio.sleep(BACK_S)
+            rest = options.calls - at_first
+            calls += [asyncio.create_task(_call(session, target.url)) for _ in range(rest)]
         answered = Counter(await asyncio.gather(*calls))
     billed = provider.billed[f"sk-{name}"]
-    if with_kill:
+    if event == "kill":
         await asyncio.sleep(3)  # until the supervisor has another worker
-    overshoot = max(0, billed - options.fit) * COST_NANO_USD
-    return Round(number, with_kill, billed, dict(answered), overshoot, time.perf_counter() - started)
+    overshoot = max(0, billed - options.fit) * (NORMAL_COST_NANO_USD if options.normal else COST_NANO_USD)
+    return Round(number, event, billed, dict(answered), overshoot, round(time.perf_counter() - started, 2))
 
 
 async def _call(session: aiohttp.ClientSession, url: str) -> str:
@@ -187,9 +220,27 @@ def set_aside(url: str) -> int:
     return int(row[0]) if row else 0
 
 
+def events(options: argparse.Namespace) -> list[str]:
+    """What happens in each round."""
+    usual = ["kill" if number % 2 else "" for number in range(options.rounds)]
+    return usual + (["postgres away", "redis away"] if options.outage_s else [])
+
+
+async def _behind(cable: Cable, url: str) -> str:
+    """The address of a server through a cable."""
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{await cable.open()}"))
+
+
+def _cable(url: str, port: int) -> Cable:
+    parts = urlsplit(url)
+    return Cable(parts.hostname or "127.0.0.1", parts.port or port)
+
+
 async def run(options: argparse.Namespace) -> dict[str, object]:
     """All rounds."""
-    provider = Provider()
+    provider = Provider(A_FIFTH_MORE if options.normal else DEAREST)
     server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, backlog=1024)
     upstream = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     with tempfile.TemporaryDirectory(prefix="headroom-benchmark-") as name, database() as url:
@@ -201,13 +252,20 @@ async def run(options: argparse.Namespace) -> dict[str, object]:
         }
         await asyncio.to_thread(headroom, environment, "migrate")
         stack = contextlib.ExitStack()
+        cables = {"postgres away": _cable(url, 5432), "redis away": _cable(REDIS_URL, 6379)}
+        behind = environment | {
+            "HEADROOM_DATABASE_URL": await _behind(cables["postgres away"], url),
+            "HEADROOM_REDIS_URL": await _behind(cables["redis away"], REDIS_URL),
+            "HEADROOM_RATE_LIMIT_ENABLED": "1",
+            "HEADROOM_RPM": "1000000",
+        }
         arguments = ("--workers", str(options.workers))
-        started = processes.headroom(directory, upstream, *arguments, environment=environment)
-        target = await asyncio.to_thread(stack.enter_context, started)
+        started = processes.headroom(directory, upstream, *arguments, environment=behind)
+        stand = Stand(await asyncio.to_thread(stack.enter_context, started), provider, environment, cables)
         try:
             rounds = []
-            for number in range(options.rounds):
-                rounds.append(await play(number, target, provider, environment, options))
+            for number, event in enumerate(events(options)):
+                rounds.append(await play(number, event, stand, options))
                 print(rounds[-1], file=sys.stderr)
             waited = time.perf_counter()
             while await asyncio.to_thread(set_aside, url) and time.perf_counter() - waited < SETTLE_S:  # noqa: ASYNC110
@@ -217,9 +275,14 @@ async def run(options: argparse.Namespace) -> dict[str, object]:
             held = await asyncio.to_thread(set_aside, url)
         finally:
             await asyncio.to_thread(stack.close)
+            for cable in cables.values():
+                cable.close()
     server.close()
+    beyond = max(0, NORMAL_COST_NANO_USD - NORMAL_HOLD_NANO_USD)
     return {
         "overshoot_nano_usd": sum(one.overshoot_nano_usd for one in rounds),
+        "most_in_a_round_nano_usd": max(one.overshoot_nano_usd for one in rounds),
+        "bound_in_a_round_nano_usd": options.calls * beyond if options.normal else 0,
         "fewest_billed": min(one.billed for one in rounds),
         "most_billed": max(one.billed for one in rounds),
         "set_aside_at_the_end_nano_usd": held,
@@ -235,6 +298,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--calls", type=int, default=200, help="at once, in each round")
     parser.add_argument("--fit", type=int, default=50, help="how many of them the budget is for")
+    parser.add_argument("--outage-s", type=float, default=30.0, help="how long each server is away; 0 leaves that out")
+    parser.add_argument("--normal", action="store_true", help="normal budgets instead of strict ones")
     parser.add_argument("--json", action="store_true", help="print every round too")
     options = parser.parse_args()
     processes.end_with_children()

@@ -109,6 +109,13 @@ def fresh_postgres(template: str = "template1") -> Iterator[str]:
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     """An empty database of this test's own on a real Redis, emptied afterwards. Databases in use are left alone."""
+    with fresh_redis() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def fresh_redis() -> Iterator[str]:
+    """The same for the length of a block."""
     require("redis")
     for number in range(15, 0, -1):
         url = urlunsplit(urlsplit(REDIS_URL)._replace(path=f"/{number}"))

@@ -126,6 +126,15 @@ def test_a_wrong_key_is_refused_even_where_none_is_needed(header: bytes, value: 
     assert refusal.value.presented_in == header.decode()
 
 
+def test_no_answer_tells_which_keys_there_are() -> None:
+    texts = set()
+    for guess in (SECRET[:-1] + b"x", b"hr_" + b"z" * 40, SECRET + b"0", SECRET[:12]):
+        with pytest.raises(gate.UnknownKey) as refusal:
+            identify((b"x-api-key", guess), keys=make_snapshot(make_key(revoked_at_s=NOW, expires_at_s=NOW)))
+        texts.add(str(refusal.value))
+    assert len(texts) == 1, "a revoked key says so to nobody who does not have all of it"
+
+
 def test_two_different_keys_in_our_header_are_one_too_many() -> None:
     with pytest.raises(gate.UnknownKey):
         identify((b"x-headroom-key", OTHER), (b"x-headroom-key", SECRET))

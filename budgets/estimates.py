@@ -24,7 +24,7 @@ class Demand:
     `input_tokens` is an estimate, `body_bytes` is what is sent: no text has more tokens than bytes. With `has_opaque_input`
     it may (pictures, files, references); with `has_open_end` nobody can say what it may cost (tools that the provider
     runs). `max_output_tokens` is 0 for calls that generate nothing and `None` where the client gave no limit;
-    `context_tokens` is what the model can take in all, `None` where nobody knows.
+    `context_tokens` is what the model can take in all, `None` where nobody knows. `tier` is the service tier asked for.
     """
 
     provider: str
@@ -39,6 +39,7 @@ class Demand:
     has_open_end: bool = False
     is_free: bool = False
     is_known_route: bool = True
+    tier: str = ""
 
 
 class Unbounded(Exception):

@@ -165,12 +165,14 @@ class Till:
         """What to set aside in each budget, in the order in which all calls ask."""
         if not self._prices.is_warm:
             await asyncio.to_thread(self._prices.warm)
-        tariff = self._prices.tariff(demand.provider, demand.upstream, demand.model, now_s) if demand.model else None
+        place = (demand.provider, demand.upstream, demand.model, now_s)
+        tariff = self._prices.tariff(*place, demand.tier) if demand.model else None
         return [
-            (limit, self._price(limit, tariff, demand, principal)) for limit in sorted(limits, key=lambda one: one.id)
+            (limit, self._price(limit, tariff, demand, principal, now_s=now_s))
+            for limit in sorted(limits, key=lambda one: one.id)
         ]
 
-    def _price(self, limit: Limit, tariff: Tariff | None, demand: Demand, principal: Principal) -> int:
+    def _price(self, limit: Limit, tariff: Tariff | None, demand: Demand, principal: Principal, *, now_s: float) -> int:
         if tariff is None:
             return self._without_price(limit, demand)
         if not limit.is_strict:
@@ -178,7 +180,11 @@ class Till:
             return estimates.usual_nano_usd(tariff, demand, usual)
         context = self._prices.context_tokens(demand.provider, demand.upstream, demand.model)
         try:
-            return estimates.at_most_nano_usd(tariff, demand, context)
+            bound = estimates.at_most_nano_usd(tariff, demand, context)
+            if demand.tier:  # it may be served, and billed, as a standard one
+                standard = self._prices.tariff(demand.provider, demand.upstream, demand.model, now_s)
+                bound = max(bound, estimates.at_most_nano_usd(standard or tariff, demand, context))
+            return bound
         except Unbounded as exc:
             raise NoBound(limit, str(exc)) from exc
 

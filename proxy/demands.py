@@ -64,7 +64,15 @@ def demand(call: Call, plan: Plan, *, provider: str, upstream: str, route: str, 
         answers=max(1, bodies.count(document.get("n")) or 1),
         has_opaque_input=_OPAQUE.search(call.body) is not None,
         has_open_end=has_open_end(document),
+        tier=tier(document),
     )
+
+
+def tier(document: dict[str, Any] | None) -> str:
+    """The service tier that a request asks for, "" for the usual one."""
+    if document is None:
+        return ""
+    return bodies.tier(document.get("speed"), document.get("service_tier"))
 
 
 def _max_output(document: dict[str, Any], names: tuple[str, ...]) -> int | None:

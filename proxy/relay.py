@@ -82,6 +82,7 @@ class Ticket:
             status=status,
             http_status=http_status,
             model=reading.model,
+            tier=reading.tier,
             usage=reading.usage,
             estimated_output=tokens.count(reading.text) if needs_count else None,
             latency_ms=1000 * (now - self._request_started),

@@ -137,7 +137,7 @@ class Plan:
 class Reading:
     """What a meter has seen so far. `is_complete`: the provider said that the answer is finished.
 
-    `has_failed`: the answer says itself that something went wrong. `text` is the generated text that went by, kept only
+    `has_failed`: the answer says itself that something went wrong. `tier` is the service tier that it says was used. `text` is the generated text that went by, kept only
     until the provider reports its own count of it.
     """
 
@@ -146,6 +146,7 @@ class Reading:
     is_complete: bool = False
     text: str = ""
     has_failed: bool = False
+    tier: str = ""
 
 
 class Meter(Protocol):

@@ -6,7 +6,7 @@ tiers need not be known here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -17,6 +17,8 @@ from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 from savings.pricing import Rates, Tariff
 
 ATTO_PER_USD = 10**18
+DAY_S = 86_400
+MAX_DAYS = 100
 
 
 @dataclass(slots=True)
@@ -25,15 +27,33 @@ class Listed:
 
     model: ModelInfo
     _tariffs: dict[int, Tariff | None] = field(default_factory=dict)
+    _of_tiers: dict[tuple[int, str, int], Tariff | None] = field(default_factory=dict)
 
-    def tariff(self, at: float) -> Tariff | None:
+    def tariff(self, at: float, tier: str = "") -> Tariff | None:
         """The tariff at a time (seconds since 1970); None where the list knows the model, but no price of its tokens."""
         prices = self.model.prices
         if not isinstance(prices, ModelPrice):
             prices = self.model.get_prices(datetime.fromtimestamp(at, UTC))
+        if tier:
+            return self._of_tier(prices, at, tier)
         if id(prices) not in self._tariffs:
             self._tariffs[id(prices)] = _tariff(prices)
         return self._tariffs[id(prices)]
+
+    def _of_tier(self, standard: ModelPrice, at: float, tier: str) -> Tariff | None:
+        """The tariff of a service tier; the standard one, saying so, where the list has none. By day, as prices change."""
+        key = (id(standard), tier, int(at // DAY_S))
+        if key not in self._of_tiers:
+            if len(self._of_tiers) >= MAX_DAYS:
+                self._of_tiers.clear()
+            # Providers spell the same choice in three ways, and the list spells each as its provider does.
+            context = dict.fromkeys(("service_tier", "speed", "processing"), tier)
+            prices = self.model.get_prices(datetime.fromtimestamp(at, UTC), context)
+            found = _tariff(prices)
+            if found is not None and vars(prices) == vars(standard):
+                found = replace(found, version=f"{found.version}, {tier} as standard")
+            self._of_tiers[key] = found
+        return self._of_tiers[key]
 
 
 def find(provider: str, upstream: str, model: str) -> Listed | None:

@@ -109,6 +109,9 @@ class _Override:
         )
 
 
+TIERS = frozenset(("batch", "fast", "flex", "priority"))
+"""Those that a public price list may know prices of."""
+
 NO_PRICE = Price(None, "", "")
 FREE = Price(0, "free", "")
 NOTHING_BILLED = Usage(0, 0, 0, 0, 0, 0)
@@ -137,13 +140,17 @@ class PriceBook:
             # Not at the top of this file: start-up must not pay for it, and the serving process loads it in a thread.
             self._list = importlib.import_module("savings.price_list")
 
-    def tariff(self, provider: str, upstream: str, model: str, at: float) -> Tariff | None:
-        """The rates for a model at a time (seconds since 1970), or None where nobody told us."""
+    def tariff(self, provider: str, upstream: str, model: str, at: float, tier: str = "") -> Tariff | None:
+        """The rates for a model at a time (seconds since 1970), or None where nobody told us.
+
+        A service tier that has no prices of its own has those of the standard one, and the version says so. Overrides hold
+        for all tiers.
+        """
         for override in self._overrides:
             if override.applies(provider, model, at):
                 return override.tariff
         listed = self._find(provider, upstream, model)
-        found: Tariff | None = listed.tariff(at) if listed is not None else None
+        found: Tariff | None = listed.tariff(at, tier if tier in TIERS else "") if listed is not None else None
         return found
 
     def context_tokens(self, provider: str, upstream: str, model: str) -> int | None:
@@ -161,9 +168,9 @@ class PriceBook:
         found = self._listed[key] = self._list.find(provider, upstream, model)
         return found
 
-    def price(self, provider: str, upstream: str, model: str, usage: Usage, at: float) -> Price:
+    def price(self, provider: str, upstream: str, model: str, usage: Usage, at: float, *, tier: str = "") -> Price:
         """The price of so many tokens. Unknown too where a class that the model bills was not reported."""
-        tariff = self.tariff(provider, upstream, model, at)
+        tariff = self.tariff(provider, upstream, model, at, tier)
         if tariff is None:
             return NO_PRICE
         cost = cost_nano_usd(tariff, usage)
@@ -181,7 +188,9 @@ class PriceBook:
         if usage.output is None and _is_cut_short(receipt):
             known = replace(usage, output=0)  # the input was sent for sure; the basis says that this is not all
         for name in dict.fromkeys((model or admission.model, admission.model)):
-            price = self.price(admission.provider, admission.upstream, name, known, admission.admitted_at)
+            price = self.price(
+                admission.provider, admission.upstream, name, known, admission.admitted_at, tier=_tier(receipt)
+            )
             if price.cost_nano_usd is not None:
                 break
         return PricedReceipt(receipt, usage, basis, price, self._saving(receipt, name, known, price))
@@ -199,7 +208,7 @@ class PriceBook:
         if other is None or price.cost_nano_usd is None:
             return Saving(cache_outcome=outcome)
         other = replace(_counts(other), output=usage.output, reasoning=usage.reasoning)
-        tariff = self.tariff(admission.provider, admission.upstream, model, admission.admitted_at)
+        tariff = self.tariff(admission.provider, admission.upstream, model, admission.admitted_at, _tier(receipt))
         other_cost = None if tariff is None else cost_nano_usd(tariff, other, in_tier_of=usage)
         if other_cost is None:
             return Saving(cache_outcome=outcome)
@@ -299,6 +308,11 @@ def _is_free(receipt: Receipt) -> bool:
     if settlement.status == "void" or not receipt.admission.is_billable:
         return True
     return (settlement.http_status or 0) >= 400 and settlement.usage == Usage()
+
+
+def _tier(receipt: Receipt) -> str:
+    """What the provider says it used goes before what it was asked for."""
+    return receipt.settlement.tier or receipt.admission.tier
 
 
 def _counts(usage: Usage) -> Usage:

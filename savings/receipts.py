@@ -85,6 +85,8 @@ class Admission:
     origin: Origin = "client"
     conversation: str = ""
     is_observed: bool = False
+    tier: str = ""
+    """The service tier that was asked for, "" for the provider's usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class Settlement:
     counterfactual: Usage | None = None
     savings_basis: str = ""
     cache_outcome: CacheOutcome = ""
+    tier: str = ""
+    """The service tier that the provider says it used, "" where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

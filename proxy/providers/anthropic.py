@@ -96,6 +96,7 @@ def read_message(message: dict[str, Any]) -> Reading:
         model=bodies.text(message.get("model")),
         is_complete=True,
         text="".join(texts),
+        tier=_tier(usage),
     )
 
 
@@ -114,6 +115,10 @@ def read_usage(usage: dict[str, Any]) -> Usage:
         cache_write_1h=one_hour,
         output=bodies.count(usage.get("output_tokens")),
     )
+
+
+def _tier(usage: Any) -> str:
+    return bodies.tier(usage.get("speed"), usage.get("service_tier")) if isinstance(usage, dict) else ""
 
 
 class StreamMeter:
@@ -151,7 +156,14 @@ class StreamMeter:
             self._usage.update((key, value) for key, value in usage.items() if value is not None)
 
     def reading(self) -> Reading:
-        return Reading(read_usage(self._usage), self._model, self._is_complete, "".join(self._texts), self._has_failed)
+        return Reading(
+            read_usage(self._usage),
+            self._model,
+            self._is_complete,
+            "".join(self._texts),
+            self._has_failed,
+            _tier(self._usage),
+        )
 
 
 def _generated(part: Any) -> str:

@@ -46,6 +46,17 @@ def dumped(value: Any) -> str:
             return ""
 
 
+_TIERS = frozenset(("batch", "fast", "flex", "priority"))
+_STANDARD = frozenset(("default", "standard", "standard_only"))
+
+
+def tier(*named: Any) -> str:
+    """The service tier among what a request or an answer names it in, "standard" where it says so, "" where it does not."""
+    given = [value for value in named if isinstance(value, str)]
+    special = [value for value in given if value in _TIERS]
+    return special[0] if special else "standard" if any(value in _STANDARD for value in given) else ""
+
+
 OPAQUE_CHARS = 6000
 """What an image or a document counts for: providers bill them by area, not by the length of their base64."""
 

@@ -102,6 +102,7 @@ def read_completion(answer: dict[str, Any]) -> Reading:
         model=bodies.text(answer.get("model")),
         is_complete=True,
         text="".join(texts),
+        tier=bodies.tier(answer.get("service_tier")),
     )
 
 
@@ -135,6 +136,7 @@ class StreamMeter:
         self._texts: list[str] = []
         self._is_complete = False
         self._has_failed = False
+        self._tier = ""
 
     def feed(self, chunk: bytes) -> None:
         for event in self._events.feed(chunk):
@@ -144,6 +146,7 @@ class StreamMeter:
         self._is_complete = self._is_complete or event is DONE
         self._has_failed = self._has_failed or bool(event.get("error"))
         self._model = self._model or bodies.text(event.get("model"))
+        self._tier = bodies.tier(event.get("service_tier")) or self._tier
         if isinstance(usage := event.get("usage"), dict):
             self._usage = usage
         for choice in bodies.items(event.get("choices")):
@@ -151,7 +154,9 @@ class StreamMeter:
                 self._texts.append(_generated(choice.get("delta")))
 
     def reading(self) -> Reading:
-        return Reading(read_usage(self._usage), self._model, self._is_complete, "".join(self._texts), self._has_failed)
+        return Reading(
+            read_usage(self._usage), self._model, self._is_complete, "".join(self._texts), self._has_failed, self._tier
+        )
 
 
 class UsageChunkFilter:

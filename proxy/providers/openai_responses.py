@@ -73,6 +73,7 @@ def read_response(response: dict[str, Any]) -> Reading:
         is_complete=True,
         text="".join(_generated(item) for item in bodies.items(response.get("output")) if isinstance(item, dict)),
         has_failed=bodies.text(response.get("status")) in _FAILED,
+        tier=bodies.tier(response.get("service_tier")),
     )
 
 

@@ -325,3 +325,12 @@ def test_money_is_written_as_people_read_it(open_till) -> None:
     budget = make_budget("0.000001")
     assert isinstance(budget, Budget)
     assert limits.nano_usd(Decimal("0.000001")) == 1000
+
+
+async def test_a_strict_budget_holds_what_the_asked_tier_costs_and_no_less_than_the_usual_one(open_till) -> None:
+    make_budget(1000, policy="strict")
+    openai: dict[str, Any] = {"provider": "openai", "upstream": "https://api.openai.com", "model": "gpt-5.1"}
+    # From October 2026 on the price list knows the prices of service tiers.
+    openai["now_s"] = NOON + 180 * 86_400
+    holds = {tier: held(await admit(open_till(), tier=tier, **openai)) for tier in ("", "priority", "flex")}
+    assert holds["priority"] == 2 * holds[""] and holds["flex"] == holds[""]

@@ -18,6 +18,8 @@ from savings.receipts import Usage
 from tests.savings.receipts import NOON, make_receipt
 
 BOOK = PriceBook()
+AUTUMN = datetime(2026, 11, 20, tzinfo=UTC).timestamp()
+"""The list knows the prices of service tiers from October 2026 on."""
 ANTHROPIC = "https://api.anthropic.com"
 OPENAI = "https://api.openai.com"
 USUAL = Usage(input_fresh=1000, cache_read=0, cache_write_5m=0, cache_write_1h=0, output=100)
@@ -143,6 +145,37 @@ def test_a_class_that_was_not_reported_is_not_taken_for_zero(usage: Usage) -> No
 
 def test_embeddings_have_no_output_to_report() -> None:
     assert cost("text-embedding-3-small", Usage(input_fresh=1_000_000), "openai", OPENAI) == 20_000_000
+
+
+def test_service_tiers_have_prices_of_their_own_where_the_list_knows_them() -> None:
+    usage = Usage(input_fresh=1_000_000, output=0)
+
+    def usd(model: str, tier: str, provider: str = "openai", upstream: str = OPENAI) -> tuple[float, str]:
+        price = BOOK.price(provider, upstream, model, usage, AUTUMN, tier=tier)
+        assert price.cost_nano_usd is not None
+        return price.cost_nano_usd / 1e9, price.version
+
+    standard, version = usd("gpt-5.1", "")
+    assert [usd("gpt-5.1", tier)[0] / standard for tier in ("priority", "flex", "batch")] == [2, 0.5, 0.5]
+    assert usd("gpt-5.1", "standard") == usd("gpt-5.1", "whatever") == (standard, version)
+    fast, _ = usd("claude-opus-5", "fast", "anthropic", ANTHROPIC)
+    assert fast > usd("claude-opus-5", "", "anthropic", ANTHROPIC)[0]
+    # Nobody says what priority costs there: it counts as standard, and says so.
+    cost_usd, version = usd("claude-sonnet-4-5", "priority", "anthropic", ANTHROPIC)
+    assert cost_usd > 0 and version.endswith("priority as standard")
+
+
+def test_the_tier_that_was_used_goes_before_the_one_that_was_asked_for() -> None:
+    usage = Usage(input_fresh=1_000_000, output=0)
+
+    def cost(asked: str, used: str) -> int | None:
+        call = {"provider": "openai", "upstream": OPENAI, "model": "gpt-5.1", "tier": asked, "admitted_at": AUTUMN}
+        return BOOK.priced(make_receipt(call, model="gpt-5.1", usage=usage, tier=used)).price.cost_nano_usd
+
+    standard = cost("", "")
+    assert standard and cost("priority", "") == 2 * standard
+    assert cost("priority", "standard") == standard
+    assert cost("", "flex") == standard / 2
 
 
 def test_names_that_clients_invent_do_not_pile_up() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from headroom import explanations, fitting, pipeline, tokens, walk
+from headroom import again, explanations, fitting, pipeline, tokens, walk
 from headroom.pipeline import Extra
 from headroom.values import Attempt, Level, Policy, Scope, Shrunk
 from headroom.walk import Message, Text
@@ -72,6 +72,8 @@ def compress(
     Number, order, roles and ids stay as they are. `model` names the reader and is kept for callers' records: tokens are
     counted with one encoding for all models, so that figures can be compared.
 
+    A result that mostly stands in an earlier one, word for word, is said by reference to it and what is different now.
+
     When the result is above `token_budget`, the least important tool results are shortened further, and then left out
     one by one until it fits. `extra` are shrinkers beside the registered ones, by kind.
     """
@@ -81,6 +83,9 @@ def compress(
         scope.settled.get(text.number) or pipeline.shrink(text.text, call=text.call, policy=policy, extra=extra)
         for text in texts
     ]
+    if token_budget is None and not scope.settled and policy.level != "lossless":
+        # What fits a budget, or holds for a session, may lose the copy that a reference needs.
+        outcomes = again.referred(texts, outcomes, policy)
     before = sum(tokens.count(part) for message in messages for part in walk.read(message))
     excess = before - sum(map(_saved, outcomes)) - token_budget if token_budget is not None else 0
     fit = fitting.fit(texts, outcomes, messages, excess=excess, policy=policy, extra=extra)

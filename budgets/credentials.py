@@ -28,13 +28,9 @@ def put(
     by: str = trail.COMMAND_LINE,
 ) -> UpstreamCredential:
     """Store a provider's credential for a key, a team or every key; it takes the place of one that is there."""
-    secret = secret.strip()
+    secret = checked(secret)
     if provider not in PROVIDERS:
         raise BadCredential(f"a provider is one of {', '.join(PROVIDERS)}, not {provider!r}")
-    if not secret or len(secret) > MAX_CHARS or not secret.isascii() or not secret.isprintable() or " " in secret:
-        raise BadCredential("a credential is one word of printable ASCII")
-    if secret.startswith(keys.MARK):
-        raise BadCredential("that is a key of this proxy and not one of a provider")
     with transaction.atomic():
         credential, is_new = UpstreamCredential.objects.update_or_create(
             provider=provider, key=key, team=team, defaults={"sealed": sealing.seal(secret, provider)}
@@ -42,6 +38,16 @@ def put(
         trail.record("stored" if is_new else "replaced", credential, by=by)
         keys.changed()
     return credential
+
+
+def checked(secret: str) -> str:
+    """The credential without blanks around it. Raises BadCredential, which does not repeat it."""
+    secret = secret.strip()
+    if not secret or len(secret) > MAX_CHARS or not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise BadCredential("a credential is one word of printable ASCII")
+    if secret.startswith(keys.MARK):
+        raise BadCredential("that is a key of this proxy and not one of a provider")
+    return secret
 
 
 def remove(provider: str, *, key: ApiKey | None = None, team: Team | None = None, by: str = trail.COMMAND_LINE) -> None:

@@ -124,6 +124,11 @@ def bootstrap(secret: str, name: str = "bootstrap") -> ApiKey:
     return key
 
 
+def check(shape: Shape) -> None:
+    """Raise BadName or BadPermission where no key could have this shape."""
+    _shape(ApiKey(), replace(shape, team=""))
+
+
 def list_keys() -> list[ApiKey]:
     """All keys with their teams, oldest first; revoked and expired ones too."""
     return list(ApiKey.objects.select_related("team").order_by("created_at", "id"))

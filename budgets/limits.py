@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal, cast
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
 from budgets import balances, keys, periods, trail, versions
@@ -175,6 +175,17 @@ def running_periods() -> QuerySet[BudgetPeriod]:
     """The accounts that calls of this moment are booked to."""
     now = timezone.now()
     return BudgetPeriod.objects.filter(starts_at__lte=now).exclude(ends_at__lte=now)
+
+
+def with_accounts(budgets: QuerySet[Budget]) -> QuerySet[Budget]:
+    """The budgets with their running account, in one query more."""
+    return budgets.prefetch_related(Prefetch("periods", running_periods(), to_attr="running"))
+
+
+def account(budget: Budget) -> BudgetPeriod | None:
+    """The running account of a budget that came from `with_accounts`; `None` where nothing was asked of it yet."""
+    running: list[BudgetPeriod] = budget.running  # type: ignore[attr-defined]
+    return running[0] if running else None
 
 
 def _running_account(budget: Budget) -> BudgetPeriod:

@@ -53,6 +53,9 @@ class ApiKey(models.Model):
     previous_sha256 = models.CharField(max_length=64, blank=True, editable=False)
     previous_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    class Meta:
+        verbose_name = "key"
+
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
@@ -67,6 +70,7 @@ class UpstreamCredential(models.Model):
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = "credential"
         constraints = [
             models.CheckConstraint(
                 condition=Q(key__isnull=True) | Q(team__isnull=True), name="credential_has_one_owner"

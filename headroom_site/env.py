@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from urllib.parse import urlsplit
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
@@ -126,9 +127,17 @@ def address(name: str) -> str:
     return value
 
 
+def hostname(url: str) -> frozenset[str]:
+    """The name in an address, as a set; of no address, the empty set."""
+    name = urlsplit(url).hostname
+    return frozenset({name}) if name else frozenset()
+
+
 def base_url(name: str, default: str) -> str:
     """An http(s) address without a trailing `/` or `/v1`, as clients differ in which of them they add."""
     value = text(name, default).rstrip("/").removesuffix("/v1").rstrip("/")
+    if not value and not default:
+        return ""
     scheme, _, rest = value.partition("://")
     if scheme not in {"http", "https"} or not rest or any(c in value for c in " \t\r\n?#@"):
         raise BadEnvironment(name, value, "an http:// or https:// address without credentials or query")

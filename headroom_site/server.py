@@ -20,7 +20,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from uvicorn.supervisors import Multiprocess
 
-from budgets import keys, limits, periods
+from budgets import keys, limits, people, periods
 from headroom_site import observers, workspace
 from proxy import policies
 from proxy.ml import model
@@ -90,6 +90,7 @@ def prepare_database() -> None:
             f"the database lacks {len(pending)} migrations; run `headroom migrate` once, then start again"
         )
     call_command("migrate", verbosity=0, interactive=False, stdout=io.StringIO())
+    people.grant()
 
 
 def _take_in_savings() -> None:
@@ -200,14 +201,24 @@ def _bootstrap_lines() -> list[str]:
     ]
 
 
-def _banner_lines() -> list[str]:
+def pages_url() -> str:
+    """Where browsers find our pages, without a slash at the end."""
+    return settings.PUBLIC_URL or _own_url()
+
+
+def _own_url() -> str:
     host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::") else settings.HOST
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+
+
+def _banner_lines() -> list[str]:
+    url = _own_url()
     awareness = policies.code_awareness()
     return [
         "",
         f"  Headroom listens on {url}",
-        f"  Dashboard           {url}/dashboard",
+        f"  Dashboard           {pages_url()}/dashboard",
+        "  Admin               headroom dashboard   (a link that logs you in)",
         *([f"  code-aware: {awareness}"] if awareness.startswith("unavailable") else []),
         "",
         f"  Claude Code         ANTHROPIC_BASE_URL={url} claude",

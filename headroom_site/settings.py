@@ -82,8 +82,11 @@ IS_LOOPBACK = _is_loopback(HOST)
 _require_key = env.optional_boolean("HEADROOM_REQUIRE_KEY")
 REQUIRE_KEY = (not IS_LOOPBACK) if _require_key is None else _require_key
 BOOTSTRAP_KEY = env.text("HEADROOM_BOOTSTRAP_KEY")
+# The address that browsers use, where a server that speaks TLS stands in front. Empty: they come straight to us.
+PUBLIC_URL = env.base_url("HEADROOM_PUBLIC_URL", "")
+_is_https = PUBLIC_URL.startswith("https://")
 # Names by which browsers and clients may address us. IP addresses and localhost always may: only names can be rebound.
-ALLOWED_NAMES = frozenset(name.lower() for name in env.words("HEADROOM_ALLOWED_HOSTS"))
+ALLOWED_NAMES = frozenset(name.lower() for name in env.words("HEADROOM_ALLOWED_HOSTS")) | env.hostname(PUBLIC_URL)
 ALLOWED_HOSTS = ["*"]  # checked for every route by headroom_site.hosts, which knows IP addresses and Origin too
 
 DEBUG = env.boolean("HEADROOM_DEBUG", False)
@@ -175,11 +178,14 @@ SDK = env.text("HEADROOM_SDK", "proxy")
 
 # --- Django ----------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
+    "ninja",
     "django_prometheus",
     "savings",
     "budgets",
@@ -196,8 +202,26 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+# Wrong passwords are counted by name and address together, so that nobody can keep somebody else out from elsewhere.
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "headroom_site.addresses.of_client"
+AXES_LOCKOUT_TEMPLATE = "locked_out.html"
+AXES_HTTP_RESPONSE_CODE = 429
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
 ROOT_URLCONF = "headroom_site.urls"
 DATA_PLANE_URLCONF = "headroom_site.road_urls"
 ASGI_APPLICATION = "headroom_site.asgi.application"
@@ -205,6 +229,7 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
@@ -228,10 +253,24 @@ SESSION_COOKIE_NAME = "headroom_session"
 CSRF_COOKIE_NAME = "headroom_csrf"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 CSRF_COOKIE_HTTPONLY = True
+DEFAULT_EXCEPTION_REPORTER_FILTER = "headroom_site.error_reports.NoValues"
+if _is_https:
+    # The server in front says how the browser came; whoever goes round it is sent back to it.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_SSL_HOST = PUBLIC_URL.partition("://")[2].partition("/")[0]
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+    # Other names of the same domain are not ours to decide about.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+else:
+    # Plain HTTP, on this machine or where somebody decided so: there is no TLS to insist on.
+    SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 PROMETHEUS_EXPORT_MIGRATIONS = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
+DATE_FORMAT, DATETIME_FORMAT = "Y-m-d", "Y-m-d H:i:s"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -242,7 +281,12 @@ LOGGING = {
         "handlers": ["stderr"],
         "level": env.choice("HEADROOM_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     },
-    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}, "uvicorn": {"level": "WARNING"}},
+    "loggers": {
+        "axes": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "uvicorn": {"level": "WARNING"},
+    },
 }
 
 # --- Celery ----------------------------------------------------------------------------------------------------------

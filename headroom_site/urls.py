@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from django.contrib.auth import views as auth
 from django.urls import path
 from django.views.generic import RedirectView
 
+from budgets import login
 from budgets import pages as budget_pages
+from budgets.admin import changes, credentials, keys, ledger, people, prices, teams
+from budgets.admin.site import site
+from budgets.api import api
 from headroom_site.page_access import for_readers
 from proxy import pages as cache_pages
 from savings.dashboard import pages, requests, session
+
+ADMIN = (changes, credentials, keys, ledger, people, prices, teams)
+"""Modules that put their rows into the admin by being imported."""
 
 urlpatterns = [
     path("dashboard", for_readers(session.page), name="dashboard"),
@@ -22,6 +28,9 @@ urlpatterns = [
     path("dashboard/keys", for_readers(budget_pages.keys_and_budgets), name="dashboard-keys"),
     # Browsers ask for it unasked; it is not a provider's.
     path("favicon.ico", RedirectView.as_view(url="/static/headroom/mark.svg", permanent=True)),
-    path("login", auth.LoginView.as_view(template_name="login.html"), name="login"),
-    path("logout", auth.LogoutView.as_view(), name="logout"),
+    path("login", login.with_password, name="login"),
+    path("login/once", login.with_link, name="login_link"),
+    path("logout", login.log_out, name="logout"),
+    path("admin/api/", api.urls),
+    path("admin/", site.urls),
 ]

@@ -122,7 +122,7 @@ class LedgerEntry(models.Model):
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
-        verbose_name_plural = "ledger entries"
+        verbose_name, verbose_name_plural = "ledger entry", "ledger"
         constraints = [
             models.UniqueConstraint(fields=["request_id", "attempt"], name="entry_once_per_attempt"),
             models.CheckConstraint(
@@ -193,6 +193,7 @@ class PriceOverride(models.Model):
     note = models.CharField(max_length=500, blank=True)
 
     class Meta:
+        verbose_name = "price"
         constraints = [
             models.CheckConstraint(
                 condition=Q(input_fresh__gte=0)

@@ -12,6 +12,7 @@ COMMANDS = {
     "alerts": "headroom_site.cli.alerts",
     "audit": "headroom_site.cli.audit",
     "budget": "headroom_site.cli.budget",
+    "dashboard": "headroom_site.cli.dashboard",
     "doctor": "headroom_site.cli.doctor",
     "download-model": "headroom_site.cli.download_model",
     "explain": "headroom_site.cli.explain",
@@ -22,6 +23,7 @@ COMMANDS = {
     "rollups": "headroom_site.cli.rollups",
     "savings": "headroom_site.cli.savings",
     "telemetry": "headroom_site.cli.telemetry",
+    "user": "headroom_site.cli.user",
 }
 
 

@@ -38,10 +38,17 @@ def _permissions(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--expires-days", type=click.IntRange(1, 36_500), help="Days until it expires.  [default: never]")
 @_permissions
 @click.option("--team", default="", help="Whose key it is; keys of a team share retrievals.")
+@click.option("--admin", is_flag=True, help="It may manage keys, teams and budgets: its team's, or all without a team.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="May be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(
-    name: str, team: str, labels: tuple[str, ...], as_json: bool, expires_days: int | None, **permissions: Any
+    name: str,
+    team: str,
+    admin: bool,
+    labels: tuple[str, ...],
+    as_json: bool,
+    expires_days: int | None,
+    **permissions: Any,
 ) -> None:
     """Make a key called NAME and print its secret, this once."""
     pairs = dict(label.split("=", 1) for label in labels if "=" in label)
@@ -49,13 +56,15 @@ def create(
         raise click.UsageError("--label takes NAME=VALUE")
     keys = _keys()
     try:
-        key, secret = keys.create(
+        shape = keys.Shape(
             name,
             team=team,
             labels=pairs,
             expires_at=datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None,
             permissions=_permitted(keys, permissions),
+            is_admin=admin,
         )
+        key, secret = keys.issue(shape)
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     if as_json:
@@ -184,6 +193,7 @@ def _row(key: Any) -> dict[str, Any]:
         "team": key.team.name if key.team else "",
         "labels": key.labels,
         "state": state,
+        "is_admin": key.is_admin,
         "created_at": when(key.created_at),
         "models": key.allowed_models,
         "routes": key.allowed_routes,

@@ -15,5 +15,6 @@ def command() -> None:
     setup.django()
     try:
         import_module("django.core.management").call_command("migrate", interactive=False)
+        import_module("budgets.people").grant()
     except import_module("django.db").DatabaseError as exc:
         raise click.ClickException(f"the database does not answer: {exc}") from exc

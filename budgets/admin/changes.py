@@ -1,0 +1,43 @@
+"""Who changed what: read only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from budgets.admin import base
+from budgets.admin.pages import BoundedPaginator
+from budgets.admin.site import site
+from budgets.models import Change
+
+
+@admin.register(Change, site=site)
+class Changes(base.ScopedAdmin):
+    """The trail of every change, newest first."""
+
+    list_display = ("at", "actor", "action", "kind", "label", "told")
+    list_filter = ("kind", "action")
+    search_fields = ("actor", "label", "object_id")
+    ordering = ("-at",)
+    sortable_by = ("at",)
+    paginator = BoundedPaginator
+    fields = ("at", "actor", "action", "kind", "object_id", "label", "told")
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="how")
+    def told(self, change: Change) -> SafeString | str:
+        told = ((name, value) for name, value in change.detail.items() if value not in (None, "", [], {}, False))
+        return format_html_join(", ", "{} {}", told) or "–"

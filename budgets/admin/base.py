@@ -66,7 +66,6 @@ class ScopedAdmin(ModelAdmin):
     show_full_result_count = False
     save_on_top = False
     view_on_site = False
-    actions_selection_counter = False
     show_facets = ShowFacets.NEVER
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
@@ -16,7 +17,7 @@ django.setup()
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
-from headroom_site import live, serving
+from headroom_site import listening, live, serving
 from proxy import dataplane, errors, exchange, hosts
 
 Scope = MutableMapping[str, Any]
@@ -33,6 +34,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """One connection's worth of ASGI."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
+    elif settings.RELIES_ON_LOOPBACK and listening.is_elsewhere(scope.get("server")):
+        await _refuse_elsewhere(scope, receive, send)
     elif scope["type"] == "http":
         if not serving.is_started():
             await _start()  # servers without lifespan, such as daphne
@@ -71,13 +74,24 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 async def _page(scope: Scope, receive: Receive, send: Send) -> None:
     try:
-        hosts.check(exchange.from_scope(scope), settings.ALLOWED_NAMES)
+        hosts.check(exchange.from_scope(scope), settings.ALLOWED_NAMES, is_page=True)
     except hosts.ForbiddenHost as exc:
-        status, code = errors.status_and_code(exc)
-        body = errors.body("openai", status, code, str(exc))
-        await send(
-            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
-        )
-        await send({"type": "http.response.body", "body": body})
+        await _refuse(send, *errors.status_and_code(exc), str(exc))
         return
     await _pages(scope, receive, send)  # type: ignore[arg-type]
+
+
+async def _refuse_elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """Started by another server on another address than ours knows of: nobody may come in without having said so."""
+    if scope["type"] == "http":
+        await _refuse(send, HTTPStatus.FORBIDDEN, "not_permitted", listening.ELSEWHERE)
+    else:
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+
+
+async def _refuse(send: Send, status: HTTPStatus, code: str, message: str) -> None:
+    body = errors.body("openai", status, code, message)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -24,7 +24,8 @@ def is_at_home(peer: str, *, is_forwarded: bool) -> bool:
         is_loopback = ipaddress.ip_address(peer).is_loopback
     except ValueError:
         is_loopback = peer == ""  # a local socket
-    return settings.IS_LOOPBACK and is_loopback and not is_forwarded
+    is_for_this_machine = settings.IS_LOOPBACK and not settings.REQUIRE_KEY and not settings.PUBLIC_URL
+    return is_for_this_machine and is_loopback and not is_forwarded
 
 
 def scope_of(user: AbstractBaseUser | AnonymousUser | None, *, is_home: bool) -> Scope | None:

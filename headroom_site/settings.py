@@ -81,6 +81,8 @@ def _is_loopback(host: str) -> bool:
 IS_LOOPBACK = _is_loopback(HOST)
 _require_key = env.optional_boolean("HEADROOM_REQUIRE_KEY")
 REQUIRE_KEY = (not IS_LOOPBACK) if _require_key is None else _require_key
+# Anybody may come in because only this machine can: true as long as the server really listens there.
+RELIES_ON_LOOPBACK = IS_LOOPBACK and _require_key is None
 BOOTSTRAP_KEY = env.text("HEADROOM_BOOTSTRAP_KEY")
 # The address that browsers use, where a server that speaks TLS stands in front. Empty: they come straight to us.
 PUBLIC_URL = env.base_url("HEADROOM_PUBLIC_URL", "")
@@ -270,7 +272,7 @@ PROMETHEUS_EXPORT_MIGRATIONS = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-DATE_FORMAT, DATETIME_FORMAT = "Y-m-d", "Y-m-d H:i:s"
+FORMAT_MODULE_PATH = "headroom_site.formats"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -12,10 +12,11 @@ class ForbiddenHost(Exception):
     """The Host or Origin header names somebody else's site."""
 
 
-def check(exchange: Exchange, allowed_names: frozenset[str]) -> None:
+def check(exchange: Exchange, allowed_names: frozenset[str], *, is_page: bool = False) -> None:
     """Raise ForbiddenHost unless the request was addressed to us, from no page or from one of ours.
 
-    IP addresses are always fine, as only names can be rebound. `allowed_names` are names of ours besides localhost.
+    IP addresses are always fine, as only names can be rebound. `allowed_names` are names of ours besides localhost. A link
+    on another site may lead to a page of ours (`is_page`), which that site can then neither read nor frame.
     """
     host = exchange.header(b"host")
     if not _is_ours(_name(host), allowed_names):
@@ -23,8 +24,15 @@ def check(exchange: Exchange, allowed_names: frozenset[str]) -> None:
     origin = exchange.header(b"origin")
     if origin and not _is_same_site(origin, host, allowed_names):
         raise ForbiddenHost(f"pages of {origin!r} may not use this route")
-    if exchange.header(b"sec-fetch-site") == "cross-site":
+    if exchange.header(b"sec-fetch-site") == "cross-site" and not (is_page and _is_followed_link(exchange)):
         raise ForbiddenHost("pages of other sites may not use this route")
+
+
+def _is_followed_link(exchange: Exchange) -> bool:
+    is_navigation = (
+        exchange.header(b"sec-fetch-mode") == "navigate" and exchange.header(b"sec-fetch-dest") == "document"
+    )
+    return exchange.method == "GET" and is_navigation
 
 
 def _is_same_site(origin: str, host: str, allowed_names: frozenset[str]) -> bool:

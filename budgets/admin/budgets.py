@@ -126,6 +126,7 @@ class _Inline(admin.TabularInline):
     readonly_fields = ("balance",)
     extra = 0
     verbose_name_plural = "budgets"
+    template = "admin/budgets_inline.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = access.visible(super().get_queryset(request), base.scope(request)).filter(ended_at__isnull=True)

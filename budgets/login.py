@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from django.contrib.auth import login, views
+from typing import cast
+
+from django.contrib.auth import login, update_session_auth_hash, views
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -15,6 +20,22 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 with_password = views.LoginView.as_view(template_name="login.html")
 log_out = views.LogoutView.as_view()
+
+
+@never_cache
+@login_required
+@sensitive_post_parameters()
+@sensitive_variables()
+def password(request: HttpRequest) -> HttpResponse:
+    """Set a password of one's own; who has one says it first. Other browsers of the same person have to log in anew."""
+    user = cast(User, request.user)
+    kind = PasswordChangeForm if user.has_usable_password() else SetPasswordForm
+    form = kind(user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        by = user.get_username()
+        update_session_auth_hash(request, people.set_password(by, form.cleaned_data["new_password1"], by=by))
+        return render(request, "password.html", {"is_done": True})
+    return render(request, "password.html", {"form": form})
 
 
 @never_cache

@@ -17,6 +17,7 @@ django.setup()
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
+from budgets import gate, keys
 from headroom_site import listening, live, serving
 from proxy import dataplane, errors, exchange, hosts
 
@@ -74,8 +75,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 async def _page(scope: Scope, receive: Receive, send: Send) -> None:
     try:
-        hosts.check(exchange.from_scope(scope), settings.ALLOWED_NAMES, is_page=True)
-    except hosts.ForbiddenHost as exc:
+        client = exchange.from_scope(scope)
+        hosts.check(client, settings.ALLOWED_NAMES, is_page=True)
+        if keys.IN_URL.search(client.target):
+            raise gate.KeyInUrl
+    except (hosts.ForbiddenHost, gate.KeyInUrl) as exc:
         await _refuse(send, *errors.status_and_code(exc), str(exc))
         return
     await _pages(scope, receive, send)  # type: ignore[arg-type]

@@ -29,6 +29,7 @@ urlpatterns = [
     # Browsers ask for it unasked; it is not a provider's.
     path("favicon.ico", RedirectView.as_view(url="/static/headroom/mark.svg", permanent=True)),
     path("login", login.with_password, name="login"),
+    path("login/password", login.password, name="password"),
     path("login/once", login.with_link, name="login_link"),
     path("logout", login.log_out, name="logout"),
     path("admin/api/", api.urls),

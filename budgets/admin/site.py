@@ -47,6 +47,10 @@ class HeadroomAdmin(AdminSite):
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next") or "/admin/")
 
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """One page for everybody."""
+        return redirect("password")
+
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """And one way out."""
         return redirect("/dashboard")

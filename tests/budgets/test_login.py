@@ -79,3 +79,18 @@ def test_short_and_common_passwords_are_refused():
     for password in ("short", "password123", "0123456789"):
         with pytest.raises(people.BadPerson):
             people.create("olga", "owner", password=password)
+
+
+def test_who_came_by_a_link_sets_a_password_and_changes_it_with_the_old_one():
+    olga = people.create("olga", "owner")
+    browser, other = Client(), Client()
+    for client in (browser, other):
+        client.force_login(olga, "django.contrib.auth.backends.ModelBackend")
+    new = {"new_password1": PASSWORD, "new_password2": PASSWORD}
+    assert b"It is set" in browser.post("/login/password", new).content
+    assert browser.get("/admin/").status_code == 200
+    assert other.get("/admin/").status_code == 302  # logged out by it
+    assert Client().post("/login", {"username": "olga", "password": PASSWORD}).status_code == 302
+    another = {"new_password1": PASSWORD + "2", "new_password2": PASSWORD + "2"}
+    assert b"It is set" not in browser.post("/login/password", another).content
+    assert b"It is set" in browser.post("/login/password", another | {"old_password": PASSWORD}).content

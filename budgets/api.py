@@ -281,7 +281,7 @@ def _own_shape(request: HttpRequest, key: KeyIn) -> keys.Shape:
     own = _seen(request, Team.objects.all())
     if scope.is_everything:
         return key.shape("")
-    team = own.filter(name=key.team).first() if key.team else own.first()
+    team = own.filter(name=keys.printable("team", key.team)).first() if key.team else own.first()
     if team is None:
         raise NotThere(f"there is no team {key.team!r}")
     return key.shape(team.name)

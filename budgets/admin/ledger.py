@@ -31,7 +31,15 @@ RECENT = timedelta(days=90)
 STATUSES = ("complete", "partial", "interrupted", "void")
 
 
-class ChosenFilter(admin.SimpleListFilter):
+class TextFilter(admin.SimpleListFilter):
+    """A filter by a text out of an address, which may be anything."""
+
+    def value(self) -> str | None:
+        """The text without the one character that PostgreSQL takes in no text at all."""
+        return (super().value() or "").replace("\x00", "") or None
+
+
+class ChosenFilter(TextFilter):
     """A filter that also takes what it does not offer, as links from elsewhere may."""
 
     column = ""
@@ -89,7 +97,7 @@ class StatusFilter(admin.SimpleListFilter):
         return queryset.filter(status=self.value()) if self.value() else queryset
 
 
-class WrittenFilter(admin.SimpleListFilter):
+class WrittenFilter(TextFilter):
     """A filter that one writes into. Its template is a form that keeps the other filters."""
 
     template = "admin/written_filter.html"

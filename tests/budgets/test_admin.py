@@ -306,6 +306,7 @@ def test_the_ledger_is_looked_at_and_filtered_and_not_changed():
     wanted = ("status=partial", f"q={entry.request_id}", "q=two", "session=one", "day=2026-03-01", "model=gpt-5")
     assert [found(query) for query in wanted] == [1] * 6
     assert (found(f"key={key.pk}"), found("day=2026-03-02"), found("day=nonsense"), found("q=tw")) == (2, 0, 0, 0)
+    assert (found("session=%00"), found("key=%00&model=%00&day=%00"), found("session=%00one")) == (2, 2, 1)
     assert owner.get(f"{path}{entry.pk}/change/").context["has_change_permission"] is False
     assert {owner.get(f"{path}add/").status_code, owner.post(f"{path}{entry.pk}/delete/").status_code} == {403}
     assert owner.post(f"{path}{entry.pk}/change/", {"status": "void"}).status_code == 403

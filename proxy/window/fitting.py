@@ -7,6 +7,7 @@ request of the conversation, so that no byte moves until the window is full agai
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import Counter, OrderedDict
@@ -160,6 +161,7 @@ class Window:
             now = plan.replacements.get(result.path, result.text)
             call = ToolCall(result.tool, result.arguments)
             shrunk = await self._offload.shrink(result.text, call, policy)
+            await asyncio.sleep(0)  # there may be a hundred of them, and others wait
             saved = (len(now) - len(shrunk.text)) // CHARS_PER_TOKEN
             if shrunk.is_changed and saved > 0:
                 made[result] = Decided.from_shrunk(shrunk)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from headroom import again, explanations, fitting, pipeline, tokens, walk
+from headroom import explanations, fitting, pipeline, references, tokens, walk
 from headroom.pipeline import Extra
 from headroom.values import Attempt, Level, Policy, Scope, Shrunk
 from headroom.walk import Message, Text
@@ -85,7 +85,7 @@ def compress(
     ]
     if token_budget is None and not scope.settled and policy.level != "lossless":
         # What fits a budget, or holds for a session, may lose the copy that a reference needs.
-        outcomes = again.referred(texts, outcomes, policy)
+        outcomes = references.referred(texts, outcomes, policy)
     before = sum(tokens.count(part) for message in messages for part in walk.read(message))
     excess = before - sum(map(_saved, outcomes)) - token_budget if token_budget is not None else 0
     fit = fitting.fit(texts, outcomes, messages, excess=excess, policy=policy, extra=extra)

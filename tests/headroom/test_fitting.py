@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from headroom import Policy, Scope, compress, importance, walk
+from headroom import Policy, Scope, compress, importance, tokens, walk
 from headroom.messages import Result
 
 
@@ -88,6 +90,22 @@ def test_a_budget_that_cannot_be_met_says_so_and_keeps_what_people_said() -> Non
 def test_where_nothing_may_be_left_out_the_budget_is_not_met(policy: Policy) -> None:
     result = fitted(5, policy=policy)
     assert result.budget == ("not_met",) and result.ccr_hashes == []
+
+
+LINES = st.lists(st.text("abc 019/._:-[]{}\"'\n", min_size=10, max_size=60), min_size=5, max_size=50).map("\n".join)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(LINES, min_size=1, max_size=4), st.integers(0, 4_000), st.sampled_from(["lossless", "balanced", "deep"])
+)
+def test_a_budget_is_kept_to_or_said_not_to_be_whatever_the_texts(texts: list[str], budget: int, level: Any) -> None:
+    talk = [message for at, text in enumerate(texts) for message in step(f"c{at}", "cat x", text)]
+    result = compress(talk, model="m", token_budget=budget, policy=Policy(level=level))
+    read = sum(tokens.count(part) for message in result.messages for part in walk.read(message))
+    assert read == result.tokens_after <= result.tokens_before
+    assert result.tokens_after <= budget or "not_met" in result.budget
+    assert compress(talk, model="m", token_budget=budget, policy=Policy(level=level)) == result
 
 
 def test_importance_is_age_the_question_trouble_and_what_is_said_later() -> None:

@@ -13,4 +13,4 @@ def test_ten_outputs_are_shown_and_no_fence_is_broken() -> None:
     page = gallery.page()
     assert page.count("\n## ") == 10 == len({exhibit.file.split("/")[0] for exhibit in gallery.EXHIBITS})
     assert page.count(f"\n{gallery.FENCE}") == 40
-    assert all("/work" not in page.replace("/worker", "") and word not in page for word in ("/root/", "\x1b"))
+    assert not any(word in page for word in ("/root/", "\x1b"))

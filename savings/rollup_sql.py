@@ -45,8 +45,17 @@ class Statement:
         return f"INSERT INTO {table(self.model)} ({self.names}) VALUES ({marks})"
 
 
-def hours_of_entries(source: str = "ledger", which: str = "") -> Statement:
-    """Entries summed up by hour and labels."""
+def most_in_a_bucket(model: type[Any], grain: str) -> str:
+    """How many rows the fullest bucket of a span has: no more than that can be the groups in it."""
+    column = "admitted_at" if model is LedgerEntry else "starts_at"
+    return (
+        f"SELECT COALESCE(MAX(calls), 0) FROM (SELECT COUNT(*) AS calls FROM {table(model)}"
+        f" WHERE {column} >= %s AND {column} < %s GROUP BY {_bucket(grain, column)}) AS buckets"
+    )
+
+
+def hours_of_entries(source: str = "ledger", which: str = "", *, is_bounded: bool = True) -> Statement:
+    """Entries summed up by hour and labels. Where there cannot be too many groups, it is quicker not to look."""
     labels = ", ".join(f"{sums.MODEL} AS model" if label == "model" else label for label in sums.LABELS)
     columns = ", ".join(f"{expression} AS {name}" for name, expression in sums.EXPRESSIONS.items())
     return _bounded(
@@ -54,15 +63,17 @@ def hours_of_entries(source: str = "ledger", which: str = "") -> Statement:
         f"SELECT {_bucket('hour', 'admitted_at')} AS starts_at, {labels}, {columns} FROM {table(LedgerEntry)}"
         f" WHERE admitted_at >= %s AND admitted_at < %s {which} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8",
         source,
+        is_bounded=is_bounded,
     )
 
 
-def days_of_hours() -> Statement:
+def days_of_hours(*, is_bounded: bool = True) -> Statement:
     """Hours summed up by day and labels."""
     return _bounded(
         DailyRollup,
         f"SELECT {_bucket('day', 'starts_at')} AS starts_at, {_LABELS}, {_AGAIN} FROM {table(HourlyRollup)}"
         f" WHERE starts_at >= %s AND starts_at < %s AND source IN {LIVE} GROUP BY 1, {_LABELS}",
+        is_bounded=is_bounded,
     )
 
 
@@ -151,19 +162,26 @@ def _bucket(grain: str, column: str) -> str:
     return f"SUBSTR({column}, 1, 13) || ':00:00'" if grain == "hour" else f"SUBSTR({column}, 1, 10) || ' 00:00:00'"
 
 
-def _bounded(model: type[Any], grouped: str, source: str = "ledger") -> Statement:
+def _bounded(model: type[Any], grouped: str, source: str = "ledger", *, is_bounded: bool) -> Statement:
     """Groups with the rarest ones of a bucket counted as one where there are too many."""
+    separator = "CHR(31)" if connection.vendor == "postgresql" else "CHAR(31)"
+    digest = f"MD5({f' || {separator} || '.join(sums.LABELS)})"
+    names = f"starts_at, source, digest, {_LABELS}, {_COLUMNS}"
+    if not is_bounded:
+        return Statement(
+            model,
+            names,
+            f"SELECT starts_at, '{source}', {digest}, {_LABELS}, {_COLUMNS} FROM ({grouped}) AS grouped WHERE true",
+        )
     labels = ", ".join(
         f"CASE WHEN place <= {MAX_GROUPS} THEN {label} ELSE '{OTHER}' END AS {label}"
         if label in _CLIENTS_LABELS
         else label
         for label in sums.LABELS
     )
-    separator = "CHR(31)" if connection.vendor == "postgresql" else "CHAR(31)"
-    digest = f"MD5({f' || {separator} || '.join(sums.LABELS)})"
     return Statement(
         model,
-        f"starts_at, source, digest, {_LABELS}, {_COLUMNS}",
+        names,
         f"WITH grouped AS ({grouped}), ranked AS (SELECT grouped.*, ROW_NUMBER() OVER (PARTITION BY starts_at"
         f" ORDER BY calls DESC, cost_nano_usd DESC, {_LABELS}) AS place FROM grouped),"
         f" bounded AS (SELECT starts_at, {labels}, {_COLUMNS} FROM ranked)"

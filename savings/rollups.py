@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from savings import rollup_sql
-from savings.models import BucketTotal, DailyRollup, HourlyRollup, RollupMark
+from savings.models import BucketTotal, DailyRollup, HourlyRollup, LedgerEntry, RollupMark
 from savings.rollup_sql import Statement
 
 MARGIN = timedelta(seconds=60)
@@ -113,11 +113,14 @@ class _Span:
     def within(self) -> list[Any]:
         return [_time(self.start), _time(self.end)]
 
-    @property
     def statements(self) -> list[Statement]:
-        if self.step == HOUR:
-            return [rollup_sql.hours_of_entries(), rollup_sql.reasons_of_entries()]
-        return [rollup_sql.days_of_hours()]
+        """What to put in the place of its rows. Asks the database how full its fullest bucket is."""
+        model, grain = (LedgerEntry, "hour") if self.step == HOUR else (HourlyRollup, "day")
+        most = _fetch(rollup_sql.most_in_a_bucket(model, grain), self.within)[0][0]
+        is_bounded = most > rollup_sql.MAX_GROUPS
+        if self.step == DAY:
+            return [rollup_sql.days_of_hours(is_bounded=is_bounded)]
+        return [rollup_sql.hours_of_entries(is_bounded=is_bounded), rollup_sql.reasons_of_entries()]
 
 
 def _spans(starts: list[datetime], step: timedelta, longest: int) -> list[_Span]:
@@ -189,22 +192,25 @@ def _replace(span: _Span, run: Run) -> None:
     """Put new rows in the place of a span's old ones. PostgreSQL does it by itself; SQLite reads before it locks."""
     read = None
     if connection.vendor != "postgresql":
-        read = [_fetch(statement.select, span.within) for statement in span.statements]
+        statements = span.statements()
+        read = [(statement, _fetch(statement.select, span.within)) for statement in statements]
     with transaction.atomic():
         run.keep()
         _write(span, read)
 
 
-def _write(span: _Span, read: list[list[tuple[Any, ...]]] | None) -> None:
+def _write(span: _Span, read: list[tuple[Statement, list[tuple[Any, ...]]]] | None) -> None:
     """Inside a transaction: the rows that were read before, or those that the database finds now."""
     rows = {"starts_at__gte": span.start, "starts_at__lt": span.end, "source": "ledger"}
     with connection.cursor() as cursor:
-        for number, statement in enumerate(span.statements):
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL jit = off")  # to compile fifty sums takes longer than to add them up
+        for statement, values in read if read is not None else [(one, None) for one in span.statements()]:
             statement.model._default_manager.filter(**rows).delete()
-            if read is None:
+            if values is None:
                 cursor.execute(statement.insert, span.within)
             else:
-                cursor.executemany(statement.insert_values, read[number])
+                cursor.executemany(statement.insert_values, values)
         grain = "hour" if span.step == HOUR else "day"
         BucketTotal.objects.filter(grain=grain, **rows).delete()
         cursor.execute(rollup_sql.totals(grain, HourlyRollup if span.step == HOUR else DailyRollup).insert, span.within)

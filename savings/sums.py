@@ -20,12 +20,12 @@ MODEL = "COALESCE(NULLIF(model_answered, ''), model_asked)"
 
 
 def _calls(condition: str) -> str:
-    return f"SUM(CASE WHEN {condition} THEN 1 ELSE 0 END)"
+    return f"COUNT(*) FILTER (WHERE {condition})"
 
 
 def _sum(column: str, condition: str = "") -> str:
-    value = f"CASE WHEN {condition} THEN {column} END" if condition else column
-    return f"COALESCE(SUM({value}), 0)"
+    only = f" FILTER (WHERE {condition})" if condition else ""
+    return f"COALESCE(SUM({column}){only}, 0)"
 
 
 def _us(column: str) -> str:

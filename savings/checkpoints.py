@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from django.db import connection
 
-from savings import rollup_sql, tally_sql
+from savings import tally_sql
 from savings.models import SavingsCheckpoint
 
 Mode = Literal["compact", "full", "none"]
@@ -33,28 +34,26 @@ def read(mode: Mode) -> list[SavingsCheckpoint]:
     if mode == "none":
         return []
     points = COMPACT_POINTS if mode == "compact" else FULL_POINTS
-    newest = list(SavingsCheckpoint.objects.order_by("-at")[: points + 1])
-    if len(newest) <= points:
-        return newest[::-1]
-    newest = newest[: points // 3]
-    first = SavingsCheckpoint.objects.earliest("at")
-    step = (newest[-1].at - first.at) / (points - len(newest))
-    wanted = {first.pk} | _last_before([first.at + number * step for number in range(1, points - len(newest))])
+    newest_first = SavingsCheckpoint.objects.order_by("-at")
+    if stored() <= points:
+        return list(newest_first)[::-1]
+    newest = list(newest_first[: points // 3])
+    first = SavingsCheckpoint.objects.order_by("at").values_list("pk", "at")[0]
+    step = (newest[-1].at - first[1]) / (points - len(newest))
+    wanted = {first[0]} | _last_before([first[1] + number * step for number in range(1, points - len(newest))])
     wanted -= {one.pk for one in newest}
     return [*SavingsCheckpoint.objects.filter(pk__in=wanted).order_by("at"), *newest[::-1]]
 
 
 def _last_before(times: list[datetime]) -> set[int]:
     """The ids of the last checkpoints at these times. Looked up one by one in the index: nothing in between is read."""
-    table = rollup_sql.table(SavingsCheckpoint)
-    found: set[int] = set()
     with connection.cursor() as cursor:
-        for start in range(0, len(times), 200):
-            some: list[Any] = [connection.ops.adapt_datetimefield_value(time) for time in times[start : start + 200]]
-            one = f"(SELECT id FROM {table} WHERE at <= %s ORDER BY at DESC LIMIT 1)"  # noqa: S608 - our own name
-            cursor.execute("SELECT " + ", ".join([one] * len(some)), some)
-            found.update(cursor.fetchone())
-    return found
+        if connection.vendor == "postgresql":
+            cursor.execute(tally_sql.last_before(), [times])
+        else:
+            texts = [str(connection.ops.adapt_datetimefield_value(time)) for time in times]
+            cursor.execute(tally_sql.last_before(), [json.dumps(texts)])
+        return {row[0] for row in cursor.fetchall()}
 
 
 def thin(now: datetime) -> int:

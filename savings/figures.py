@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 NANO = 1_000_000_000
@@ -82,12 +83,10 @@ class Figures:
     @classmethod
     def sum(cls, parts: Iterable[Figures]) -> Figures:
         """Everything together."""
-        total = dict.fromkeys(NAMES, 0)
-        for part in parts:
-            for name in NAMES:
-                value = getattr(part, name)
-                total[name] = max(total[name], value) if name.endswith("_max_us") else total[name] + value
-        return cls(**total)
+        columns = list(zip(*map(_values, parts), strict=True))
+        if not columns:
+            return cls()
+        return cls(*(max(column) if number in _MAXIMA else sum(column) for number, column in enumerate(columns)))
 
     @property
     def spent_usd(self) -> Decimal:
@@ -158,6 +157,8 @@ class Figures:
 
 
 NAMES = tuple(field.name for field in fields(Figures))
+_MAXIMA = frozenset(number for number, name in enumerate(NAMES) if name.endswith("_max_us"))
+_values = attrgetter(*NAMES)
 
 
 def _mean_ms(total_us: int, calls: int) -> float:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from functools import lru_cache
+from operator import add
 from typing import Any, Literal
 
-from savings import checkpoints, live, stats
-from savings.figures import Figures, usd
-from savings.models import SavingsCheckpoint
-from savings.stats import Bucket, Grain, Window
+import orjson
+from django.db import connection
+
+from savings import checkpoints, csv_export, live, stats
+from savings.figures import NANO, Figures
+from savings.models import BucketTotal, SavingsCheckpoint
+from savings.stats import Grain, Window
 
 Series = Literal["history", "hourly", "daily", "weekly", "monthly"]
 
@@ -32,7 +35,7 @@ def document(mode: checkpoints.Mode, window: Window, now: datetime) -> dict[str,
         "lifetime": totals(lifetime.figures),
         "imported": totals(lifetime.imported) if lifetime.imported != Figures() else None,
         "history": points(found),
-        "series": {grain: [_floats(row) for row in _buckets(grain, _shown(grain, window, now))] for grain in GRAINS},
+        "series": _all_series(window, now),
         "by_model": {name: totals(figures) for name, figures in lifetime.by_model.items()},
         "exports": {
             "default_format": "json",
@@ -57,8 +60,8 @@ def table(series: Series, window: Window) -> tuple[tuple[str, ...], Iterator[lis
     """The header and rows of one series, dollars as exact decimals. Without a time, all there is."""
     if series == "history":
         found = [one for one in checkpoints.read("full") if window.start <= one.at < window.end]
-        return HISTORY_COLUMNS, ([row[name] for name in HISTORY_COLUMNS] for row in map(_checkpoint, found))
-    return SERIES_COLUMNS, ([row[name] for name in SERIES_COLUMNS] for row in _buckets(series, window))
+        return HISTORY_COLUMNS, (_cells(_checkpoint(one), HISTORY_COLUMNS) for one in found)
+    return SERIES_COLUMNS, (_cells(row, SERIES_COLUMNS) for row in _Buckets(window).rows(series, window))
 
 
 HISTORY_COLUMNS = (
@@ -73,6 +76,8 @@ SERIES_COLUMNS = (
     *("output_tokens_delta", "cache_read_tokens_delta", "cache_savings_usd_delta", "avoided_usd_delta"),
     *("requests_delta", "calls_delta", "failed_calls_delta", "unpriced_calls_delta", "is_imported"),
 )
+_DOLLARS = frozenset(name for name in (*HISTORY_COLUMNS, *SERIES_COLUMNS) if "_usd" in name)
+"""Columns that rows hold in nano-dollars until they are written."""
 
 
 def totals(figures: Figures) -> dict[str, Any]:
@@ -80,15 +85,15 @@ def totals(figures: Figures) -> dict[str, Any]:
     return {
         "requests": figures.requests,
         "tokens_saved": figures.tokens_saved,
-        "compression_savings_usd": float(figures.saved_usd),
+        "compression_savings_usd": figures.saved_nano_usd / NANO,
         "cache_read_tokens": figures.cache_read_tokens,
-        "cache_savings_usd": float(figures.cache_discount_usd),
+        "cache_savings_usd": figures.cache_discount_nano_usd / NANO,
         "total_input_tokens": figures.input_tokens,
-        "total_input_cost_usd": float(usd(figures.cost_nano_usd - figures.output_cost_nano_usd)),
+        "total_input_cost_usd": (figures.cost_nano_usd - figures.output_cost_nano_usd) / NANO,
         "total_output_tokens": figures.output_tokens,
-        "total_output_cost_usd": float(usd(figures.output_cost_nano_usd)),
-        "total_cost_usd": float(figures.spent_usd),
-        "avoided_usd": float(figures.avoided_usd),
+        "total_output_cost_usd": figures.output_cost_nano_usd / NANO,
+        "total_cost_usd": figures.cost_nano_usd / NANO,
+        "avoided_usd": figures.avoided_nano_usd / NANO,
         "savings_percent": figures.tokens_saved_percent,
         "calls": figures.calls,
         "cost_nano_usd": figures.cost_nano_usd,
@@ -98,18 +103,12 @@ def totals(figures: Figures) -> dict[str, Any]:
 
 def points(found: Iterable[SavingsCheckpoint]) -> list[dict[str, Any]]:
     """Checkpoints as JSON."""
-    return [_floats(_checkpoint(one)) for one in found]
+    return [_json(_checkpoint(one)) for one in found]
 
 
 def timestamp(moment: datetime) -> str:
     """UTC, whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _shown(grain: Grain, window: Window, now: datetime) -> Window:
-    if window == stats.EVER and grain in SHOWN:
-        return Window(now - SHOWN[grain], window.end)
-    return window
 
 
 def _checkpoint(point: SavingsCheckpoint) -> dict[str, Any]:
@@ -119,84 +118,139 @@ def _checkpoint(point: SavingsCheckpoint) -> dict[str, Any]:
         "agent": point.agent,
         "model": point.model,
         "total_tokens_saved": point.tokens_saved,
-        "compression_savings_usd": usd(point.saved_nano_usd),
+        "compression_savings_usd": point.saved_nano_usd,
         "cache_read_tokens": point.cache_read_tokens,
         "total_input_tokens": point.input_tokens,
-        "total_input_cost_usd": usd(point.cost_nano_usd - point.output_cost_nano_usd),
-        "total_output_cost_usd": usd(point.output_cost_nano_usd),
-        "total_cost_usd": usd(point.cost_nano_usd),
-        "avoided_usd": usd(point.avoided_nano_usd),
+        "total_input_cost_usd": point.cost_nano_usd - point.output_cost_nano_usd,
+        "total_output_cost_usd": point.output_cost_nano_usd,
+        "total_cost_usd": point.cost_nano_usd,
+        "avoided_usd": point.avoided_nano_usd,
         "output_tokens": point.output_tokens,
         "requests": point.requests,
         "is_imported": point.is_imported,
     }
 
 
-@dataclass(slots=True)
-class _Running:
-    """What came together up to a bucket."""
-
-    tokens_saved: int
-    input_tokens: int
-    saved_nano_usd: int
-    cost_nano_usd: int
-    output_cost_nano_usd: int
-
-    @classmethod
-    def of(cls, figures: Figures) -> _Running:
-        return cls(
-            figures.tokens_saved,
-            figures.input_tokens,
-            figures.saved_nano_usd,
-            figures.cost_nano_usd,
-            figures.output_cost_nano_usd,
-        )
-
-    def add(self, figures: Figures) -> None:
-        self.tokens_saved += figures.tokens_saved
-        self.input_tokens += figures.input_tokens
-        self.saved_nano_usd += figures.saved_nano_usd
-        self.cost_nano_usd += figures.cost_nano_usd
-        self.output_cost_nano_usd += figures.output_cost_nano_usd
+def _all_series(window: Window, now: datetime) -> dict[str, Any]:
+    """Every series, written out. They change with rollups only, and most of those who ask, ask again soon."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return _written(str(connection.settings_dict["NAME"]), stats.revision(), window, hour)
 
 
-def _buckets(grain: Grain, window: Window) -> Iterator[dict[str, Any]]:
-    found = stats.series(grain, window, with_imported=True)
-    before = Figures()
-    if found and window.start > stats.EARLIEST:
-        before = stats.totals(Window(end=window.start), with_imported=True)
-    return _accumulated(found, _Running.of(before))
+@lru_cache(maxsize=4)
+def _written(_database: str, _revision: int, window: Window, hour: datetime) -> dict[str, Any]:
+    shown = {grain: _shown(grain, window, hour) for grain in GRAINS}
+    buckets = _Buckets(shown["hourly"])
+    return {
+        grain: orjson.Fragment(orjson.dumps([_json(row) for row in buckets.rows(grain, shown[grain])]))
+        for grain in GRAINS
+    }
 
 
-def _accumulated(buckets: Iterable[Bucket], running: _Running) -> Iterator[dict[str, Any]]:
-    for bucket in buckets:
-        figures = bucket.figures
-        running.add(figures)
-        yield {
-            "timestamp": timestamp(bucket.starts_at),
-            "tokens_saved": figures.tokens_saved,
-            "compression_savings_usd_delta": figures.saved_usd,
-            "total_tokens_saved": running.tokens_saved,
-            "compression_savings_usd": usd(running.saved_nano_usd),
-            "total_input_tokens_delta": figures.input_tokens,
-            "total_input_tokens": running.input_tokens,
-            "total_input_cost_usd_delta": usd(figures.cost_nano_usd - figures.output_cost_nano_usd),
-            "total_input_cost_usd": usd(running.cost_nano_usd - running.output_cost_nano_usd),
-            "total_output_cost_usd_delta": usd(figures.output_cost_nano_usd),
-            "total_output_cost_usd": usd(running.output_cost_nano_usd),
-            "total_cost_usd_delta": figures.spent_usd,
-            "total_cost_usd": usd(running.cost_nano_usd),
-            "output_tokens_delta": figures.output_tokens,
-            "cache_read_tokens_delta": figures.cache_read_tokens,
-            "cache_savings_usd_delta": figures.cache_discount_usd,
-            "avoided_usd_delta": figures.avoided_usd,
-            "requests_delta": figures.requests,
-            "calls_delta": figures.calls,
-            "failed_calls_delta": figures.failed_calls,
-            "unpriced_calls_delta": figures.unpriced_calls,
-            "is_imported": bucket.is_imported,
-        }
+def _shown(grain: Grain, window: Window, hour: datetime) -> Window:
+    if window == stats.EVER and grain in SHOWN:
+        return Window(hour - SHOWN[grain], window.end)
+    return window
 
 
-def _floats(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+class _Buckets:
+    """What came together in every day that there was, and in the hours of a window, without labels."""
+
+    def __init__(self, window: Window) -> None:
+        totals = BucketTotal.objects.values_list("starts_at", "source", *_FIGURES).order_by("starts_at")
+        self._days = _merged(totals.filter(grain="day"))
+        self._first_hour = window.start.replace(hour=0, minute=0, second=0, microsecond=0)
+        hours = totals.filter(grain="hour", starts_at__gte=self._first_hour, starts_at__lt=window.end)
+        self._hours = _merged(hours)
+
+    def rows(self, grain: Grain, window: Window) -> Iterator[dict[str, Any]]:
+        """The buckets of a window, with what had come together until then since the beginning."""
+        if grain != "hourly":
+            return _accumulated(_joined(self._days, grain), [0] * len(_FIGURES), window)
+        before = [figures for starts_at, _, figures in self._days if starts_at < self._first_hour]
+        base = [sum(column) for column in zip(*before, strict=True)] or [0] * len(_FIGURES)
+        return _accumulated(self._hours, base, window)
+
+
+_FIGURES = (
+    *("tokens_saved", "input_fresh_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
+    *("output_tokens", "cost_nano_usd", "output_cost_nano_usd", "saved_nano_usd", "cache_discount_nano_usd"),
+    *("avoided_nano_usd", "requests", "calls", "failed_calls", "unpriced_calls"),
+)
+_Bucket = tuple[datetime, bool, list[int]]
+
+
+def _merged(rows: Iterable[tuple[Any, ...]]) -> list[_Bucket]:
+    """One bucket for each time, whatever its sources."""
+    found: list[_Bucket] = []
+    for starts_at, source, *figures in rows:
+        _add(found, starts_at, source == "imported", figures)
+    return found
+
+
+def _joined(days: list[_Bucket], grain: Grain) -> list[_Bucket]:
+    found: list[_Bucket] = []
+    for day, is_imported, figures in days:
+        _add(found, stats.start_of(grain, day), is_imported, figures)
+    return found
+
+
+def _add(buckets: list[_Bucket], starts_at: datetime, is_imported: bool, figures: list[int]) -> None:
+    if buckets and buckets[-1][0] == starts_at:
+        _, was_imported, before = buckets.pop()
+        is_imported, figures = is_imported or was_imported, list(map(add, before, figures))
+    buckets.append((starts_at, is_imported, figures))
+
+
+def _accumulated(buckets: Iterable[_Bucket], running: list[int], window: Window) -> Iterator[dict[str, Any]]:
+    """Those that begin in the window, each with what had come together by its end."""
+    start = window.start.replace(minute=0, second=0, microsecond=0)
+    for starts_at, is_imported, figures in buckets:
+        running = list(map(add, running, figures))
+        if start <= starts_at < window.end:
+            yield _row(starts_at, is_imported, figures, running)
+
+
+def _row(starts_at: datetime, is_imported: bool, figures: list[int], running: list[int]) -> dict[str, Any]:
+    new, total = dict(zip(_FIGURES, figures, strict=True)), dict(zip(_FIGURES, running, strict=True))
+    return {
+        "timestamp": timestamp(starts_at),
+        "tokens_saved": new["tokens_saved"],
+        "compression_savings_usd_delta": new["saved_nano_usd"],
+        "total_tokens_saved": total["tokens_saved"],
+        "compression_savings_usd": total["saved_nano_usd"],
+        "total_input_tokens_delta": _input_tokens(new),
+        "total_input_tokens": _input_tokens(total),
+        "total_input_cost_usd_delta": new["cost_nano_usd"] - new["output_cost_nano_usd"],
+        "total_input_cost_usd": total["cost_nano_usd"] - total["output_cost_nano_usd"],
+        "total_output_cost_usd_delta": new["output_cost_nano_usd"],
+        "total_output_cost_usd": total["output_cost_nano_usd"],
+        "total_cost_usd_delta": new["cost_nano_usd"],
+        "total_cost_usd": total["cost_nano_usd"],
+        "output_tokens_delta": new["output_tokens"],
+        "cache_read_tokens_delta": new["cache_read_tokens"],
+        "cache_savings_usd_delta": new["cache_discount_nano_usd"],
+        "avoided_usd_delta": new["avoided_nano_usd"],
+        "requests_delta": new["requests"],
+        "calls_delta": new["calls"],
+        "failed_calls_delta": new["failed_calls"],
+        "unpriced_calls_delta": new["unpriced_calls"],
+        "is_imported": is_imported,
+    }
+
+
+def _input_tokens(figures: dict[str, int]) -> int:
+    return (
+        figures["input_fresh_tokens"]
+        + figures["cache_read_tokens"]
+        + figures["cache_write_5m_tokens"]
+        + figures["cache_write_1h_tokens"]
+    )
+
+
+def _json(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value / NANO if name in _DOLLARS else value for name, value in row.items()}
+
+
+def _cells(row: dict[str, Any], columns: tuple[str, ...]) -> list[Any]:
+    return [csv_export.dollars(row[name]) if name in _DOLLARS else row[name] for name in columns]

@@ -150,10 +150,11 @@ def _keep(holder: str) -> None:
 
 
 def _finish(run: Run, recorded_until: datetime, *, has_changed: bool) -> None:
+    now = datetime.now(UTC)
     RollupMark.objects.filter(pk=1, holder=run.mark.holder).update(
         recorded_until=recorded_until,
-        rolled_at=datetime.now(UTC),
-        revision=F("revision") + (1 if has_changed else 0),
+        rolled_at=now,
+        revision=int(now.timestamp() * 1e6) if has_changed else F("revision"),
     )
 
 

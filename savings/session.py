@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from savings import checkpoints, history, live, stats
 from savings.figures import Figures, percent, usd
-from savings.live import Live
-from savings.models import LedgerEntry, SavingsCheckpoint
+from savings.live import Lifetime, Live
+from savings.models import SavingsCheckpoint
 
 RECENT_REQUESTS = 25
 RECENT_CHECKPOINTS = 20
@@ -18,7 +19,7 @@ CACHED_READS = ("5m", "1h")
 
 def document(now: datetime, *, with_requests: bool) -> dict[str, Any]:
     """Everything but the configuration. Without requests for those who may not see others' calls."""
-    session = live.live()
+    session, lifetime = live.both()
     figures = session.figures
     found: dict[str, Any] = {
         "summary": _summary(session),
@@ -38,13 +39,15 @@ def document(now: datetime, *, with_requests: bool) -> dict[str, Any]:
             **history.totals(figures),
             "started_at": session.started_at and history.timestamp(session.started_at),
         },
-        "persistent_savings": _persistent(),
+        "persistent_savings": _persistent(lifetime),
         "workers": session.workers,
         "started_at": session.started_at and history.timestamp(session.started_at),
         "generated_at": history.timestamp(now),
     }
     if with_requests:
-        found["recent_requests"] = [_request(entry) for entry in stats.recent(RECENT_REQUESTS)]
+        found["recent_requests"] = [
+            _request(SimpleNamespace(**row)) for row in stats.recent(RECENT_REQUESTS).values(*_OF_A_REQUEST)
+        ]
     return found
 
 
@@ -200,8 +203,7 @@ def _cache(figures: Figures) -> dict[str, Any]:
     return found
 
 
-def _persistent() -> dict[str, Any]:
-    lifetime = live.lifetime()
+def _persistent(lifetime: Lifetime) -> dict[str, Any]:
     newest = SavingsCheckpoint.objects.order_by("-at")[:RECENT_CHECKPOINTS]
     return {
         "schema_version": history.SCHEMA_VERSION,
@@ -213,7 +215,23 @@ def _persistent() -> dict[str, Any]:
     }
 
 
-def _request(entry: LedgerEntry) -> dict[str, Any]:
+_OF_A_REQUEST = (
+    *("request_id", "admitted_at", "provider", "model_answered", "model_asked", "agent", "project", "origin", "status"),
+    *(
+        "http_status",
+        "tokens_before",
+        "tokens_after",
+        "tokens_saved",
+        "output_tokens",
+        "cost_nano_usd",
+        "saved_nano_usd",
+    ),
+    *("overhead_ms", "latency_ms", "basis", "transforms", "reason", "cache_read_tokens", "cache_write_5m_tokens"),
+    *("cache_write_1h_tokens", "input_fresh_tokens"),
+)
+
+
+def _request(entry: Any) -> dict[str, Any]:
     before, saved = entry.tokens_before, entry.tokens_saved
     return {
         "request_id": str(entry.request_id),

@@ -87,7 +87,7 @@ def series(grain: Grain, window: Window = EVER, *, with_imported: bool = False, 
     imported = set()
     summed = _within(rows, window).values("starts_at", "source").annotate(**sums.AGGREGATES)
     for row in summed.order_by("starts_at"):
-        starts_at = _start_of(grain, row["starts_at"])
+        starts_at = start_of(grain, row["starts_at"])
         parts[starts_at].append(Figures.of(row))
         if row["source"] == "imported":
             imported.add(starts_at)
@@ -155,7 +155,8 @@ def _day(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _start_of(grain: Grain, moment: datetime) -> datetime:
+def start_of(grain: Grain, moment: datetime) -> datetime:
+    """The beginning of the day's, week's or month's bucket that an hour or a day falls into; hours and days stay."""
     if grain == "weekly":
         return _day(moment) - timedelta(days=moment.weekday())
     return _day(moment).replace(day=1) if grain == "monthly" else moment

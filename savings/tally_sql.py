@@ -87,6 +87,15 @@ def _marks(count: int) -> str:
     return ", ".join(["%s"] * count)
 
 
+def last_before() -> str:
+    """The ids of the last checkpoints at some times. The parameter: a list of them, for SQLite as JSON."""
+    times = "UNNEST(%s::timestamptz[]) AS time"
+    if connection.vendor != "postgresql":
+        times = "(SELECT value AS time FROM JSON_EACH(%s)) AS times"
+    checkpoints = table(SavingsCheckpoint)
+    return f"SELECT (SELECT id FROM {checkpoints} WHERE at <= time ORDER BY at DESC LIMIT 1) FROM {times}"
+
+
 def thin(bucket: str) -> str:
     """Checkpoints of a time that are not the last of their minute or hour. Parameters: since, until, how many at most."""
     if connection.vendor == "postgresql":

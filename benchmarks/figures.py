@@ -143,7 +143,7 @@ def agree(requests: int, workers: int, directory: Path) -> dict[str, Any]:
         }
         _manage(environment, "migrate")
         with processes.headroom(directory, provider.url, "--workers", str(workers), environment=environment) as target:
-            sent = [bodies.growing(number)[-1] for number in range(20)]
+            sent = [bodies.small(), bodies.small(is_stream=True), *(bodies.conversation(seed, 3) for seed in range(4))]
             result = load.run(target.url, sent, requests=requests, connections=CONNECTIONS)
             _wait_for_rows(database, requests)
             calls = processes.provider_calls(provider)

@@ -108,6 +108,11 @@ def rolled_until() -> datetime | None:
     return RollupMark.objects.filter(pk=1).values_list("recorded_until", flat=True).first()
 
 
+def rolled_at() -> datetime | None:
+    """When somebody last looked for new entries, whether there were any or not."""
+    return RollupMark.objects.filter(pk=1).values_list("rolled_at", flat=True).first()
+
+
 def revision() -> int:
     """A number that changes whenever these figures may have."""
     return RollupMark.objects.filter(pk=1).values_list("revision", flat=True).first() or 0

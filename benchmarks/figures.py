@@ -73,8 +73,8 @@ def measure(entries: int, directory: Path) -> dict[str, Any]:
         database.execute(CHECKPOINTS)
         database.execute("VACUUM ANALYZE")
         with processes.headroom(directory, "http://127.0.0.1:9", environment=environment) as target:
-            for path in ("/stats", "/stats-history", "/stats-history?format=csv&series=daily"):
-                found[path] = _times_ms(target.url + path)
+            for path in ("/livez", "/stats", "/stats-history", "/stats-history?format=csv&series=daily"):
+                found[path] = _times_ms(target, path, database)
     return found
 
 
@@ -107,26 +107,54 @@ def _insert(database: psycopg.Connection[Any], count: int, *, first: int, step: 
     database.execute(FILL, {"until": until, "step": step, "first": first, "last": count})
 
 
-def _timed_rollup(environment: dict[str, str]) -> float:
-    """Seconds of the run itself, without the start of a process."""
-    line = (
-        "import time; from savings import rollups; started = time.perf_counter(); rollups.roll();"
-        "print('took', time.perf_counter() - started)"
-    )
-    return round(float(_manage(environment, "shell", "--no-imports", "--command", line).split("took")[1]), 2)
+ROLL = """
+import time
+from pathlib import Path
+from django.db import connection
+from savings import rollups
+with connection.cursor() as cursor:
+    cursor.execute("SELECT pg_backend_pid()")
+    backend = Path(f"/proc/{cursor.fetchone()[0]}/stat")
+started, cpu_started = time.perf_counter(), time.process_time()
+rollups.roll()
+took, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+if backend.exists():
+    cpu += sum(map(int, backend.read_text().rpartition(")")[2].split()[11:13])) / 100
+print("took", took, cpu)
+"""
 
 
-def _times_ms(url: str) -> dict[str, float]:
+def _timed_rollup(environment: dict[str, str]) -> dict[str, float]:
+    """Seconds of the run itself without the start of a process, and processor time with the database's where it is seen."""
+    took, cpu = _manage(environment, "shell", "--no-imports", "--command", ROLL).split("took")[1].split()
+    return {"s": round(float(took), 2), "cpu_s": round(float(cpu), 2)}
+
+
+def _times_ms(target: processes.Target, path: str, database: psycopg.Connection[Any]) -> dict[str, float]:
+    """What one answer takes by the clock, and in processor time of the proxy and its database together."""
+    assert target.pid is not None
     times = []
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        size = len(answer.read())
+    size = len(_read(target.url + path))
+    cpu_started = _cpu_s(target.pid, database)
     for _ in range(ASKED):
         started = time.perf_counter()
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            answer.read()
+        _read(target.url + path)
         times.append((time.perf_counter() - started) * 1000)
+    cpu_ms = (_cpu_s(target.pid, database) - cpu_started) * 1000 / ASKED
     times.sort()
-    return {"p50_ms": round(times[len(times) // 2], 2), "best_ms": round(times[0], 2), "bytes": size}
+    return {
+        "p50_ms": round(times[len(times) // 2], 2),
+        "best_ms": round(times[0], 2),
+        "cpu_ms": round(cpu_ms, 2),
+        "bytes": size,
+    }
+
+
+def _cpu_s(pid: int, database: psycopg.Connection[Any]) -> float:
+    backends = database.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ).fetchall()
+    return processes.cpu_s(pid) + sum(processes.cpu_s(backend) for (backend,) in backends)
 
 
 def agree(requests: int, workers: int, directory: Path) -> dict[str, Any]:

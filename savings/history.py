@@ -61,7 +61,7 @@ def table(series: Series, window: Window) -> tuple[tuple[str, ...], Iterator[lis
     if series == "history":
         found = [one for one in checkpoints.read("full") if window.start <= one.at < window.end]
         return HISTORY_COLUMNS, (_cells(_checkpoint(one), HISTORY_COLUMNS) for one in found)
-    return SERIES_COLUMNS, (_cells(row, SERIES_COLUMNS) for row in _Buckets(window).rows(series, window))
+    return SERIES_COLUMNS, (_cells(row, SERIES_COLUMNS) for row in _Buckets().rows(series, window))
 
 
 HISTORY_COLUMNS = (
@@ -140,7 +140,7 @@ def _all_series(window: Window, now: datetime) -> dict[str, Any]:
 @lru_cache(maxsize=4)
 def _written(_database: str, _revision: int, window: Window, hour: datetime) -> dict[str, Any]:
     shown = {grain: _shown(grain, window, hour) for grain in GRAINS}
-    buckets = _Buckets(shown["hourly"])
+    buckets = _Buckets()
     return {
         grain: orjson.Fragment(orjson.dumps([_json(row) for row in buckets.rows(grain, shown[grain])]))
         for grain in GRAINS
@@ -154,22 +154,21 @@ def _shown(grain: Grain, window: Window, hour: datetime) -> Window:
 
 
 class _Buckets:
-    """What came together in every day that there was, and in the hours of a window, without labels."""
+    """What came together in every day that there was, without labels; hours only where they are asked for."""
 
-    def __init__(self, window: Window) -> None:
-        totals = BucketTotal.objects.values_list("starts_at", "source", *_FIGURES).order_by("starts_at")
-        self._days = _merged(totals.filter(grain="day"))
-        self._first_hour = window.start.replace(hour=0, minute=0, second=0, microsecond=0)
-        hours = totals.filter(grain="hour", starts_at__gte=self._first_hour, starts_at__lt=window.end)
-        self._hours = _merged(hours)
+    def __init__(self) -> None:
+        self._totals = BucketTotal.objects.values_list("starts_at", "source", *_FIGURES).order_by("starts_at")
+        self._days = _merged(self._totals.filter(grain="day"))
 
     def rows(self, grain: Grain, window: Window) -> Iterator[dict[str, Any]]:
         """The buckets of a window, with what had come together until then since the beginning."""
+        nothing = [0] * len(_FIGURES)
         if grain != "hourly":
-            return _accumulated(_joined(self._days, grain), [0] * len(_FIGURES), window)
-        before = [figures for starts_at, _, figures in self._days if starts_at < self._first_hour]
-        base = [sum(column) for column in zip(*before, strict=True)] or [0] * len(_FIGURES)
-        return _accumulated(self._hours, base, window)
+            return _accumulated(_joined(self._days, grain), nothing, window)
+        first = window.start.replace(hour=0, minute=0, second=0, microsecond=0)
+        hours = _merged(self._totals.filter(grain="hour", starts_at__gte=first, starts_at__lt=window.end))
+        before = [figures for starts_at, _, figures in self._days if starts_at < first]
+        return _accumulated(hours, [sum(column) for column in zip(*before, strict=True)] or nothing, window)
 
 
 _FIGURES = (

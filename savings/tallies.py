@@ -28,6 +28,7 @@ MAX_MODELS = 100
 """Names of models that are counted apart, for each worker; names come from clients."""
 
 MAX_PAST_MODELS = 1000
+MAX_FOLDED = 20_000
 PAST, IMPORTED = "past", "imported"
 
 
@@ -117,18 +118,26 @@ def fold() -> int:
             .values_list("name", flat=True)
         )
         if gone:
-            past = Tally.objects.filter(worker=PAST).order_by("-calls", "pk")
-            models = sorted(set(past.values_list("model", flat=True)[:MAX_PAST_MODELS]))
-            has_room = len(models) < MAX_PAST_MODELS
+            past = Tally.objects.filter(worker=PAST)
+            models = sorted(set(past.order_by("-calls", "pk").values_list("model", flat=True)[:MAX_PAST_MODELS]))
+            apart = models if len(models) >= MAX_PAST_MODELS else []
+            # One of them may wake up this very moment: it waits for these rows, and then begins new ones.
+            rows, reasons = _locked(Tally, gone), _locked(TallyReason, gone)
             with connection.cursor() as cursor:
-                cursor.execute(
-                    tally_sql.fold(len(gone), 0 if has_room else len(models)), [*([] if has_room else models), *gone]
-                )
-                cursor.execute(tally_sql.fold_reasons(len(gone)), gone)
-            for model in (Tally, TallyReason):
-                model._default_manager.filter(worker__in=gone).delete()
-            ServingWorker.objects.filter(name__in=gone).delete()
+                if rows:
+                    cursor.execute(tally_sql.fold(len(rows), len(apart)), [*apart, *rows])
+                if reasons:
+                    cursor.execute(tally_sql.fold_reasons(len(reasons)), reasons)
+            Tally.objects.filter(pk__in=rows).delete()
+            TallyReason.objects.filter(pk__in=reasons).delete()
+            if len(rows) < MAX_FOLDED:  # else the next time folds the rest
+                ServingWorker.objects.filter(name__in=gone).delete()
     return len(gone)
+
+
+def _locked(model: type[Tally | TallyReason], workers: list[str]) -> list[int]:
+    rows = model._default_manager.select_for_update().filter(worker__in=workers)
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:MAX_FOLDED])
 
 
 def _id(call_id: str) -> Any:

@@ -44,22 +44,22 @@ def count_reasons(ids: int) -> str:
     )
 
 
-def fold(workers: int, models: int) -> str:
-    """Add workers' tallies to the past. Parameters: the models that are counted apart (none: all), the workers."""
+def fold(rows: int, models: int) -> str:
+    """Add tallies to the past. Parameters: the models that are counted apart (none: all), the rows."""
     model = f"CASE WHEN model IN ({_marks(models)}) THEN model ELSE '{OTHER}' END" if models else "model"
     return (
         f"INSERT INTO {table(Tally)} (worker, provider, model, {_COLUMNS})"
         f" SELECT '{PAST}', provider, {model}, {_AGAIN} FROM {table(Tally)}"
-        f" WHERE worker IN ({_marks(workers)}) GROUP BY 2, 3 {adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
+        f" WHERE id IN ({_marks(rows)}) GROUP BY 2, 3 {adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
     )
 
 
-def fold_reasons(workers: int) -> str:
-    """Add workers' reasons to the past. Parameters: the workers."""
+def fold_reasons(rows: int) -> str:
+    """Add reasons to the past. Parameters: the rows."""
     return (
         f"INSERT INTO {table(TallyReason)} (worker, reason, calls)"
         f" SELECT '{PAST}', reason, SUM(calls) FROM {table(TallyReason)}"
-        f" WHERE worker IN ({_marks(workers)}) GROUP BY reason {adding(TallyReason, 'worker, reason', ('calls',))}"
+        f" WHERE id IN ({_marks(rows)}) GROUP BY reason {adding(TallyReason, 'worker, reason', ('calls',))}"
     )
 
 

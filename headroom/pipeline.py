@@ -205,6 +205,7 @@ class _Work:
         if policy.level == "deep" and not is_cut and not reads.is_read(self.call):
             # Nobody who knows this kind of text can cut it, and it is old: its most telling lines are worth more than none.
             yield from self._forms(("gist",), shown, policy)
+        yield from self._forms(("stub",), shown, policy)
 
     def _tried(self, name: str, work: Callable[[], T], otherwise: T) -> T:
         try:

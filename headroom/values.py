@@ -31,7 +31,8 @@ class Policy:
     files. `target_ratio` asks for the mildest form that is at most this share of the text. `version` names the whole set
     of rules: stored forms of another version are never mixed with it. `keep_words` are names that the conversation speaks
     of: lines, rows and definitions with one of them stay, word for word, as long as few lines have it. They are part of
-    what decides the bytes, their order is not.
+    what decides the bytes, their order is not. `deep_share`: at level "deep", forms that keep about this share of any
+    kind of text may win, too.
     """
 
     level: Level = "balanced"
@@ -44,6 +45,7 @@ class Policy:
     tool_levels: tuple[tuple[str, Level], ...] = ()
     retrieval: str = "original kept as {hash}"
     keep_words: tuple[str, ...] = ()
+    deep_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

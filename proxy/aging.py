@@ -10,17 +10,19 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
+from itertools import accumulate
 from typing import Protocol
 
 from django.db import DatabaseError
 
-from headroom.shrinkers import reading
 from headroom.values import Policy, ToolCall
-from proxy import decisions, epochs
+from proxy import decisions, epochs, mentions
 from proxy.decisions import Decided, Memory
 from proxy.epochs import Billing, Candidate, Epoch, Prompt, Tuning
 from proxy.offload import Offload
+from proxy.ripeness import Ripeness, is_read
 from proxy.values import Call, Outline, Path, Provider, ToolResult
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,10 @@ CHARS_PER_TOKEN = 4
 MIN_TOKENS = 120
 """Shorter results are not worth a marker."""
 MAX_STANDINGS = 50_000
+MAX_SIZES = 50_000
+FIRST_TURN = 2
+TURNS_PER_LOOK = 40
+"""A conversation of forty answers is looked over every second turn, one of eighty every third, and so on."""
 MAX_CLIENT_MARKS = 3
 """The provider takes four marks; one of them may be ours only if the client leaves one."""
 LIFE_S = {"5m": 300.0, "1h": 3600.0}
@@ -47,23 +53,28 @@ class Stand:
 
 
 @dataclass(frozen=True, slots=True)
+class PastEpoch:
+    """An epoch of a conversation: after how many answers, the tokens it took away, and its cost in fresh tokens' price."""
+
+    turn: int
+    saved_tokens: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How a conversation stands after one of its requests.
 
     `deepened` are the keys of results in their deep form, `mark_key` the one whose block carries our cache mark.
     `epoch_turn` is the number of answers that there were at the last epoch: what was cached before it is void since.
-    `turn`, `asked_at_s` and `sent_tokens` tell of the last request; `billed` is about what the conversation cost so far and
-    `earned` what it would have cost more without us, in tokens at the price of fresh input.
+    `epochs` are those so far, and `asked_at_s` is the time of the last request, `None` when this process did not see it.
     """
 
     deepened: frozenset[str] = frozenset()
     mark_key: str = ""
     epoch_turn: int = 0
-    turn: int = 0
+    epochs: tuple[PastEpoch, ...] = ()
     asked_at_s: float | None = None
-    sent_tokens: int = 0
-    billed: float = 0.0
-    earned: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +84,10 @@ class Aged:
     forms: dict[str, Decided]
     mark: tuple[Path, str] | None = None
     epoch: str = ""
+    deepened: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Look:
     """One request of a conversation, as aging looks at it. `billing` are its provider's cache prices, `at_s` its time."""
 
@@ -86,6 +98,11 @@ class Look:
     policy: Policy
     billing: Billing
     at_s: float
+
+    @cached_property
+    def outline(self) -> Outline:
+        """The request's blocks; drawn once, and only when an epoch may begin or a mark be set."""
+        return self.provider.outline(self.call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +116,23 @@ class Beginning:
     epoch: Epoch
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds from an epoch on, whoever began it: which results are deepened, our mark, and the deep forms by key."""
+
+    deepened: frozenset[str]
+    mark_key: str
+    forms: dict[str, Decided]
+
+
 class EpochStore(Protocol):
     """Where epochs outlive the process. Every method may raise DatabaseError or TimeoutError."""
 
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         """The standing after the last epoch up to a turn among these links of a chain, which come in order."""
 
-    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
-        """Store an epoch with its deep forms and the originals behind them, in one transaction."""
+    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> Held:
+        """Store an epoch with its deep forms and the originals behind them, in one transaction; the first writer's holds."""
 
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         """The stored decisions among these keys."""
@@ -119,20 +145,27 @@ class Aging:
         self._store, self._memory, self._offload = store, memory, offload
         self._tuning = tuning or Tuning()
         self._standings: OrderedDict[tuple[str, int], Standing] = OrderedDict()
+        self._sizes: OrderedDict[str, int] = OrderedDict()
 
-    async def age(self, look: Look) -> Aged:
+    async def standing(self, look: Look) -> Standing:
+        """How the conversation of a request stands before it."""
+        chains, turns = _chains(look.owner, look.stands), look.call.turns
+        again = self._standings.get((chains[-1], turns))
+        if again is not None:  # this very request was here before
+            return again
+        standing = self._standings.get((_last_asked(chains, look.stands), turns - 1))
+        return standing or await self._stored(look.owner, chains, turns) or Standing()
+
+    async def age(self, look: Look, standing: Standing) -> Aged:
         """Look a conversation over and say what its older results go out as."""
-        chains = _chains(look.owner, look.stands)
-        turns, trigger = look.call.turns, ""
-        standing = self._standings.get((chains[-1], turns))
-        if standing is None:  # else this very request was here before
-            standing = self._standings.get((_last_asked(chains, look.stands), turns - 1))
-            standing = standing or await self._stored(look.owner, chains, turns) or Standing()
-            standing, trigger = await self._advance(look, chains[-1], standing)
+        chain = _chains(look.owner, look.stands)[-1]
+        trigger = ""
+        if (chain, look.call.turns) not in self._standings:
+            standing, trigger = await self._advance(look, chain, standing)
         deepened = [stand for stand in look.stands if stand.key in standing.deepened]
-        forms = await self._deep_forms(deepened, look.policy)
-        self._remember((chains[-1], turns), _booked(look, standing, forms))
-        return Aged(forms, _mark(look, standing), trigger)
+        forms = await self._deep_forms(deepened)
+        self._remember((chain, look.call.turns), replace(standing, asked_at_s=look.at_s))
+        return Aged(forms, _mark(look, standing), trigger, standing.deepened)
 
     async def _stored(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         try:
@@ -142,76 +175,88 @@ class Aging:
 
     async def _advance(self, look: Look, chain: str, standing: Standing) -> tuple[Standing, str]:
         """The standing with which this request goes out, and what triggered an epoch, if one begins."""
-        if look.call.turns < self._tuning.min_age_turns:
+        if not _is_due(look.call.turns) and not _may_be_cold(standing, look.at_s):
             return standing, ""
-        outline = look.provider.outline(look.call)
-        billing = replace(look.billing, is_cold=_is_cold(outline, standing, look.at_s))
-        gains = await self._gains(look, standing, billing)
+        gains = await self._gains(look, standing)
         if not gains:
             return standing, ""
-        allowance = max(0.0, standing.earned) + self._tuning.risk_share * standing.billed
+        outline = look.outline
+        billing = replace(look.billing, is_cold=_is_cold(outline, standing, look.at_s))
+        billed, earned = _books(look, outline, standing)
+        allowance = max(0.0, earned) + self._tuning.risk_share * billed
         prompt = _prompt(look, outline, standing, self._forms_of(standing), allowance)
-        candidates = [Candidate(outline.results[stand.result.path], saved) for stand, _, saved in gains]
+        candidates = [Candidate(outline.results[stand.result.path], saved) for stand, saved in gains]
         epoch = epochs.plan(prompt, candidates, billing, self._tuning)
         if epoch is None:
             return standing, ""
-        chosen = gains[epoch.first :]
-        marked = _marked(prompt, epoch, outline, look.stands, chosen[-1][0])
-        deepened = standing.deepened | {stand.key for stand, _, _ in chosen}
+        chosen = [stand for stand, _ in gains[epoch.first :]]
         after = replace(
             standing,
-            deepened=deepened,
-            mark_key=marked,
+            deepened=standing.deepened | {stand.key for stand in chosen},
+            mark_key=_marked(prompt, epoch, outline, look.stands, chosen[-1]),
             epoch_turn=len(outline.turn_ends),
-            earned=standing.earned - epoch.cost,
+            epochs=(*standing.epochs, PastEpoch(len(outline.turn_ends), epoch.saved_tokens, epoch.cost)),
         )
-        deep = tuple((stand.key, stand.result, made) for stand, made, _ in chosen)
-        beginning = Beginning(chain, after, deep, "cold" if billing.is_cold else "size", epoch)
+        beginning = Beginning(chain, after, await self._fresh_forms(chosen, look), _trigger(billing), epoch)
         try:
-            await self._store.save_epoch(look.owner, beginning, look.policy)
+            held = await self._store.save_epoch(look.owner, beginning, look.policy)
         except (DatabaseError, TimeoutError):
             logger.warning("the decision store is down; no epoch begins until it is back")
             return standing, ""
-        return after, beginning.trigger
+        for key, made in held.forms.items():
+            self._memory.put(decisions.deep_key(key), made)
+        return replace(after, deepened=held.deepened, mark_key=held.mark_key), beginning.trigger
 
-    async def _gains(self, look: Look, standing: Standing, billing: Billing) -> list[tuple[Stand, Decided, int]]:
-        """Results that are old enough and not deepened yet, with their deep forms and the tokens that these save."""
-        old = [s for s in look.stands if s.key not in standing.deepened and self._is_old(s.result, billing)]
-        deep = await self._deep_forms(old, look.policy)
-        gains = [(stand, deep[stand.key], _tokens_now(stand) - deep[stand.key].tokens_after) for stand in old]
-        return [gain for gain in gains if gain[2] > 0]
+    async def _gains(self, look: Look, standing: Standing) -> list[tuple[Stand, int]]:
+        """Results that are old enough and not deepened yet, with the tokens that their deep forms are about to save."""
+        gains: list[tuple[Stand, int]] = []
+        for stand in _ripe(look, standing.deepened, self._tuning):
+            if stand.key not in self._sizes:
+                # Without the names that were spoken of: by the result alone, so that every worker sees the same gain.
+                self._sizes[stand.key] = (await self._deepened(stand, look, [])).tokens_after
+                while len(self._sizes) > MAX_SIZES:
+                    self._sizes.popitem(last=False)
+            gains.append((stand, _tokens_now(stand) - self._sizes[stand.key]))
+        return [(stand, gain) for stand, gain in gains if gain > 0 or (stand.decided and stand.decided.refers_to)]
 
-    def _is_old(self, result: ToolResult, billing: Billing) -> bool:
-        if result.age_turns < self._tuning.min_age_turns or billing.is_cold:
-            return result.age_turns >= self._tuning.min_age_turns
-        read = reading.is_file(ToolCall(result.tool, result.arguments))
-        return not read or result.age_turns >= self._tuning.min_read_age_turns
+    async def _fresh_forms(self, stands: Sequence[Stand], look: Look) -> tuple[tuple[str, ToolResult, Decided], ...]:
+        """The deep forms of results as what was said so far makes them."""
+        said = mentions.talk(look.call.document or {})
+        return tuple([(stand.key, stand.result, await self._deepened(stand, look, said)) for stand in stands])
 
     def _forms_of(self, standing: Standing) -> dict[str, Decided]:
         """The deep forms in force, as far as they are in memory; only their sizes matter here."""
         forms = ((key, self._known(decisions.deep_key(key))) for key in standing.deepened)
         return {key: made for key, made in forms if made is not None}
 
-    async def _deep_forms(self, stands: Sequence[Stand], policy: Policy) -> dict[str, Decided]:
-        """The deep forms of results: remembered, stored, or made now; the same bytes each way."""
+    async def _deep_forms(self, stands: Sequence[Stand]) -> dict[str, Decided]:
+        """The deep forms in force, remembered or stored. One that cannot be had is missing: its result goes out as before."""
         keyed = {decisions.deep_key(stand.key): stand for stand in stands}
         forms = {key: made for key in keyed if (made := self._known(key)) is not None}
         unknown = [key for key in keyed if key not in forms]
         if unknown:
             try:
-                forms |= await self._store.load(unknown)
+                stored = await self._store.load(unknown)
             except (DatabaseError, TimeoutError):
-                logger.warning("the decision store is down; %d deep forms are made afresh", len(unknown))
-            for key in unknown:
-                forms[key] = forms.get(key) or await self._deepened(keyed[key], policy)
-                self._memory.put(key, forms[key])
-        return {stand.key: forms[key] for key, stand in keyed.items()}
+                logger.warning("the decision store is down; %d results go out longer than they did", len(unknown))
+                stored = {}
+            for key, made in stored.items():
+                self._memory.put(key, made)
+            forms |= stored
+        return {stand.key: forms[key] for key, stand in keyed.items() if key in forms}
 
     def _known(self, key: str) -> Decided | None:
         return self._memory.get(key) if key in self._memory else None
 
-    async def _deepened(self, stand: Stand, policy: Policy) -> Decided:
-        deep = replace(policy, level="deep", min_tokens=MIN_TOKENS)
+    async def _deepened(self, stand: Stand, look: Look, said: list[str]) -> Decided:
+        since = said[len(said) - stand.result.age_turns :] if stand.result.age_turns else []
+        deep = replace(
+            look.policy,
+            level="deep",
+            min_tokens=MIN_TOKENS,
+            deep_share=self._tuning.deep_share if is_read(stand.result) else None,
+            keep_words=mentions.words(stand.result.text, since),
+        )
         shrunk = await self._offload.shrink(
             stand.result.text, ToolCall(stand.result.tool, stand.result.arguments), deep
         )
@@ -225,6 +270,34 @@ class Aging:
             self._standings.popitem(last=False)
 
 
+def _is_due(turns: int) -> bool:
+    """Whether a conversation of so many answers is looked over now: the longer it is, the less a few turns matter."""
+    return turns >= FIRST_TURN and turns % (1 + turns // TURNS_PER_LOOK) == 0
+
+
+def _may_be_cold(standing: Standing, at_s: float) -> bool:
+    return standing.asked_at_s is not None and at_s - standing.asked_at_s > min(LIFE_S.values())
+
+
+def _trigger(billing: Billing) -> str:
+    return "cold" if billing.is_cold else "size"
+
+
+def _ripe(look: Look, deepened: frozenset[str], tuning: Tuning) -> list[Stand]:
+    """The results that may be deepened now, in order. One that a younger result refers to stays in view."""
+    ripeness = Ripeness(look.call, tuning)
+    referred: set[str] = set()
+    found: list[Stand] = []
+    for stand in reversed(look.stands):
+        if stand.key in deepened:
+            continue
+        if not ripeness.is_ripe(stand.result):
+            referred.add(stand.decided.refers_to if stand.decided is not None else "")
+        elif stand.key not in referred:
+            found.append(stand)
+    return found[::-1]
+
+
 def _chains(owner: str, stands: Sequence[Stand]) -> list[str]:
     """A digest for every beginning of the conversation, by its results."""
     chains: list[str] = []
@@ -235,24 +308,27 @@ def _chains(owner: str, stands: Sequence[Stand]) -> list[str]:
     return chains
 
 
-def _booked(look: Look, standing: Standing, forms: dict[str, Decided]) -> Standing:
-    """The standing with this request on its account."""
-    saved_tokens = 0
+def _books(look: Look, outline: Outline, standing: Standing) -> tuple[float, float]:
+    """About what the conversation would have cost so far without us, and how much of that we saved: in tokens at the price
+    of fresh input, from the history and its epochs alone, so that every worker counts the same."""
+    tokens = [chars // CHARS_PER_TOKEN for chars in outline.chars]
+    earned = 0.0
     for stand in look.stands:
-        made = forms.get(stand.key) or stand.decided
-        if made is not None:
-            saved_tokens += (stand.decided or made).tokens_before - made.tokens_after
-    sent_tokens = len(look.call.body) // CHARS_PER_TOKEN - saved_tokens
-    is_new = standing.turn < look.call.turns or not standing.sent_tokens
-    billed = look.billing.read * standing.sent_tokens + look.billing.write * max(0, sent_tokens - standing.sent_tokens)
-    return replace(
-        standing,
-        turn=look.call.turns,
-        asked_at_s=look.at_s,
-        sent_tokens=sent_tokens,
-        billed=standing.billed + is_new * billed,
-        earned=standing.earned + is_new * look.billing.read * saved_tokens,
-    )
+        if stand.decided is None:
+            continue
+        tokens[outline.results[stand.result.path]] = stand.decided.tokens_before
+        saved_tokens = stand.decided.tokens_before - stand.decided.tokens_after
+        if stand.result.age_turns:
+            earned += saved_tokens * (look.billing.write + look.billing.read * (stand.result.age_turns - 1))
+    for epoch in standing.epochs:
+        turns_since = max(0, len(outline.turn_ends) - epoch.turn)
+        earned += look.billing.read * epoch.saved_tokens * turns_since - epoch.cost
+    ends = list(accumulate(tokens, initial=0))
+    billed, sent_tokens = 0.0, 0
+    for end in outline.turn_ends:
+        billed += look.billing.read * sent_tokens + look.billing.write * (ends[end] - sent_tokens)
+        sent_tokens = ends[end]
+    return billed, earned
 
 
 def _last_asked(chains: Sequence[str], stands: Sequence[Stand]) -> str:
@@ -311,7 +387,7 @@ def _mark(look: Look, standing: Standing) -> tuple[Path, str] | None:
     """Which block of this request carries our mark, and with which ttl: that of the client's own moving mark."""
     if not standing.mark_key:
         return None
-    marks = _marks(look.provider, look.provider.outline(look.call))
+    marks = _marks(look.provider, look.outline)
     marked = next((stand.result for stand in look.stands if stand.key == standing.mark_key), None)
     return (marked.path, marks[-1][1]) if marks and marked is not None else None
 

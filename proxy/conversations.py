@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from django.conf import settings
 from django.db import DatabaseError
 
 from headroom.values import Policy, ToolCall
-from proxy import decisions
-from proxy.aging import Aged, Aging, Look, Stand
+from proxy import decisions, repeats
+from proxy.aging import Aged, Aging, Look, Stand, Standing
 from proxy.decisions import Decided
 from proxy.epochs import Billing
 from proxy.offload import Offload
+from proxy.repeats import Earlier, Repeats
 from proxy.stores import DatabaseStore, Store
 from proxy.values import Call, Plan, Provider, ToolResult
 from proxy.window.fitting import Window
@@ -38,6 +40,7 @@ class Conversations:
         self.store = store or DatabaseStore()
         self.memory = decisions.Memory()
         self.offload = offload or Offload(settings.ML_MODEL_DIR)
+        self._repeats = Repeats()
         self._aging = Aging(self.store, self.memory, self.offload)
         self.window = Window(self.store, self.offload)
 
@@ -59,13 +62,52 @@ class Conversations:
         if not sizable:
             return untouched(call, "too_small" if call.results else "no_tool_results")
         stands = await self._recall(owner, sizable)
+        look = None
+        if billing is not None and policy.level != "lossless":
+            look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
+        standing = await self._aging.standing(look) if look is not None else Standing()
         new = {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}
-        made = await self._decide(owner, new, policy) if new else {}
+        made = await self._decide(owner, new, stands, standing, policy) if new else {}
         stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
-        if billing is None or policy.level == "lossless":
+        stands = await self._in_view(stands, standing.deepened)
+        if look is None:
             return _plan(call, stands, Aged({}))
-        look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
-        return _plan(call, stands, await self._aging.age(look))
+        aged = await self._aging.age(replace(look, stands=stands), standing)
+        if aged.epoch:
+            stands = await self._in_view(stands, aged.deepened)
+        return _plan(call, stands, aged)
+
+    async def _in_view(self, stands: list[Stand], deepened: frozenset[str]) -> list[Stand]:
+        """The stands, but for those that refer to a result which is not in full view: those with their form of their own."""
+        seen: set[str] = set()
+        lost: list[int] = []
+        for n, stand in enumerate(stands):
+            if stand.decided is not None and stand.decided.refers_to and stand.decided.refers_to not in seen:
+                lost.append(n)
+            elif stand.key not in deepened and _is_whole(stand, {}):
+                seen.add(stand.key)
+        if not lost:
+            return stands
+        keys = [decisions.alone_key(stands[n].key) for n in lost]
+        alone = await self._loaded(keys)
+        resolved = list(stands)
+        for n, key in zip(lost, keys, strict=True):
+            resolved[n] = replace(stands[n], decided=alone.get(key) or _as_it_is(stands[n]))
+        return resolved
+
+    async def _loaded(self, keys: list[str]) -> dict[str, Decided]:
+        known = {key: decided for key in keys if (decided := self._known(key)) is not None}
+        unknown = [key for key in keys if key not in known]
+        if unknown:
+            try:
+                stored = await self.store.load(unknown)
+            except (DatabaseError, TimeoutError):
+                logger.warning("the decision store is down; %d results go out as they came", len(unknown))
+                return known
+            for key, decided in stored.items():
+                self.memory.put(key, decided)
+            known |= stored
+        return known
 
     async def _recall(self, owner: str, results: list[ToolResult]) -> list[Stand]:
         keyed = [(decisions.key_of(owner, result), result) for result in results]
@@ -87,13 +129,30 @@ class Conversations:
     def _known(self, key: str) -> Decided | None:
         return self.memory.get(key) if key in self.memory else None
 
-    async def _decide(self, owner: str, new: Mapping[str, ToolResult], policy: Policy) -> dict[str, Decided]:
+    async def _decide(
+        self,
+        owner: str,
+        new: Mapping[str, ToolResult],
+        stands: Sequence[Stand],
+        standing: Standing,
+        policy: Policy,
+    ) -> dict[str, Decided]:
         made: dict[str, Decided] = {}
+        results = dict(new)
         for key, result in new.items():
             shrunk = await self.offload.shrink(result.text, ToolCall(result.tool, result.arguments), policy)
             made[key] = Decided.from_shrunk(shrunk)
+            above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
+            found = self._repeats.find(
+                result,
+                [Earlier(s.key, s.result) for s in above if s.key not in standing.deepened and _is_whole(s, made)],
+            )
+            repeated = repeats.decided(*found, made[key]) if found else None
+            if repeated is not None:
+                alone = decisions.alone_key(key)
+                made[alone], made[key], results[alone] = made[key], repeated, result
         try:
-            held = await self.store.save(owner, made, dict(new), policy)
+            held = await self.store.save(owner, made, results, policy)
         except (DatabaseError, TimeoutError):
             logger.warning("the decision store is down; lossy forms wait until it is back")
             held = {key: _without_loss(decided) for key, decided in made.items()}
@@ -106,6 +165,17 @@ def untouched(call: Call, reason: str) -> Plan:
     """The plan that sends a request as it is."""
     estimated_tokens = len(call.body) // BYTES_PER_TOKEN
     return Plan(tokens_before=estimated_tokens, tokens_after=estimated_tokens, reason=reason)
+
+
+def _is_whole(stand: Stand, made: Mapping[str, Decided]) -> bool:
+    """Whether a result stands in the request as it came, or in a form without loss."""
+    decided = made.get(stand.key) or stand.decided
+    return decided is None or not (decided.original_hash or decided.refers_to)
+
+
+def _as_it_is(stand: Stand) -> Decided:
+    before = stand.decided.tokens_before if stand.decided is not None else len(stand.result.text) // BYTES_PER_TOKEN
+    return Decided(None, "", "store_down", before, before)
 
 
 def _without_loss(decided: Decided) -> Decided:

@@ -32,7 +32,10 @@ NAME_LIFETIME = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What goes out for one tool result: `form`, or the text itself when that is `None`."""
+    """What goes out for one tool result: `form`, or the text itself when that is `None`.
+
+    A form that says "as above" holds only while the result with the key `refers_to` stands above it in full view.
+    """
 
     form: str | None
     label: str
@@ -40,6 +43,7 @@ class Decided:
     tokens_before: int
     tokens_after: int
     original_hash: str = ""
+    refers_to: str = ""
 
     @classmethod
     def from_shrunk(cls, shrunk: Shrunk) -> Decided:
@@ -57,6 +61,11 @@ def key_of(owner: str, result: ToolResult) -> str:
         digest.update(b"%d:" % len(encoded))
         digest.update(encoded)
     return digest.hexdigest()[:32]
+
+
+def alone_key(key: str) -> str:
+    """The identity of what the tool result with this key goes out as when the copy that it refers to is out of view."""
+    return blake2b(b"alone" + key.encode("ascii"), digest_size=16).hexdigest()
 
 
 def deep_key(key: str) -> str:
@@ -133,6 +142,7 @@ def load(keys: Iterable[str]) -> dict[str, Decided]:
             row.tokens_before,
             row.tokens_after,
             row.original_hash,
+            row.refers_to,
         )
         for row in rows
     }
@@ -163,6 +173,7 @@ def store(
                     tokens_before=made.tokens_before,
                     tokens_after=made.tokens_after,
                     original_hash=made.original_hash,
+                    refers_to=made.refers_to,
                     level=policy.level,
                     policy_version=policy.version,
                     engine_version=ENGINE_VERSION,

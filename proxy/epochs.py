@@ -23,16 +23,24 @@ LOOKBACK_BLOCKS = 20
 class Tuning:
     """Numbers of the policy version.
 
-    A result is old enough after `min_age_turns`, a file that was read after `min_read_age_turns`: the next edit may quote
-    it. `horizon_share` of the turns so far are counted on to follow: most
-    sessions end soon, and those that do not are the expensive ones. An epoch must bring `margin_share` more than it costs,
-    and may cost no more than what we saved in this conversation so far and `risk_share` of its bill: should it end
-    with the very next turn, it was hardly dearer than without us.
+    A result is old enough after `min_age_turns`, or as soon as `min_stale_age_turns` when a newer copy of its file follows.
+    A file that was read stays for `min_read_age_turns` in which nobody touched it, one that was edited for
+    `min_edited_age_turns`: the next edit quotes it. A document that the user named stays for `min_named_age_turns`: it may
+    be carried out step by step. Of files that are old enough, `deep_share` is left.
+
+    `horizon_share` of the turns so far are counted on to follow: most sessions end soon, and those that do not are the
+    expensive ones. An epoch must bring `margin_share` more than it costs, and may cost no more than what we saved in this
+    conversation so far and `risk_share` of its bill: should it end with the very next turn, it was hardly dearer than
+    without us.
     """
 
-    min_age_turns: int = 8
-    min_read_age_turns: int = 30
-    horizon_share: float = 0.25
+    min_age_turns: int = 4
+    min_read_age_turns: int = 6
+    min_stale_age_turns: int = 2
+    min_edited_age_turns: int = 40
+    min_named_age_turns: int = 120
+    deep_share: float = 0.12
+    horizon_share: float = 0.4
     margin_share: float = 0.1
     risk_share: float = 0.01
 

@@ -9,7 +9,7 @@ class Decision(models.Model):
     """What was sent instead of one tool result. It is replayed word for word as long as the conversation lives.
 
     `form` is zlib-compressed UTF-8 (PostgreSQL's text cannot hold a NUL), or `None` when the text was left alone; that is
-    a decision too.
+    a decision too. `refers_to` is the key of the result that a form sends the model back to.
     """
 
     key = models.CharField(primary_key=True, max_length=32)
@@ -19,6 +19,7 @@ class Decision(models.Model):
     tokens_before = models.PositiveIntegerField()
     tokens_after = models.PositiveIntegerField()
     original_hash = models.CharField(max_length=24, blank=True)
+    refers_to = models.CharField(max_length=32, blank=True, default="")
     level = models.CharField(max_length=16)
     policy_version = models.PositiveIntegerField()
     engine_version = models.PositiveIntegerField()

@@ -9,7 +9,7 @@ from django.db import DatabaseError, transaction
 
 from headroom.values import Policy
 from proxy import decisions
-from proxy.aging import Beginning, Standing
+from proxy.aging import Beginning, Held, PastEpoch, Standing
 from proxy.models import EpochRecord
 from proxy.retrieval import files
 
@@ -18,13 +18,14 @@ def load(owner: str, chains: list[str], turns: int) -> Standing | None:
     """The standing after the last epoch up to a turn on this chain, whose links come in order."""
     order = {chain: place for place, chain in enumerate(chains)}
     rows = EpochRecord.objects.filter(owner=owner, chain__in=chains, turn__lte=turns)
-    last = max(rows, key=lambda row: (order[row.chain], row.turn), default=None)
-    if last is None:
+    past = sorted(rows, key=lambda row: (order[row.chain], row.turn))
+    if not past:
         return None
-    return Standing(frozenset(last.deepened.split()), last.mark_key, epoch_turn=last.turn, turn=last.turn)
+    epochs = tuple(PastEpoch(row.turn, row.saved_tokens, row.predicted_cost) for row in past)
+    return Standing(frozenset(past[-1].deepened.split()), past[-1].mark_key, past[-1].turn, epochs)
 
 
-def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifetime: timedelta) -> None:
+def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifetime: timedelta) -> Held:
     """Store an epoch with the forms that it begins to send and the originals behind them, in one transaction.
 
     Raises DatabaseError, also when an original's file cannot be written.
@@ -47,5 +48,8 @@ def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifet
     if files.written(owner, made, results) != made:
         raise DatabaseError("the originals cannot be written to the workspace")
     with transaction.atomic():
-        decisions.store(owner, made, results, replace(policy, level="deep"), now, lifetime)
+        held = decisions.store(owner, made, results, replace(policy, level="deep"), now, lifetime)
         EpochRecord.objects.bulk_create([record], ignore_conflicts=True)
+        first = EpochRecord.objects.get(owner=owner, chain=beginning.chain, turn=standing.epoch_turn)
+    forms = {key: held[decisions.deep_key(key)] for key, _, _ in beginning.deep}
+    return Held(frozenset(first.deepened.split()), first.mark_key, forms)

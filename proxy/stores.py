@@ -7,7 +7,7 @@ from typing import Protocol
 
 from headroom.values import Policy
 from proxy import database, decisions, standings
-from proxy.aging import Beginning, EpochStore, Standing
+from proxy.aging import Beginning, EpochStore, Held, Standing
 from proxy.decisions import Decided
 from proxy.retrieval import files, lookup
 from proxy.values import ToolResult
@@ -36,8 +36,8 @@ class DatabaseStore:
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return await database.run(standings.load, owner, chains, turns)
 
-    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
-        await database.run(standings.store, owner, beginning, policy, datetime.now(UTC), decisions.lifetime())
+    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> Held:
+        return await database.run(standings.store, owner, beginning, policy, datetime.now(UTC), decisions.lifetime())
 
 
 def _save(owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy) -> dict[str, Decided]:
@@ -62,5 +62,6 @@ class NoStore:
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return None
 
-    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
-        return None
+    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> Held:
+        forms = {key: made for key, _, made in beginning.deep}
+        return Held(beginning.standing.deepened, beginning.standing.mark_key, forms)

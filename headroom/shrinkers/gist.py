@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from headroom.shrinkers import named, trouble
 from headroom.values import Form, Source
@@ -36,13 +37,13 @@ def forms(source: Source) -> Iterable[Form]:
     lines = source.text.split("\n")
     if len(lines) < MIN_LINES:
         return
-    kept = _chosen(lines, source.call.arguments, max(MIN_BUDGET_CHARS, int(KEPT_SHARE * len(source.text))))
+    kept = chosen(lines, source.call.arguments, max(MIN_BUDGET_CHARS, int(KEPT_SHARE * len(source.text))))
     kept |= named.rows(lines, source.policy.keep_words)
     if len(kept) < len(lines):
-        yield Form(_written(lines, kept), "gist", f"{len(lines) - len(kept):,} of {len(lines):,} lines")
+        yield Form(written(lines, kept), "gist", f"{len(lines) - len(kept):,} of {len(lines):,} lines")
 
 
-def _chosen(lines: Sequence[str], arguments: str, budget_chars: int) -> set[int]:
+def chosen(lines: Sequence[str], arguments: str, budget_chars: int) -> set[int]:
     """Positions of the lines to keep: first what must be, then the most telling ones, as long as there is room."""
     filled = [n for n, line in enumerate(lines) if line.strip()]
     kept = {n for n in (*filled[:HEAD_LINES], *filled[-TAIL_LINES:]) if len(lines[n]) <= MAX_LINE_CHARS}
@@ -69,7 +70,8 @@ def _by_worth(lines: Sequence[str], filled: Sequence[int], arguments: str) -> li
     return sorted(filled, key=lambda n: (-worth[n], n))
 
 
-def _written(lines: Sequence[str], kept: set[int]) -> str:
+def written(lines: Sequence[str], kept: AbstractSet[int]) -> str:
+    """The kept lines in their order, with the number of those left out in their place."""
     written: list[str] = []
     skipped = 0
     for n, line in enumerate(lines):

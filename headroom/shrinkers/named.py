@@ -15,8 +15,9 @@ KEPT_SHARE = 1 / 3
 """Of the characters: what everybody speaks of would keep everything."""
 
 
-def rows(lines: Sequence[str], words: Iterable[str]) -> frozenset[int]:
-    """Return the lines that have one of the names as a whole word, those of the rarest names first while there is room.
+def rows(lines: Sequence[str], words: Iterable[str], max_chars: int | None = None) -> frozenset[int]:
+    """Return the lines that have one of the names as a whole word, those of the rarest names first while there is room:
+    `max_chars`, or a share of the text.
 
     >>> sorted(rows(["def load():", "    reload()", "    load()"], ("load",)))
     [0, 2]
@@ -28,7 +29,7 @@ def rows(lines: Sequence[str], words: Iterable[str]) -> frozenset[int]:
     text = "\n".join(lines)
     most = max(FEW_LINES, int(FEW_SHARE * len(lines)))
     found = [(len(places), word, places) for word in asked if (places := _places(text, starts, word, most))]
-    room_chars = KEPT_SHARE * len(text)
+    room_chars = KEPT_SHARE * len(text) if max_chars is None else max_chars
     kept: set[int] = set()
     for _, _, places in sorted(found):
         new = places - kept

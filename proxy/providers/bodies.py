@@ -66,15 +66,29 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+BLOCK_CHARS = 20
+"""What a block costs beside its text."""
+_CALLS = frozenset(["tool_use", "function_call", "custom_tool_call"])
+OPAQUE = frozenset(["image", "image_url", "input_image", "document", "input_file", "input_audio"])
+
+
 def size(value: Any) -> int:
     """About how many characters of text a JSON value is to the model."""
     if isinstance(value, str):
         return len(value)
-    if isinstance(value, dict):
-        if value.get("type") in ("image", "image_url", "input_image", "document", "input_file", "input_audio"):
-            return OPAQUE_CHARS
-        return sum(map(size, value.values())) + 8 * len(value)
-    return sum(map(size, value)) + len(value) if isinstance(value, list) else 4
+    if not isinstance(value, dict):
+        return sum(map(size, value)) + len(value) if isinstance(value, list) else 4
+    kind = text(value.get("type"))
+    if kind == "text" and isinstance(value.get("text"), str):
+        return len(value["text"]) + BLOCK_CHARS
+    if kind in _CALLS:
+        return len(dumped(value))
+    if kind in OPAQUE:
+        return OPAQUE_CHARS
+    # Nearly all there is to a message are these; the rest is counted as the JSON that it is, which no loop here could do as fast.
+    known = value.get("content"), value.get("text"), value.get("output")
+    rest = {key: part for key, part in value.items() if key not in ("content", "text", "output")}
+    return sum(size(part) for part in known if part is not None) + len(dumped(rest))
 
 
 class JsonMeter:

@@ -1,0 +1,41 @@
+"""What is left of a result that is old news: enough to see what it was, what was spoken of since, and how to have it back.
+
+Only where a policy names a share, for results that are many turns old. Lines stay word for word and in their order; a text
+of few long lines keeps its two ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headroom.shrinkers import gist, named
+from headroom.values import Form, Source
+
+MIN_BUDGET_CHARS = 240
+MIN_LINES = 6
+_ENDS = (0.7, 0.3)
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield about the policy's share of the text: lines with names that were spoken of first, then the most telling ones."""
+    share = source.policy.deep_share
+    if source.policy.level != "deep" or share is None:
+        return
+    budget_chars = max(MIN_BUDGET_CHARS, int(share * len(source.text)))
+    lines = source.text.split("\n")
+    if len(lines) < MIN_LINES or max(map(len, lines)) > len(source.text) // 2:
+        yield from _ends(source.text, budget_chars)
+        return
+    spoken = named.rows(lines, source.policy.keep_words, budget_chars)
+    left_chars = budget_chars - sum(len(lines[row]) for row in spoken)
+    kept = spoken | gist.chosen(lines, source.call.arguments, max(left_chars, budget_chars // 3))
+    if len(kept) < len(lines):
+        yield Form(gist.written(lines, kept), "stub", f"{len(lines) - len(kept):,} of {len(lines):,} lines")
+
+
+def _ends(text: str, budget_chars: int) -> Iterable[Form]:
+    head, tail = (int(part * budget_chars) for part in _ENDS)
+    left_out = len(text) - head - tail
+    if left_out > 0:
+        shown = f"{text[:head]}\n[{left_out:,} characters]\n{text[len(text) - tail :]}"
+        yield Form(shown, "stub", f"{left_out:,} of {len(text):,} characters")

@@ -1,0 +1,107 @@
+"""Which file a tool call reads or changes: a copy of a file in a conversation is worth what was done to the file since."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from headroom import commands
+from headroom.shrinkers import reading
+from headroom.values import ToolCall
+
+Act = Literal["read", "change", "write"]
+"""`read`: shows it, `change`: edits a part of it, `write`: says all of it anew."""
+
+MAX_ARGUMENT_CHARS = 8_000
+_PATH_KEYS = ("file_path", "path", "filename", "file", "target_file", "notebook_path", "filePath", "relative_path")
+_RANGE_KEYS = frozenset(
+    ["offset", "limit", "view_range", "start_line", "end_line", "line_start", "line_end", "start", "end", "lines"]
+)
+_CHANGES = re.compile(r"edit|replace|insert|patch|update|modify", re.IGNORECASE)
+_WRITES = re.compile(r"write|create|save", re.IGNORECASE)
+_QUOTED_PATH = re.compile(r'"(?:file_path|path|filename|file|filePath)"\s*:\s*"((?:[^"\\]|\\.){1,500})"')
+_PARTIAL = frozenset(["head", "tail", "sed", "awk"])
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A call's hold on a file. `is_whole`: no part of it was asked for in particular."""
+
+    path: str
+    act: Act
+    is_whole: bool
+
+    @property
+    def name(self) -> str:
+        """The file's own name, without its folders."""
+        return self.path.rpartition("/")[2]
+
+
+@lru_cache(maxsize=8192)
+def touched(tool: str, arguments: str) -> Touch | None:
+    """The file that a call is about, `None` when it is about none, or about several."""
+    given = _given(arguments)
+    if given is None:
+        found = _QUOTED_PATH.search(arguments[:MAX_ARGUMENT_CHARS])
+        return Touch(found[1], _act(tool, {}), is_whole=False) if found else None
+    path = next((given[key] for key in _PATH_KEYS if isinstance(given.get(key), str) and given[key]), "")
+    if path:
+        ranged = any(given.get(key) not in (None, "", []) for key in _RANGE_KEYS)
+        return Touch(_plain(path), _act(tool, given), is_whole=not ranged)
+    return _by_command(ToolCall(tool, arguments))
+
+
+def _given(arguments: str) -> dict[str, Any] | None:
+    if len(arguments) > MAX_ARGUMENT_CHARS:
+        return None
+    try:
+        given = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return given if isinstance(given, dict) else {}
+
+
+def _act(tool: str, given: dict[str, Any]) -> Act:
+    verb = given.get("command")
+    name = verb if isinstance(verb, str) and " " not in verb.strip() else tool
+    if _WRITES.search(name):
+        return "write"
+    if name != tool and re.search(r"view|read|open", name, re.IGNORECASE):
+        return "read"
+    return "change" if _CHANGES.search(name) else "read"
+
+
+def _by_command(call: ToolCall) -> Touch | None:
+    if not reading.is_file(call):
+        return None
+    line = commands.line(call)
+    try:
+        words = shlex.split(line.replace("\n", " ; "))
+    except ValueError:
+        return None
+    ends = [n for n, word in enumerate(words) if word in ("|", ";", "&&", "||") or word.endswith(";")]
+    paths = [word for word in words[: ends[0] if ends and "cd" not in words[:1] else None] if _looks_like_path(word)]
+    shown = [path for path in paths if "." in path.rpartition("/")[2]]
+    if len(set(shown)) != 1:
+        return None
+    return Touch(_plain(shown[0]), "read", is_whole=not _PARTIAL.intersection(words))
+
+
+def _looks_like_path(word: str) -> bool:
+    return not word.startswith("-") and ("/" in word or bool(re.fullmatch(r"[\w.+@-]+\.\w{1,8}", word)))
+
+
+def _plain(path: str) -> str:
+    return path.removeprefix("./").rstrip("/")
+
+
+_DOCUMENT = re.compile(r"\.(?:md|mdx|markdown|rst|adoc|txt)$", re.IGNORECASE)
+
+
+def is_document(touch: Touch) -> bool:
+    """Whether a file is written for people: a plan, a specification, a README."""
+    return bool(_DOCUMENT.search(touch.path))

@@ -1,0 +1,103 @@
+"""A result that says again what the model still sees: a word about the earlier copy instead of another one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headroom import commands, duplicates, tokens
+from headroom.duplicates import Repeat, Visible
+from headroom.values import ToolCall
+from proxy import files
+from proxy.decisions import Decided
+from proxy.values import ToolResult
+
+MIN_CHARS = 600
+"""Naming the copy takes a line of its own."""
+MAX_CHARS = 400_000
+MAX_COPIES = 3
+"""Of the earlier results, those that share most lines with the new one are looked at word for word."""
+MIN_SHARED = 0.3
+MIN_LINE_CHARS = 8
+MAX_REMEMBERED_LINES = 400_000
+MARGIN = 0.9
+"""A form that sends the model back up must be this much shorter than the one without."""
+MAX_LABEL_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A result that stands before the new ones, in full view, and its key."""
+
+    key: str
+    result: ToolResult
+
+
+class Repeats:
+    """Finds earlier copies; remembers which lines results have, so that each is looked through once."""
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[str, frozenset[int]] = OrderedDict()
+        self._remembered_lines = 0
+
+    def find(self, result: ToolResult, earlier: Sequence[Earlier]) -> tuple[Repeat, str] | None:
+        """The result by reference to an earlier one, and that one's key."""
+        if not MIN_CHARS <= len(result.text) <= MAX_CHARS:
+            return None
+        closest = self._closest(result, earlier)
+        if not closest:
+            return None
+        repeat = duplicates.refer(result.text, [Visible(_label(one, earlier), one.result.text) for one in closest])
+        return (repeat, closest[repeat.source].key) if repeat else None
+
+    def _closest(self, result: ToolResult, earlier: Sequence[Earlier]) -> list[Earlier]:
+        wanted = _lines(result.text)
+        shared = [(len(wanted & self._lines_of(one)), n) for n, one in enumerate(earlier)]
+        enough = max(1.0, MIN_SHARED * len(wanted))
+        best = sorted((pair for pair in shared if pair[0] >= enough), reverse=True)[:MAX_COPIES]
+        return [earlier[n] for _, n in sorted(best, key=lambda pair: pair[1])]
+
+    def _lines_of(self, one: Earlier) -> frozenset[int]:
+        known = self._lines.get(one.key)
+        if known is None:
+            known = self._lines[one.key] = _lines(one.result.text)
+            self._remembered_lines += len(known)
+            while self._remembered_lines > MAX_REMEMBERED_LINES and len(self._lines) > 1:
+                self._remembered_lines -= len(self._lines.popitem(last=False)[1])
+        else:
+            self._lines.move_to_end(one.key)
+        return known
+
+
+def decided(repeat: Repeat, source: str, alone: Decided) -> Decided | None:
+    """The decision to refer to a source, if that is clearly shorter than what would be sent without it."""
+    after = tokens.estimate(repeat.form.text)
+    if after > MARGIN * alone.tokens_after:
+        return None
+    return Decided(repeat.form.text, repeat.form.name, "", alone.tokens_before, after, refers_to=source)
+
+
+def _lines(text: str) -> frozenset[int]:
+    """The lines of a text worth comparing, without the numbers that tools write before them."""
+    bare = (line.lstrip(" 0123456789").lstrip("\t→:|").strip() for line in text.split("\n"))
+    return frozenset(hash(line) for line in bare if len(line) >= MIN_LINE_CHARS)
+
+
+def _label(one: Earlier, earlier: Sequence[Earlier]) -> str:
+    name = _name(one.result)
+    if sum(_name(other.result) == name for other in earlier) == 1:
+        return name
+    place = next(n for n, other in enumerate(earlier, 1) if other.key == one.key)
+    return f"{name} (large result {place} of this conversation)"
+
+
+def _name(result: ToolResult) -> str:
+    touch = files.touched(result.tool, result.arguments)
+    if touch is not None:
+        return f"the {result.tool} of {touch.name}"
+    command = " ".join(commands.line(ToolCall(result.tool, result.arguments)).split()) if result.tool else ""
+    if command:
+        cut = command if len(command) <= MAX_LABEL_CHARS else f"{command[:MAX_LABEL_CHARS]}…"
+        return f"the output of `{cut}`"
+    return f"the {result.tool or 'tool'} result"

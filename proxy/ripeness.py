@@ -1,0 +1,87 @@
+"""Which results of a request are old news: old enough, not in use, not what the user pointed at, not referred to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from headroom.shrinkers import reading
+from headroom.values import ToolCall
+from proxy import files, mentions
+from proxy.epochs import Tuning
+from proxy.files import Touch
+from proxy.values import Call, ToolResult
+
+
+class Files:
+    """What a conversation did to its files: when each was last touched, and when last shown or written as a whole."""
+
+    def __init__(self, results: Sequence[ToolResult]) -> None:
+        self._touched: dict[str, int] = {}
+        self._renewed: dict[str, int] = {}
+        self._changed: set[str] = set()
+        for result in results:
+            touch = files.touched(result.tool, result.arguments)
+            if touch is None:
+                continue
+            self._touched[touch.path] = result.age_turns
+            if touch.act != "read":
+                self._changed.add(touch.path)
+            if touch.act == "write" or (touch.act == "read" and touch.is_whole):
+                self._renewed[touch.path] = result.age_turns
+
+    def idle_turns(self, touch: Touch | None, age_turns: int) -> int:
+        """How long nobody has touched the file."""
+        return self._touched.get(touch.path, age_turns) if touch is not None else age_turns
+
+    def was_changed(self, touch: Touch | None) -> bool:
+        """Whether the file was edited: what was edited once is often edited again, from the copy that was read then."""
+        return touch is not None and touch.path in self._changed
+
+    def is_stale(self, touch: Touch | None, age_turns: int) -> bool:
+        """Whether a newer copy of the whole file follows."""
+        return touch is not None and self._renewed.get(touch.path, age_turns) < age_turns
+
+
+class Ripeness:
+    """Judges the results of one request. With a cold cache, changes are free and no edit is under way."""
+
+    def __init__(self, call: Call, tuning: Tuning) -> None:
+        self._call, self._tuning = call, tuning
+        self._files = Files(call.results)
+        self._asked: str | None = None
+
+    def is_ripe(self, result: ToolResult) -> bool:
+        age_turns, tuning = result.age_turns, self._tuning
+        if age_turns < tuning.min_stale_age_turns:
+            return False
+        touch = files.touched(result.tool, result.arguments)
+        if self._files.is_stale(touch, age_turns):
+            return True
+        if not is_read(result):
+            return age_turns >= tuning.min_age_turns
+        idle_turns = self._files.idle_turns(touch, age_turns)
+        if idle_turns < tuning.min_read_age_turns:
+            return False
+        if idle_turns < tuning.min_edited_age_turns and self._files.was_changed(touch):
+            return False
+        return age_turns >= tuning.min_named_age_turns or not self._was_asked_for(touch)
+
+    def _was_asked_for(self, touch: Touch | None) -> bool:
+        """Whether the user named a document: what it says may be carried out step by step."""
+        if touch is None or not files.is_document(touch):
+            return False
+        if self._asked is None:
+            self._asked = mentions.asked(self._call.document or {})
+        return touch.name in self._asked
+
+
+def is_read(result: ToolResult) -> bool:
+    """Whether a result shows a file: it can be read again, and edits quote it."""
+    return _is_read(result.tool, result.arguments)
+
+
+@lru_cache(maxsize=8192)
+def _is_read(tool: str, arguments: str) -> bool:
+    touch = files.touched(tool, arguments)
+    return (touch is not None and touch.act == "read") or reading.is_file(ToolCall(tool, arguments))

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from headroom import pipeline
+from headroom.values import Policy, Shrunk, ToolCall
+
+CALL = ToolCall("Read", '{"file_path": "src/reports.py"}')
+SOURCE = "\n".join(
+    f"def report_{n}(rows):\n    checked = [row for row in rows if row.size > {n}]\n    return render_{n}(checked)\n"
+    for n in range(80)
+)
+
+
+def old(text: str, share: float | None = 0.1, *words: str) -> Shrunk:
+    return pipeline.shrink(text, call=CALL, policy=Policy(level="deep", deep_share=share, keep_words=words))
+
+
+def test_about_the_share_that_was_asked_for_is_left() -> None:
+    assert old(SOURCE).tokens_after < 0.2 * old(SOURCE).tokens_before < old(SOURCE, None).tokens_after
+
+
+def test_what_was_spoken_of_is_left_word_for_word() -> None:
+    assert "    return render_37(checked)" in old(SOURCE, 0.1, "render_37").text
+    assert "render_37" not in old(SOURCE).text
+
+
+def test_one_long_line_keeps_its_ends() -> None:
+    shrunk = old("begin " + "Wxyz0123 " * 900 + "end")
+    assert shrunk.text.startswith("begin ")
+    assert " end\n" in shrunk.text
+    assert shrunk.tokens_after < 0.2 * shrunk.tokens_before
+
+
+def test_no_share_no_stub() -> None:
+    assert "stub" not in old(SOURCE, None).form

@@ -1,0 +1,167 @@
+"""Whole sessions: what is sent extends what was sent, repeats are named, and old news is shortened when that pays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from headroom.values import Policy
+from proxy import database
+from proxy.conversations import Conversations
+from proxy.epochs import Billing
+from proxy.stores import DatabaseStore, NoStore
+from proxy.values import Plan
+from tests.proxy import sessions
+from tests.proxy.sessions import Step, edit, log, long_session, module, read, run
+
+BILLINGS = {"anthropic": Billing(0.1, 1.25, finds_any_prefix=False), "openai": Billing(0.5, 1.0, finds_any_prefix=True)}
+NOON_S = 1_772_000_000.0
+
+
+@pytest.fixture
+def store(road_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseStore]:
+    """The store of several workers, on a database of this test."""
+    with ThreadPoolExecutor(1) as thread:  # one that has not been connected to the database of another test
+        monkeypatch.setattr(database, "_outage", database.Outage())
+        monkeypatch.setattr(database, "_threads", thread)
+        yield DatabaseStore()
+        thread.submit(connections.close_all).result()
+
+
+async def planned(
+    road: Conversations,
+    body: bytes,
+    dialect: str = "openai",
+    *,
+    policy: Policy | None = None,
+    at_s: float = NOON_S,
+    mode: str = "token",
+) -> Plan:
+    return await road.plan(
+        sessions.call(body, dialect),
+        sessions.PROVIDERS[dialect],
+        owner="local",
+        policy=policy or Policy(),
+        billing=BILLINGS[dialect] if mode == "token" else None,
+        at_s=at_s,
+    )
+
+
+async def played(road: Conversations, steps: list[Step], dialect: str = "openai", **options: Any) -> list[Plan]:
+    """The plans of all turns, ten seconds apart."""
+    bodies = sessions.bodies(steps, dialect)
+    return [await planned(road, body, dialect, at_s=NOON_S + 10 * turn, **options) for turn, body in enumerate(bodies)]
+
+
+def assert_extends(before: list[Any], after: list[Any]) -> None:
+    assert after[: len(before)] == before
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_what_is_sent_extends_what_was_sent_but_for_epochs(dialect: str) -> None:
+    bodies = sessions.bodies(long_session(), dialect)
+    plans = await played(Conversations(NoStore()), long_session(), dialect)
+    sent = [sessions.sent(body, plan, dialect) for body, plan in zip(bodies, plans, strict=True)]
+    for before, after, plan in zip(sent, sent[1:], plans[1:], strict=False):
+        if not plan.epoch:
+            assert_extends(before, after)
+    epochs = [turn for turn, plan in enumerate(plans) if plan.epoch]
+    assert epochs, "nothing ever got old"
+    assert all(sent[turn][: len(sent[turn - 1])] != sent[turn - 1] for turn in epochs)
+    assert plans[-1].tokens_after < 0.6 * plans[-1].tokens_before
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_another_worker_with_another_policy_sends_the_same_bytes(store: DatabaseStore, dialect: str) -> None:
+    bodies = sessions.bodies(long_session(24), dialect)
+    workers = [Conversations(store) for _ in range(2)]
+    deployed = Policy(retrieval="ask for {hash}", min_tokens=10**6)
+    before: list[Any] = []
+    for turn, body in enumerate(bodies):
+        if turn == 18:
+            workers[1] = Conversations(store)  # a restart
+        plan = await planned(workers[turn % 2], body, dialect, policy=deployed if turn > 12 else None)
+        sent = sessions.sent(body, plan, dialect)
+        if not plan.epoch:
+            assert_extends(before, sent)
+        again = await planned(workers[1 - turn % 2], body, dialect, policy=deployed)
+        assert sessions.sent(body, again, dialect) == sent
+        before = sent
+
+
+async def test_a_file_that_is_read_again_is_named_instead_of_sent() -> None:
+    steps = [read("src/alpha.py", module("alpha")), run("make", log(1, 3)), read("src/alpha.py", module("alpha"))]
+    plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    (form,) = plan.replacements.values()
+    assert form.startswith("[Exactly as in the Read of alpha.py above: ")
+
+
+async def test_a_file_that_was_changed_in_between_shows_what_changed() -> None:
+    before = module("alpha")
+    after = before.replace("total > 140", "total > 141")
+    steps = [read("src/alpha.py", before), edit("src/alpha.py"), read("src/alpha.py", after)]
+    plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    (form,) = plan.replacements.values()
+    assert "total > 141" in form
+    assert len(form) < len(after) / 5
+
+
+async def test_a_copy_is_shown_in_full_once_the_earlier_one_is_out_of_view() -> None:
+    road, text = Conversations(NoStore()), module("alpha")
+    steps = [read("src/alpha.py", text), run("make", log(1, 3)), read("src/alpha.py", text), run("make", log(2, 3))]
+    await played(road, steps, mode="cache")
+    compacted = steps[2:]
+    body = sessions.bodies(compacted, "openai")[-1].replace(b'"t0"', b'"t2"').replace(b'"t1"', b'"t3"')
+    plan = await planned(road, body, mode="cache")
+    assert sessions.sent(body, plan, "openai")[2]["content"] == text
+
+
+@pytest.mark.parametrize("mode", ["token", "cache"])
+async def test_nothing_points_at_what_is_not_shown_in_full(mode: str) -> None:
+    steps = long_session(40)
+    road = Conversations(NoStore())
+    for turn, body in enumerate(sessions.bodies(steps, "openai")):
+        plan = await planned(road, body, at_s=NOON_S + 10 * turn, mode=mode)
+        shown = [m["content"] for m in sessions.sent(body, plan, "openai") if m["role"] == "tool"]
+        for text in shown:
+            assert "As in the Read of alpha.py above" not in text or module("alpha") in shown
+            assert "Exactly as in the Read of alpha.py above" not in text or module("alpha") in shown
+
+
+async def test_a_pause_longer_than_the_cache_lives_is_the_moment_to_shorten() -> None:
+    road = Conversations(NoStore())
+    steps = [read(f"src/m{n}.py", module(f"m{n}", 20)) for n in range(9)]
+    bodies = sessions.bodies(steps, "anthropic")
+    for turn, body in enumerate(bodies[:-1]):
+        assert not (await planned(road, body, "anthropic", at_s=NOON_S + turn)).epoch
+    assert (await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)).epoch == "cold"
+
+
+async def test_a_clock_that_jumps_back_changes_nothing() -> None:
+    road, bodies = Conversations(NoStore()), sessions.bodies(long_session(12), "anthropic")
+    before: list[Any] = []
+    for turn, body in enumerate(bodies):
+        plan = await planned(road, body, "anthropic", at_s=NOON_S - 3600 * turn)
+        sent = sessions.sent(body, plan, "anthropic")
+        assert plan.epoch or sent[: len(before)] == before
+        before = sent
+
+
+async def test_histories_may_shrink_fork_repeat_and_lose_results() -> None:
+    road, steps = Conversations(NoStore()), long_session(16)
+    await played(road, steps)
+    odd = [
+        sessions.bodies(steps[:5], "openai")[-1],  # shrunk
+        sessions.bodies([*steps[:9], run("make other", log(77))], "openai")[-1],  # forked
+        sessions.bodies(steps, "openai")[-1].replace(b'"t3"', b'"t2"'),  # an id twice
+        sessions.bodies(steps, "openai")[-1].replace(b'"tool"', b'"user"', 2),  # results gone
+        sessions.bodies([*steps[8:], *steps[:8]], "openai")[-1],  # another order
+    ]
+    for body in odd:
+        first = await planned(road, body)
+        again = await planned(road, body)
+        assert sessions.sent(body, again, "openai") == sessions.sent(body, first, "openai")

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy import files, mentions
+from proxy.epochs import Tuning
+from proxy.files import Touch
+from proxy.ripeness import Ripeness
+from tests.proxy import sessions
+from tests.proxy.sessions import Step, edit, read, run
+
+TUNING = Tuning(
+    min_age_turns=3, min_read_age_turns=5, min_stale_age_turns=2, min_edited_age_turns=8, min_named_age_turns=12
+)
+WAIT = run("make", "done")
+
+
+def ripe_at(steps: list[Step], task: str = "go on") -> int | None:
+    """After how many more turns the first step is old news; None within twenty."""
+    for more in range(20):
+        call = sessions.call(sessions.bodies([*steps, *[WAIT] * more], "anthropic", task)[-1], "anthropic")
+        if Ripeness(call, TUNING).is_ripe(call.results[0]):
+            return more
+    return None
+
+
+@pytest.mark.parametrize(
+    ("steps", "turns"),
+    [
+        pytest.param([run("make test", "ok")], 3, id="a command"),
+        pytest.param([read("a.py", "x")], 5, id="a file"),
+        pytest.param([read("a.py", "x"), edit("a.py")], 8, id="a file that was edited"),
+        pytest.param([read("a.py", "x"), read("a.py", "x")], 1, id="a file with a newer copy"),
+        pytest.param([read("a.py", "x"), edit("b.py")], 4, id="another file was edited"),
+    ],
+)
+def test_results_get_old_at_their_own_pace(steps: list[Step], turns: int) -> None:
+    assert ripe_at(steps) == turns
+
+
+def test_a_document_that_the_user_named_stays() -> None:
+    assert ripe_at([read("docs/plan.md", "x")], "carry out docs/plan.md") == 12
+    assert ripe_at([read("docs/plan.md", "x")], "be quick") == 5
+    assert ripe_at([read("plan.py", "x")], "carry out plan.py") == 5
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "touch"),
+    [
+        ("Read", '{"file_path": "/app/a.py"}', Touch("/app/a.py", "read", is_whole=True)),
+        ("Read", '{"file_path": "/app/a.py", "offset": 9}', Touch("/app/a.py", "read", is_whole=False)),
+        ("Write", '{"file_path": "a.py", "content": "x"}', Touch("a.py", "write", is_whole=True)),
+        ("Edit", '{"file_path": "./a.py"}', Touch("a.py", "change", is_whole=True)),
+        ("str_replace_editor", '{"command": "view", "path": "a.py"}', Touch("a.py", "read", is_whole=True)),
+        ("str_replace_editor", '{"command": "create", "path": "a.py"}', Touch("a.py", "write", is_whole=True)),
+        ("str_replace_editor", '{"command": "str_replace", "path": "a"}', Touch("a", "change", is_whole=True)),
+        ("Bash", '{"command": "cat src/a.py"}', Touch("src/a.py", "read", is_whole=True)),
+        ("Bash", '{"command": "cd x && sed -n 1,9p src/a.py"}', Touch("src/a.py", "read", is_whole=False)),
+        ("Bash", '{"command": "make"}', None),
+        ("Bash", '{"command": "cat a.py b.py"}', None),
+        ("Bash", "not json", None),
+    ],
+)
+def test_calls_are_about_files(tool: str, arguments: str, touch: Touch | None) -> None:
+    assert files.touched(tool, arguments) == touch
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+def test_what_the_model_spoke_of_since_is_known(dialect: str) -> None:
+    steps = [read("src/alpha.py", "def load_rows(): ...\ndef other(): ..."), run("grep load_rows src", "nothing")]
+    document: dict[str, Any] = sessions.call(sessions.bodies(steps, dialect)[-1], dialect).document or {}
+    said = mentions.talk(document)
+    assert len(said) == 2
+    assert mentions.words(steps[0][2], said[1:]) == ("load_rows",)
+    assert mentions.asked(document) == sessions.TASK

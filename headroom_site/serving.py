@@ -27,7 +27,7 @@ from headroom_site import workspace
 from headroom_site.embedded import Embedded
 from headroom_site.observers import Observers
 from headroom_site.watch import Watch
-from proxy import database, decisions, ids, lineage, worker
+from proxy import database, decisions, ids, lineage, standings, worker
 from proxy.response_cache import Answers, LocalAnswers, SharedAnswers
 from proxy.retrieval import files, turns
 from proxy.window import records
@@ -84,7 +84,9 @@ class _Parts:
             try:
                 now, lifetime = datetime.now(UTC), decisions.lifetime()
                 decisions.touch(self.worker.conversations.memory.take_used(), now, lifetime)
+                standings.note_progress(self.worker.conversations.aging.take_progress())
                 decisions.prune(now, lifetime)
+                standings.prune(now)
                 records.prune(now, lifetime)
                 turns.prune(now, lifetime)
                 files.prune(now, lifetime)

@@ -43,6 +43,10 @@ GRACE_S = 15.0
 """A cache that expired by less than this may still be there."""
 
 
+Progress = dict[tuple[str, str, int], int]
+"""How many answers a conversation has by now that had an epoch: by its owner, the epoch's chain and its turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stand:
     """Where one result of a request stands: its key, and what was decided about it (`None`: nothing)."""
@@ -54,8 +58,10 @@ class Stand:
 
 @dataclass(frozen=True, slots=True)
 class PastEpoch:
-    """An epoch of a conversation: after how many answers, the tokens it took away, and its cost in fresh tokens' price."""
+    """An epoch of a conversation: the results up to it, after how many answers, the tokens it took away, and its cost in
+    fresh tokens' price."""
 
+    chain: str
     turn: int
     saved_tokens: int
     cost: float
@@ -114,6 +120,7 @@ class Beginning:
     deep: tuple[tuple[str, ToolResult, Decided], ...]
     trigger: str
     epoch: Epoch
+    read_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,7 @@ class Aging:
         self._tuning = tuning or Tuning()
         self._standings: OrderedDict[tuple[str, int], Standing] = OrderedDict()
         self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._progress: Progress = {}
 
     async def standing(self, look: Look) -> Standing:
         """How the conversation of a request stands before it."""
@@ -162,10 +170,18 @@ class Aging:
         trigger = ""
         if (chain, look.call.turns) not in self._standings:
             standing, trigger = await self._advance(look, chain, standing)
+        for epoch in standing.epochs:
+            place = (look.owner, epoch.chain, epoch.turn)
+            self._progress[place] = max(look.call.turns, self._progress.get(place, 0))
         deepened = [stand for stand in look.stands if stand.key in standing.deepened]
         forms = await self._deep_forms(deepened)
         self._remember((chain, look.call.turns), replace(standing, asked_at_s=look.at_s))
         return Aged(forms, _mark(look, standing), trigger, standing.deepened)
+
+    def take_progress(self) -> Progress:
+        """How far conversations got since the last call."""
+        progress, self._progress = self._progress, {}
+        return progress
 
     async def _stored(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         try:
@@ -195,9 +211,11 @@ class Aging:
             deepened=standing.deepened | {stand.key for stand in chosen},
             mark_key=_marked(prompt, epoch, outline, look.stands, chosen[-1]),
             epoch_turn=len(outline.turn_ends),
-            epochs=(*standing.epochs, PastEpoch(len(outline.turn_ends), epoch.saved_tokens, epoch.cost)),
+            epochs=(*standing.epochs, PastEpoch(chain, len(outline.turn_ends), epoch.saved_tokens, epoch.cost)),
         )
-        beginning = Beginning(chain, after, await self._fresh_forms(chosen, look), _trigger(billing), epoch)
+        beginning = Beginning(
+            chain, after, await self._fresh_forms(chosen, look), _trigger(billing), epoch, billing.read
+        )
         try:
             held = await self._store.save_epoch(look.owner, beginning, look.policy)
         except (DatabaseError, TimeoutError):

@@ -41,7 +41,7 @@ class Conversations:
         self.memory = decisions.Memory()
         self.offload = offload or Offload(settings.ML_MODEL_DIR)
         self._repeats = Repeats()
-        self._aging = Aging(self.store, self.memory, self.offload)
+        self.aging = Aging(self.store, self.memory, self.offload)
         self.window = Window(self.store, self.offload)
 
     async def plan(
@@ -65,14 +65,14 @@ class Conversations:
         look = None
         if billing is not None and policy.level != "lossless":
             look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
-        standing = await self._aging.standing(look) if look is not None else Standing()
+        standing = await self.aging.standing(look) if look is not None else Standing()
         new = {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}
         made = await self._decide(owner, new, stands, standing, policy) if new else {}
         stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
         stands = await self._in_view(stands, standing.deepened)
         if look is None:
             return _plan(call, stands, Aged({}))
-        aged = await self._aging.age(replace(look, stands=stands), standing)
+        aged = await self.aging.age(replace(look, stands=stands), standing)
         if aged.epoch:
             stands = await self._in_view(stands, aged.deepened)
         return _plan(call, stands, aged)

@@ -55,7 +55,8 @@ class EpochRecord(models.Model):
     """A moment at which a conversation's older results began to go out in their deep form.
 
     `chain` names the conversation up to then, `deepened` all keys in force since (blank-separated), `turn` the answers so
-    far. Predicted cost and gain are in tokens at the price of fresh input.
+    far. Predicted cost and gain are in tokens at the price of fresh input, a token read from the cache being `read_share`
+    of one. `last_turn` is how far the conversation has come since.
     """
 
     owner = models.CharField(max_length=200)
@@ -67,10 +68,17 @@ class EpochRecord(models.Model):
     saved_tokens = models.IntegerField()
     predicted_cost = models.FloatField()
     predicted_gain = models.FloatField()
+    read_share = models.FloatField(default=0.1)
+    last_turn = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["owner", "chain", "turn"], name="epoch_owner_chain_turn")]
+
+    @property
+    def realised_gain(self) -> float:
+        """What the epoch has spared so far, as `predicted_gain` counts it."""
+        return self.read_share * self.saved_tokens * max(0, self.last_turn - self.turn)
 
     def __str__(self) -> str:
         return f"{self.trigger} epoch at turn {self.turn}"

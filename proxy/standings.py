@@ -9,9 +9,12 @@ from django.db import DatabaseError, transaction
 
 from headroom.values import Policy
 from proxy import decisions
-from proxy.aging import Beginning, Held, PastEpoch, Standing
+from proxy.aging import Beginning, Held, PastEpoch, Progress, Standing
 from proxy.models import EpochRecord
 from proxy.retrieval import files
+
+KEPT_FOR = timedelta(days=90)
+"""Longer than any conversation lives: what came of epochs is worth looking at for a while."""
 
 
 def load(owner: str, chains: list[str], turns: int) -> Standing | None:
@@ -21,7 +24,7 @@ def load(owner: str, chains: list[str], turns: int) -> Standing | None:
     past = sorted(rows, key=lambda row: (order[row.chain], row.turn))
     if not past:
         return None
-    epochs = tuple(PastEpoch(row.turn, row.saved_tokens, row.predicted_cost) for row in past)
+    epochs = tuple(PastEpoch(row.chain, row.turn, row.saved_tokens, row.predicted_cost) for row in past)
     return Standing(frozenset(past[-1].deepened.split()), past[-1].mark_key, past[-1].turn, epochs)
 
 
@@ -38,6 +41,8 @@ def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifet
         chain=beginning.chain,
         trigger=beginning.trigger,
         turn=standing.epoch_turn,
+        last_turn=standing.epoch_turn,
+        read_share=beginning.read_share,
         deepened=" ".join(sorted(standing.deepened)),
         mark_key=standing.mark_key,
         saved_tokens=epoch.saved_tokens,
@@ -53,3 +58,15 @@ def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifet
         first = EpochRecord.objects.get(owner=owner, chain=beginning.chain, turn=standing.epoch_turn)
     forms = {key: held[decisions.deep_key(key)] for key, _, _ in beginning.deep}
     return Held(frozenset(first.deepened.split()), first.mark_key, forms)
+
+
+def note_progress(progress: Progress) -> None:
+    """Write down how far conversations got since their epochs: what came of those."""
+    for (owner, chain, turn), last_turn in progress.items():
+        rows = EpochRecord.objects.filter(owner=owner, chain=chain, turn=turn, last_turn__lt=last_turn)
+        rows.update(last_turn=last_turn)
+
+
+def prune(now: datetime) -> int:
+    """Delete epochs of long ago. Returns how many."""
+    return EpochRecord.objects.filter(created_at__lt=now - KEPT_FOR).delete()[0]

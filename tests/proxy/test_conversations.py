@@ -10,9 +10,10 @@ import pytest
 from django.db import connections
 
 from headroom.values import Policy
-from proxy import database
+from proxy import database, standings
 from proxy.conversations import Conversations
 from proxy.epochs import Billing
+from proxy.models import EpochRecord
 from proxy.stores import DatabaseStore, NoStore
 from proxy.values import Plan
 from tests.proxy import sessions
@@ -91,6 +92,18 @@ async def test_another_worker_with_another_policy_sends_the_same_bytes(store: Da
         again = await planned(workers[1 - turn % 2], body, dialect, policy=deployed)
         assert sessions.sent(body, again, dialect) == sent
         before = sent
+
+
+async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> None:
+    road, bodies = Conversations(store), sessions.bodies(long_session(24), "openai")
+    plans = [await planned(road, body) for body in bodies]
+    await database.run(standings.note_progress, road.aging.take_progress())
+    first = await database.run(EpochRecord.objects.order_by("turn").first)
+    assert first is not None
+    assert first.turn == next(turn for turn, plan in enumerate(plans) if plan.epoch)
+    assert (first.last_turn, first.read_share) == (len(bodies) - 1, 0.5)
+    assert first.realised_gain > first.predicted_cost
+    assert road.aging.take_progress() == {}
 
 
 async def test_a_file_that_is_read_again_is_named_instead_of_sent() -> None:

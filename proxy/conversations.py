@@ -84,7 +84,7 @@ class Conversations:
         for n, stand in enumerate(stands):
             if stand.decided is not None and stand.decided.refers_to and stand.decided.refers_to not in seen:
                 lost.append(n)
-            elif stand.key not in deepened and _is_whole(stand, {}):
+            elif stand.key not in deepened and not (stand.decided is not None and stand.decided.refers_to):
                 seen.add(stand.key)
         if not lost:
             return stands
@@ -143,10 +143,7 @@ class Conversations:
             shrunk = await self.offload.shrink(result.text, ToolCall(result.tool, result.arguments), policy)
             made[key] = Decided.from_shrunk(shrunk)
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
-            found = self._repeats.find(
-                result,
-                [Earlier(s.key, s.result) for s in above if s.key not in standing.deepened and _is_whole(s, made)],
-            )
+            found = self._repeats.find(result, _in_sight(above, made, standing))
             repeated = repeats.decided(*found, made[key]) if found else None
             if repeated is not None:
                 alone = decisions.alone_key(key)
@@ -167,10 +164,14 @@ def untouched(call: Call, reason: str) -> Plan:
     return Plan(tokens_before=estimated_tokens, tokens_after=estimated_tokens, reason=reason)
 
 
-def _is_whole(stand: Stand, made: Mapping[str, Decided]) -> bool:
-    """Whether a result stands in the request as it came, or in a form without loss."""
-    decided = made.get(stand.key) or stand.decided
-    return decided is None or not (decided.original_hash or decided.refers_to)
+def _in_sight(stands: Sequence[Stand], made: Mapping[str, Decided], standing: Standing) -> list[Earlier]:
+    """The results that a new one may refer to: those that do not refer to others themselves and are not deepened."""
+    found: list[Earlier] = []
+    for stand in stands:
+        decided = made.get(stand.key) or stand.decided
+        if stand.key not in standing.deepened and not (decided is not None and decided.refers_to):
+            found.append(Earlier(stand.key, stand.result, is_whole=decided is None or not decided.original_hash))
+    return found
 
 
 def _as_it_is(stand: Stand) -> Decided:

@@ -28,10 +28,12 @@ MAX_LABEL_CHARS = 60
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A result that stands before the new ones, in full view, and its key."""
+    """A result that stands before the new ones, and its key. `is_whole`: nothing of it was left out; of another one it can
+    only be said that the new result is exactly the same."""
 
     key: str
     result: ToolResult
+    is_whole: bool
 
 
 class Repeats:
@@ -45,7 +47,8 @@ class Repeats:
         """The result by reference to an earlier one, and that one's key."""
         if not MIN_CHARS <= len(result.text) <= MAX_CHARS:
             return None
-        closest = self._closest(result, earlier)
+        same = [one for one in earlier if one.result.text == result.text]
+        closest = same[-1:] or self._closest(result, [one for one in earlier if one.is_whole])
         if not closest:
             return None
         repeat = duplicates.refer(result.text, [Visible(_label(one, earlier), one.result.text) for one in closest])

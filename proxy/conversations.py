@@ -53,9 +53,11 @@ class Conversations:
         policy: Policy,
         billing: Billing | None = None,
         at_s: float | None = None,
+        hidden: frozenset[str] = frozenset(),
     ) -> Plan:
         """Decide on a request. `billing` are the provider's cache prices, `None` to leave older results as they are;
-        `at_s` is the time of the request, now if `None`."""
+        `at_s` is the time of the request, now if `None`. `hidden` are keys of results that the model will not see in full,
+        as its context window is full."""
         if call.document is None:
             return untouched(call, "unparsed")
         sizable = [result for result in call.results if len(result.text) >= SMALL_CHARS]
@@ -67,24 +69,24 @@ class Conversations:
             look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
         standing = await self.aging.standing(look) if look is not None else Standing()
         new = {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}
-        made = await self._decide(owner, new, stands, standing, policy) if new else {}
+        made = await self._decide(owner, new, stands, standing.deepened | hidden, policy) if new else {}
         stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
-        stands = await self._in_view(stands, standing.deepened)
+        stands = await self._in_view(stands, standing.deepened | hidden)
         if look is None:
             return _plan(call, stands, Aged({}))
         aged = await self.aging.age(replace(look, stands=stands), standing)
         if aged.epoch:
-            stands = await self._in_view(stands, aged.deepened)
+            stands = await self._in_view(stands, aged.deepened | hidden)
         return _plan(call, stands, aged)
 
-    async def _in_view(self, stands: list[Stand], deepened: frozenset[str]) -> list[Stand]:
+    async def _in_view(self, stands: list[Stand], hidden: frozenset[str]) -> list[Stand]:
         """The stands, but for those that refer to a result which is not in full view: those with their form of their own."""
         seen: set[str] = set()
         lost: list[int] = []
         for n, stand in enumerate(stands):
             if stand.decided is not None and stand.decided.refers_to and stand.decided.refers_to not in seen:
                 lost.append(n)
-            elif stand.key not in deepened and not (stand.decided is not None and stand.decided.refers_to):
+            elif stand.key not in hidden and not (stand.decided is not None and stand.decided.refers_to):
                 seen.add(stand.key)
         if not lost:
             return stands
@@ -134,7 +136,7 @@ class Conversations:
         owner: str,
         new: Mapping[str, ToolResult],
         stands: Sequence[Stand],
-        standing: Standing,
+        hidden: frozenset[str],
         policy: Policy,
     ) -> dict[str, Decided]:
         made: dict[str, Decided] = {}
@@ -143,7 +145,7 @@ class Conversations:
             shrunk = await self.offload.shrink(result.text, ToolCall(result.tool, result.arguments), policy)
             made[key] = Decided.from_shrunk(shrunk)
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
-            found = self._repeats.find(result, _in_sight(above, made, standing))
+            found = self._repeats.find(result, _in_sight(above, made, hidden))
             repeated = repeats.decided(*found, made[key]) if found else None
             if repeated is not None:
                 alone = decisions.alone_key(key)
@@ -164,12 +166,12 @@ def untouched(call: Call, reason: str) -> Plan:
     return Plan(tokens_before=estimated_tokens, tokens_after=estimated_tokens, reason=reason)
 
 
-def _in_sight(stands: Sequence[Stand], made: Mapping[str, Decided], standing: Standing) -> list[Earlier]:
+def _in_sight(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: frozenset[str]) -> list[Earlier]:
     """The results that a new one may refer to: those that do not refer to others themselves and are not deepened."""
     found: list[Earlier] = []
     for stand in stands:
         decided = made.get(stand.key) or stand.decided
-        if stand.key not in standing.deepened and not (decided is not None and decided.refers_to):
+        if stand.key not in hidden and not (decided is not None and decided.refers_to):
             found.append(Earlier(stand.key, stand.result, is_whole=decided is None or not decided.original_hash))
     return found
 

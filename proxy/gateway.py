@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Awaitable
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -39,6 +39,7 @@ from proxy.retrieval.offers import Offered
 from proxy.upstream import Answer
 from proxy.values import Call, Exchange, Plan, Provider
 from proxy.window import room
+from proxy.window.fitting import Look
 
 logger = logging.getLogger(__name__)
 
@@ -157,25 +158,26 @@ async def _plan(client: Exchange, route: Route, call: Call, principal: gate.Prin
         or client.header(b"x-headroom-mode").lower() == "passthrough"
     ):
         return conversations.untouched(call, "bypass"), None
-    provider, owner, upstream_url = route.provider, principal.owner, _base_url(route.provider)
     try:
-        here = worker.current()
-        offer = await here.offers.find(call, route.name, owner)
-        rates = cache_prices.billing(here.prices, provider.DIALECT, upstream_url, call.model, time.time())
-        usual = policy(owner, has_tool=offer is not None)
-        plan = await here.conversations.plan(
-            call,
-            provider,
-            owner=owner,
-            policy=usual,
-            billing=rates if settings.MODE == "token" else None,
-        )
-        look = room.look(client, call, provider, upstream=upstream_url, owner=owner, policy=usual)
-        plan = await room.before(look, plan)
+        offer = await worker.current().offers.find(call, route.name, principal.owner)
+        plan = await room.plan(_look(client, route.provider, call, principal, offer))
         return (plan if offer is None else offer.added_to(plan)), offer
     except Exception:
         logger.exception("a request could not be shortened; it goes out as it came")
         return conversations.untouched(call, "failed:plan"), None
+
+
+def _look(client: Exchange, provider: Provider, call: Call, principal: gate.Principal, offer: Offered | None) -> Look:
+    """The request as its conversation and its context window are looked after."""
+    here, owner, upstream_url = worker.current(), principal.owner, _base_url(provider)
+    usual = policy(owner, has_tool=offer is not None)
+    rates = cache_prices.billing(here.prices, provider.DIALECT, upstream_url, call.model, time.time())
+
+    def planned(hidden: frozenset[str]) -> Awaitable[Plan]:
+        billing = rates if settings.MODE == "token" else None
+        return here.conversations.plan(call, provider, owner=owner, policy=usual, billing=billing, hidden=hidden)
+
+    return room.look(client, call, provider, upstream=upstream_url, owner=owner, asked=room.Asked(usual, planned))
 
 
 def policy(owner: str = "local", *, has_tool: bool = False) -> Policy:
@@ -237,9 +239,7 @@ async def _made_shorter(journey: Journey, answer: Answer, ticket: Ticket) -> Jou
     """The journey with a shorter plan, where the provider says that the prompt is too long and something can go."""
     if journey.plan.reason in HANDS_OFF:
         return None
-    client, call, owner = journey.exchange, journey.call, journey.principal.owner
-    usual = policy(owner, has_tool=journey.offer is not None)
-    look = room.look(client, call, journey.provider, upstream=journey.base_url, owner=owner, policy=usual)
+    look = _look(journey.exchange, journey.provider, journey.call, journey.principal, journey.offer)
     try:
         plan = await room.after(answer, look, journey.plan)
     except asyncio.CancelledError:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -51,11 +51,15 @@ CHARS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One request, as the window looks at it. `limit` is the model's context window in tokens, `None` where unknown."""
+    """One request, as the window looks at it. `limit` is the model's context window in tokens, `None` where unknown.
+
+    `planned` plans it, given the keys of results that will not be seen in full: no other result may then refer to those.
+    """
 
     call: Call
     owner: str
     policy: Policy
+    planned: Callable[[frozenset[str]], Awaitable[Plan]]
     limit: int | None = None
 
     @property
@@ -74,13 +78,12 @@ class Window:
         self._store, self._offload = store, offload
         self._known: OrderedDict[tuple[str, str], tuple[float, list[Record]]] = OrderedDict()
 
-    async def fitted(self, look: Look, plan: Plan) -> Plan:
+    async def fitted(self, look: Look) -> Plan:
         """The plan with what was taken out earlier, and with more where it is clearly above the model's limit."""
         if not _may_cut(look):
-            return plan
+            return await look.planned(frozenset())
         record = _applicable(await self._records(look), look)
-        if record is not None:
-            plan = await self._replayed(look, plan, record)
+        plan = await look.planned(frozenset()) if record is None else await self._replayed(look, record)
         if look.limit is None or plan.tokens_after <= CLEARLY_ABOVE * look.limit:
             return plan
         return await self._reduced(look, plan, record, _goal(look, plan, TooLong(look.limit)), "estimate") or plan
@@ -91,7 +94,7 @@ class Window:
             return None
         record = _applicable(await self._records(look, is_fresh=True), look)
         if record is not None and len(record.cuts) > len(sent.cuts):  # another worker had to do the same
-            return await self._replayed(look, sent, record)
+            return await self._replayed(look, record)
         return await self._reduced(look, sent, record, _goal(look, sent, said), "refusal")
 
     async def _records(self, look: Look, *, is_fresh: bool = False) -> list[Record]:
@@ -112,11 +115,12 @@ class Window:
         while len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
 
-    async def _replayed(self, look: Look, plan: Plan, record: Record) -> Plan:
+    async def _replayed(self, look: Look, record: Record) -> Plan:
+        plan = await look.planned(_hidden(look, record))
         named = [r for r in look.call.results if record.deepened and _key(look, r) in record.deepened]
         stored = await self._stored_forms(look, named) if named else {}
         plan = _shortened(look, plan, {r: stored[_key(look, r)] for r in named if _key(look, r) in stored})
-        return _cut(look, replace(plan, cuts=()), [(a, b, marker) for a, b, marker in record.cuts])
+        return _cut(look, plan, record.cuts)
 
     async def _stored_forms(self, look: Look, results: Sequence[ToolResult]) -> dict[str, Decided]:
         keys = {decisions.window_key(_key(look, result)): _key(look, result) for result in results}
@@ -147,7 +151,8 @@ class Window:
             logger.warning("the database is down; nothing is taken out of a full context window until it is back")
             return None
         self._remember((look.owner, root), [held, *self._known.get((look.owner, root), (0.0, []))[1]])
-        return replace(reduced, cuts=_placed(look, held.cuts), transforms=(*reduced.transforms, f"window:{trigger}"))
+        plan = await self._replayed(look, held)
+        return replace(plan, transforms=(*plan.transforms, f"window:{trigger}"))
 
     async def _deepened(self, look: Look, plan: Plan, goal: int) -> dict[ToolResult, Decided]:
         """Deep forms of old results, oldest first, stored, until the goal is reached; of those that gain by it."""
@@ -198,6 +203,12 @@ def _applicable(found: Sequence[Record], look: Look) -> Record | None:
             if seen[record.length] == record.chain:
                 return record
     return None
+
+
+def _hidden(look: Look, record: Record) -> frozenset[str]:
+    """The keys of results that are not seen in full with this record."""
+    gone = {n for start, end, _ in record.cuts for n in range(start, end)}
+    return record.deepened | {_key(look, result) for result in look.call.results if result.path[1] in gone}
 
 
 def _goal(look: Look, plan: Plan, said: TooLong) -> int:

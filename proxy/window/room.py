@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from headroom.values import Policy
@@ -19,20 +21,29 @@ NEAR_SHARE = 0.6
 """Our estimate may be that far below what the provider counts."""
 
 
-def look(client: Exchange, call: Call, provider: Provider, *, upstream: str, owner: str, policy: Policy) -> Look:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a request is planned: with which policy, and by whom, given the keys of results that will not be seen in full."""
+
+    policy: Policy
+    planned: Callable[[frozenset[str]], Awaitable[Plan]]
+
+
+def look(client: Exchange, call: Call, provider: Provider, *, upstream: str, owner: str, asked: Asked) -> Look:
     """A request as the window looks at it."""
     prices = worker.current().prices
     limit = limits.context_tokens(prices, client, provider=provider.DIALECT, upstream=upstream, model=call.model)
-    return Look(call, owner, policy, limit)
+    return Look(call, owner, asked.policy, asked.planned, limit)
 
 
-async def before(look: Look, plan: Plan) -> Plan:
-    """The plan, with what the context window's limit takes out of it. Never raises: the provider judges what goes out."""
+async def plan(look: Look) -> Plan:
+    """The plan, with what the context window's limit takes out of it. Raises what planning raises, and nothing else: the
+    provider judges what is too long."""
     try:
-        return await worker.current().conversations.window.fitted(look, plan)
+        return await worker.current().conversations.window.fitted(look)
     except Exception:
         logger.exception("a full context window could not be looked after; the request goes out without that")
-        return plan
+        return await look.planned(frozenset())
 
 
 async def after(answer: Answer, look: Look, sent: Plan) -> Plan | None:

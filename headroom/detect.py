@@ -12,6 +12,9 @@ from headroom.values import ToolCall
 HEAD_CHARS = 16_384
 """Structure is judged by the beginning; what only shows later is found by the shrinkers themselves."""
 
+PROBED_LINES = 120
+"""So many lines of the beginning, evenly spread, say what lines are like."""
+
 COMMANDS: dict[str, tuple[str, ...]] = {
     "ag": ("search",),
     "cargo": ("test_output", "build_output"),
@@ -68,9 +71,6 @@ TOOLS: dict[str, tuple[str, ...]] = {
 }
 
 _NUMBERED = re.compile(r"(?m)^ *\d{1,7}(?:→|\t)")
-_STAMP = re.compile(
-    r"(?m)^.{0,40}?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\b\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)"
-)
 _STAMPED = re.compile(
     r"(?m)^[^\w\n]{0,3}(?:\w{1,12} )?[^\w\n]{0,3}(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d?:\d\d|\d\d[-/]\d\d[- ]|\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
     r"|[IWEF]\d{4} \d\d:|\d{10}(?:\.\d+)? )"
@@ -98,6 +98,7 @@ _CODE = re.compile(
 )
 
 
+_TABLE_CHARS = 4_096
 _RUNNERS = frozenset(["build_output", "test_output"])
 _SETTLING = frozenset(["build_output", "diff", "git_log", "path_list", "search", "test_events", "xml_report"])
 """Kinds whose structure leaves no doubt about what the text is."""
@@ -120,7 +121,7 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ("config", _KEY, 0.5),
     ("code", _CODE, 0.1),
 )
-"""A kind, what its lines look like, and the share of lines that must: more than one in any case."""
+"""A kind, what its lines look like, and the share of lines that must; at 0 two places anywhere are enough."""
 
 
 def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
@@ -154,9 +155,24 @@ def _is_log(text: str) -> bool:
     """Return whether lines begin with a time, as in no other kind of text but tables, whose cells are counted."""
     head = text[:HEAD_CHARS]
     lines = head.split("\n")
-    if len(lines) < 4 or len(_STAMPED.findall(head)) * 2 < len(lines):
+    if len(lines) < 4 or _share(_STAMPED, _probe(lines)) * 2 < 1:
         return False
-    return table.read(head) is None and not fixed.is_table(head)
+    return table.read(head) is None and not fixed.is_table(head[:_TABLE_CHARS])
+
+
+def _probe(lines: list[str]) -> list[str]:
+    return lines[:: -(-len(lines) // PROBED_LINES)]
+
+
+def _share(pattern: re.Pattern[str], lines: list[str]) -> float:
+    """Return the share of lines that look like something, 0 when it is one line only."""
+    found = sum(1 for line in lines if pattern.match(line))
+    return found / len(lines) if found > 1 else 0.0
+
+
+def _is_twice(pattern: re.Pattern[str], text: str) -> bool:
+    found = pattern.search(text)
+    return found is not None and pattern.search(text, max(found.end(), found.start() + 1)) is not None
 
 
 def _by_call(call: ToolCall) -> Iterator[str]:
@@ -169,7 +185,7 @@ def _by_structure(text: str) -> Iterator[str]:
     head = text[:HEAD_CHARS]
     if _NUMBERED.search(head):
         yield "numbered"
-    lines = head.count("\n") + 1
+    probe = _probe(head.split("\n"))
     is_json = head.lstrip()[:1] in ("{", "[") and text[-200:].rstrip()[-1:] in ("}", "]")
     if _EVENTS.search(head):
         yield "test_events"
@@ -178,7 +194,7 @@ def _by_structure(text: str) -> Iterator[str]:
     if is_json or head.lstrip()[:1] == "{" or '{"' in head or "[{" in head:
         yield "json"
     for kind, pattern, share in _SHAPES:
-        if len(pattern.findall(head)) > max(1, share * lines):
+        if _share(pattern, probe) > share if share else _is_twice(pattern, head):
             yield kind
     if not is_json:
         yield from ("table", "command", "blob", "prose")

@@ -86,7 +86,7 @@ def compress(
     if token_budget is None and not scope.settled and policy.level != "lossless":
         # What fits a budget, or holds for a session, may lose the copy that a reference needs.
         outcomes = references.referred(texts, outcomes, policy)
-    before = sum(tokens.count(part) for message in messages for part in walk.read(message))
+    before = sum(tokens.estimate(part) for message in messages for part in walk.read(message))
     excess = before - sum(map(_saved, outcomes)) - token_budget if token_budget is not None else 0
     fit = fitting.fit(texts, outcomes, messages, excess=excess, policy=policy, extra=extra)
     saved = sum(map(_saved, fit.outcomes))

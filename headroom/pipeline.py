@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from headroom import detect, envelope, registry, tokens
+from headroom import detect, envelope, registry, scales, tokens
 from headroom.shrinkers import blank, reads
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
 
@@ -31,6 +31,9 @@ RETRIEVE_TOOL = "headroom_retrieve"
 _NEAR = 1.3
 _FAR = 2
 """Forms this much longer than the shortest of their sort are not counted: tokens follow characters that closely."""
+
+_SLACK = 1.03
+"""Weighing errs by less than this."""
 
 _MAX_ROUNDS = 8
 
@@ -122,7 +125,7 @@ class _Work:
             if best is None:
                 break
             taken.append(best)
-            self.attempts[best.place] = replace(self.attempts[best.place], is_kept=True)
+            self.attempts[best.place] = replace(self.attempts[best.place], tokens=best.tokens, is_kept=True)
             self.round += 1
             current, cost = best.text, best.tokens
             if best.left_out or cost < self.policy.min_tokens or self._is_enough(cost):
@@ -147,17 +150,36 @@ class _Work:
         return self.policy.target_ratio is not None and cost <= self.policy.target_ratio * self.before
 
     def _best(self, text: str, cost: int) -> _Candidate | None:
-        """Return the form to take next: without loss where that nearly does, as mild as the target allows."""
+        """Return the form to take next, its tokens counted. Until then forms are weighed, near enough to choose by."""
         enough = cost * (1 - self.policy.margin_share)
-        found = [one for one in self._candidates(text, cost, self.policy) if one.tokens <= enough]
+        found = [one for one in self._found(text, cost) if one.tokens <= enough * _SLACK]
+        while found:
+            best = self._chosen(found, cost)
+            if best is None:
+                break
+            counted = replace(best, tokens=tokens.estimate(best.text))
+            if counted.tokens <= enough:
+                return counted
+            found.remove(best)
+        return None
+
+    def _found(self, text: str, cost: int) -> list[_Candidate]:
+        """Return what may be sent instead of a text; deeper forms, too, when the target is not met without them."""
+        found = list(self._candidates(text, cost, self.policy))
         target = self.policy.target_ratio
-        if target is None:
+        if (
+            target is None
+            or self.policy.level != "balanced"
+            or any(one.tokens <= target * self.before for one in found)
+        ):
+            return found
+        return found + list(self._candidates(text, cost, replace(self.policy, level="deep")))
+
+    def _chosen(self, found: list[_Candidate], cost: int) -> _Candidate | None:
+        """Return the best form: without loss where that nearly does, as mild as the target allows."""
+        if self.policy.target_ratio is None:
             return _shortest(found, cost)
-        limit = target * self.before
-        if self.policy.level == "balanced" and not any(one.tokens <= limit for one in found):
-            deeper = self._candidates(text, cost, replace(self.policy, level="deep"))
-            found += [one for one in deeper if one.tokens <= enough]
-        fitting = [one for one in found if one.tokens <= limit]
+        fitting = [one for one in found if one.tokens <= self.policy.target_ratio * self.before]
         mildest = max(fitting, key=lambda one: (not one.left_out, one.tokens), default=None)
         return mildest or min(found, key=lambda one: one.tokens, default=None)
 
@@ -166,11 +188,12 @@ class _Work:
         found = [(kind, form) for kind, form in self._proposed(text, policy) if form.text.strip()]
         whole = min((len(form.text) for _, form in found if not form.is_lossy), default=len(text))
         lossy = min((len(form.text) for _, form in found if form.is_lossy), default=len(text))
+        scale = scales.Scale(text, cost)
         for kind, form in found:
             limit = lossy if form.is_lossy else min(whole, _FAR * lossy)
             is_near = policy.target_ratio is not None or len(form.text) <= _NEAR * limit
             if is_near and len(form.text) <= len(text):
-                yield self._measured(kind, form)
+                yield self._measured(kind, form, scale)
             else:
                 self.attempts.append(Attempt(form.name, None, form.is_lossy, kind, self.round))
 
@@ -236,11 +259,11 @@ class _Work:
             Attempt(f"{kind} raised {type(error).__name__}", None, is_lossy=False, kind=kind, round=self.round)
         )
 
-    def _measured(self, kind: str, form: Form) -> _Candidate:
+    def _measured(self, kind: str, form: Form, scale: scales.Scale) -> _Candidate:
         text = form.text
         if form.is_lossy:
             text = f"{text.rstrip()}\n{marker(form.left_out, self.policy, self.digest)}"
-        found = _Candidate(text, tokens.estimate(text), kind, form.name, form.left_out, len(self.attempts))
+        found = _Candidate(text, scale.weigh(text), kind, form.name, form.left_out, len(self.attempts))
         self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy, kind, self.round))
         return found
 

@@ -33,8 +33,11 @@ PATTERN = "|".join(
 
 CHUNK_CHARS = 16 * 1024
 """Longer texts are counted in pieces cut at line ends: a run of a million blanks crashes the encoder otherwise."""
-EXACT_CHARS = 1_000_000
-SAMPLED_CHUNKS = 24
+EXACT_CHARS = 64_000
+SAMPLED_CHUNKS = 16
+SAMPLED_CHARS = 4_000
+QUICK_CHUNKS = 8
+QUICK_CHARS = 1_000
 MEMO_ENTRIES = 50_000
 MEMO_MIN_CHARS = 256
 """Shorter texts are counted faster than they are looked up."""
@@ -57,12 +60,19 @@ def count(text: str) -> int:
 
 
 def estimate(text: str) -> int:
-    """As `count`, but of texts over a million characters, which fill a context by themselves, only an even sample is
-    counted and scaled up: within about 1 %, at ten times the speed."""
-    if len(text) <= EXACT_CHARS:
-        return count(text)
-    step = len(text) // SAMPLED_CHUNKS
-    sample = [text[start : start + CHUNK_CHARS] for start in range(0, step * SAMPLED_CHUNKS, step)]
+    """As `count`, but of texts over 64,000 characters only an even sample is counted and scaled up: within about 1 %,
+    in a time that does not grow with the text."""
+    return count(text) if len(text) <= EXACT_CHARS else _sampled(text, SAMPLED_CHUNKS, SAMPLED_CHARS)
+
+
+def quick(text: str) -> int:
+    """As `estimate`, within about 3 %: good enough to say which of several forms is shorter."""
+    return count(text) if len(text) <= QUICK_CHUNKS * QUICK_CHARS else _sampled(text, QUICK_CHUNKS, QUICK_CHARS)
+
+
+def _sampled(text: str, chunks: int, chars: int) -> int:
+    step = (len(text) - chars) // (chunks - 1)
+    sample = [text[start : start + chars] for start in range(0, step * chunks, step)]
     return sum(map(count, sample)) * len(text) // sum(map(len, sample))
 
 

@@ -11,6 +11,8 @@ from headroom.shrinkers.grid import Item
 from headroom.values import Form, Source
 
 MAX_CHARS = 10_000_000
+MOSTLY = 5
+"""Where all but one line in five are rows of tables, nothing else comes near the tables' forms."""
 # Our own words above rows and entries: what was written shorter once is not read as a command's output again.
 _FOLDED = re.compile(
     r"^(?:Unless a (?:row|line) says otherwise in brackets: |In all [\d,]+ rows: |[\d,]+ (?:entries\. Unless|lines like “))",
@@ -27,13 +29,16 @@ def forms(source: Source) -> Iterable[Form]:
     yield from drawn.forms(items, level, wanted=wanted)
     if level != "lossless":
         yield from _without_machine_labels(source, items)
-    if sum(not isinstance(item, str) for item in items) * 2 < len(items):
+    rows = sum(not isinstance(item, str) for item in items)
+    if rows * MOSTLY >= len(items) * (MOSTLY - 1):
+        return
+    if rows * 2 < len(items):
         yield from records.forms(text, level, wanted=wanted)
         yield from listing.forms(text, level, wanted=wanted)
     yield from tree.forms(text)
     if _is_code(text):
         return
-    lines = [drawn.squeeze(line) for line in text.split("\n")]
+    lines = drawn.squeezed(text.split("\n"))
     folded, saved = outline.fold_repeats(lines)
     if saved:
         yield Form("\n".join(folded), "repeated_blocks")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from headroom.shrinkers import sample, trouble
-from headroom.shrinkers.grid import Item, Layout, Sheet, arrange, weight
+from headroom.shrinkers.grid import PROBED_ROWS, Item, Layout, Sheet, arrange, weight
 from headroom.values import Form, Level
 
 TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
@@ -16,10 +16,10 @@ TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
 ROWS_SHOWN: dict[Level, int] = {"balanced": 60, "deep": 12}
 _PADDING = re.compile(r"(?<=[^\s:|→>-]) {3,}(?=\S)")
 _BEFORE_COLON = re.compile(r"(?<=\S)(?:\t[ \t]*| {2,})(?=[:=] )")
-_AFTER_KEY = re.compile(r"^(\s*[A-Za-z][\w ()#%-]{0,60}[:=])(?: {2,}|\t[ \t]*)(?=\S)")
+_AFTER_KEY = re.compile(r"(?m)^(\s*[A-Za-z][\w ()#%-]{0,60}[:=])(?: {2,}|\t[ \t]*)(?=\S)")
 # The blanks behind a line number or a path are the indentation of code: an edit must be able to quote them.
 _NUMBERED = re.compile(r"\s*(?:\S{1,200}?[:-])?\d{1,7}(?:[:|→\t]|-(?!\S)| {2,}\S)")
-_LEADER = re.compile(r"(?<=[^\s.:])(?: ?\.){5,}(?: ?:(?: |$)| )")
+_LEADER = re.compile(r"(?m)(?<=[^\s.:])(?: ?\.){5,}(?: ?:(?: |$)| )")
 _LONGEST_LINE = 4000
 
 
@@ -30,7 +30,8 @@ def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[
         return
     quoted = trouble.positions([item if isinstance(item, str) else item[1].line for item in items])
     layouts = {key: arrange(sheet) for key, sheet in sheets.items()}
-    yield Form(_written(items, layouts, {}, quoted), "table_columns")
+    loose = squeezed([item for item in items if isinstance(item, str)])
+    yield Form(_written(items, loose, layouts, {}, quoted), "table_columns")
     if level == "lossless":
         return
     shown = {
@@ -41,7 +42,7 @@ def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[
     total = sum(len(sheet.rows) for sheet in sheets.values())
     hidden = sum(len(sheets[key].rows) - len(picked) for key, picked in shown.items())
     if hidden:
-        yield Form(_written(items, layouts, shown, quoted), "table_rows", f"{hidden:,} of {total:,} rows")
+        yield Form(_written(items, loose, layouts, shown, quoted), "table_rows", f"{hidden:,} of {total:,} rows")
 
 
 def squeeze(line: str) -> str:
@@ -52,18 +53,29 @@ def squeeze(line: str) -> str:
     >>> squeeze("12:        return x")
     '12:        return x'
     """
-    line = line.rstrip()
-    if (
-        "  " not in line
-        and "\t" not in line
-        and ".." not in line
-        and " . " not in line
-        or len(line) > _LONGEST_LINE
-        or _NUMBERED.match(line)
-    ):
-        return line
-    line = _LEADER.sub(": ", line)
-    return _PADDING.sub("  ", _AFTER_KEY.sub(r"\1 ", _BEFORE_COLON.sub("", line))).rstrip()
+    return squeezed([line])[0]
+
+
+def squeezed(lines: Sequence[str]) -> list[str]:
+    """Return lines without the blanks that only draw columns: `squeeze` for many lines at once."""
+    found = [line.rstrip() for line in lines]
+    drawn = [
+        place
+        for place, line in enumerate(found)
+        if ("  " in line or "\t" in line or ".." in line or " . " in line)
+        and len(line) <= _LONGEST_LINE
+        and "\n" not in line
+        and not _NUMBERED.match(line)
+    ]
+    text = "\n".join([found[place] for place in drawn])
+    if "....." in text or ". . ." in text:
+        text = _LEADER.sub(": ", text)
+    if any(mark in text for mark in (" :", "\t:", " =", "\t=")):
+        text = _BEFORE_COLON.sub("", text)
+    text = _PADDING.sub("  ", _AFTER_KEY.sub(r"\1 ", text))
+    for place, line in zip(drawn, text.split("\n"), strict=False):
+        found[place] = line.rstrip()
+    return found
 
 
 def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> list[int] | None:
@@ -71,8 +83,8 @@ def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> list[int
     fitting = [row for row in rows if len(row.cells) == len(sheet.names)]
     if len(rows) <= ROWS_SHOWN[level] or not fitting:
         return None
-    cost = sum(weight(layout.write(row)) + 1 for row in fitting[:: max(1, len(fitting) // 200)])
-    mean = max(1.0, cost / len(fitting[:: max(1, len(fitting) // 200)]))
+    probe = fitting[:: max(1, len(fitting) // PROBED_ROWS)]
+    mean = max(1.0, sum(weight(layout.write(row)) + 1 for row in probe) / len(probe))
     if mean * len(rows) <= TOKENS_SHOWN[level]:
         return None
     keep = max(ROWS_SHOWN[level], int(TOKENS_SHOWN[level] / mean))
@@ -85,16 +97,23 @@ def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> list[int
 
 
 def _written(
-    items: Sequence[Item], layouts: dict[int, Layout], shown: dict[int, list[int]], quoted: frozenset[int]
+    items: Sequence[Item],
+    loose: Sequence[str],
+    layouts: dict[int, Layout],
+    shown: dict[int, list[int]],
+    quoted: frozenset[int],
 ) -> str:
+    """Return the items in their order; `loose` are those that are no rows, without padding."""
     headers = {item[0].header for item in items if not isinstance(item, str) and item[0].header}
     kept = {key: frozenset(picked) for key, picked in shown.items()}
     counts: Counter[int] = Counter()
     lines: list[str] = []
+    tightened = iter(loose)
     for position, item in enumerate(items):
         if isinstance(item, str):
+            tight = next(tightened)
             if item not in headers and not (not item.strip() and (not lines or not lines[-1])):
-                lines.append(item.rstrip() if position in quoted else squeeze(item))
+                lines.append(item.rstrip() if position in quoted else tight)
             continue
         sheet, row = item
         key, layout = id(sheet), layouts[id(sheet)]
@@ -138,9 +157,15 @@ def describe(column: Sequence[str]) -> str:
     values = Counter(filled)
     if len(values) < 2:
         return ""
-    numbers = sorted((number, cell) for cell in filled if (number := sample.as_number(cell)) is not None)
-    if len(numbers) == len(filled):
-        return f"from {numbers[0][1]} to {numbers[-1][1]}, median {numbers[len(numbers) // 2][1]}"
+    numbers: dict[str, float] = {}
+    for value in values:
+        number = sample.as_number(value)
+        if number is None:
+            break
+        numbers[value] = number
+    if len(numbers) == len(values):
+        ordered = sorted(filled, key=lambda cell: (numbers[cell], cell))
+        return f"from {ordered[0]} to {ordered[-1]}, median {ordered[len(ordered) // 2]}"
     if len(values) <= 12 and len(values) * 3 <= len(filled) + 3:
         return ", ".join(
             f"{times:,} {value}" for value, times in sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -11,6 +11,7 @@ from headroom.shrinkers.grid import MAX_COLUMNS, Item, Row, Sheet, Sheets, uniqu
 
 MIN_ROWS = 3
 MIN_UNNAMED_ROWS = 8
+PROBED_ROWS = 400
 MAX_UNNAMED_WORDS = 12
 """Lines with more words are sentences or log lines: their words are no columns."""
 MAX_WIDTH_CHARS = 4000
@@ -94,10 +95,10 @@ def _table(lines: list[str], start: int, sheets: Sheets) -> tuple[int, list[Item
     body_at += ruled
     if len(lines) - body_at < (1 if known else MIN_ROWS):
         return start, []
+    if len(_gaps(words, [line.expandtabs(8).rstrip() for line in lines[body_at : body_at + MIN_UNNAMED_ROWS]])) < 2:
+        return start, []
     body = [line.expandtabs(8).rstrip() for line in lines[body_at:]]
     gaps = _gaps(words, body[:MIN_UNNAMED_ROWS])
-    if len(gaps) < 2:
-        return start, []
     body = body[: _fitting(gaps, body, header.split())]
     gaps = _without_split_names(header, _gaps(words, body), body)
     names = _cut(header, gaps)
@@ -113,12 +114,16 @@ def _table(lines: list[str], start: int, sheets: Sheets) -> tuple[int, list[Item
 
 def _gaps(words: Sequence[tuple[int, int]], body: Sequence[str]) -> list[int]:
     """Return the positions between the words of a header that are blank in nearly every row."""
+    body = body[:: max(1, len(body) // PROBED_ROWS)]
     allowed = len(body) // 30
+    width = words[-1][0]
+    columns = list(zip(*(line[:width].ljust(width) for line in body), strict=True))
+    blank = [column.count(" ") for column in columns] if columns else [0] * width
     gaps = []
     for (_, left), (right, _) in zip(words, words[1:], strict=False):
-        crossed, at = min((sum(1 for line in body if line[at : at + 1].strip()), -at) for at in range(left, right))
-        if crossed <= allowed:
-            gaps.append(-at)
+        most, at = max((blank[at], at) for at in range(left, right))
+        if len(body) - most <= allowed:
+            gaps.append(at)
     return gaps
 
 

@@ -26,7 +26,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++|"', re.DOTA
 _CLOSING = {"{": "}", "[": "]"}
 
 
-# The reader at full speed writes such numbers in another way than the writer below.
+# Such numbers come in several spellings, which the fast reader and writer do not keep: they carry the mark.
 _EXPONENT = re.compile(r"\d[eE][-+]?\d")
 _BLANKS = b" \t\r\n"
 HEAD_LINE_CHARS = 100_000
@@ -90,7 +90,9 @@ def _quick(text: str) -> Document | None:
 
 def _decoder(text: str) -> json.JSONDecoder:
     integer = _kept if _ODD_INTEGER.search(text) else int
-    return json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=integer)
+    return json.JSONDecoder(
+        object_pairs_hook=_object, parse_float=_float, parse_int=integer, parse_constant=NUMBER.__add__
+    )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _float(spelling: str) -> float | str:
     number = float(spelling)
-    return number if repr(number) == spelling else NUMBER + spelling
+    return number if repr(number) == spelling and "e" not in spelling else NUMBER + spelling
 
 
 def _kept(spelling: str) -> int | str:
@@ -211,7 +213,10 @@ def _last_member(text: str, start: int) -> tuple[int, str]:
 
 def compact(value: Any) -> str:
     """Return a value without layout. Numbers may still carry their mark: `finished` takes it off."""
-    return _encoder.encode(value)
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer over 64 bits, a lone surrogate, or nested very deep
+        return _encoder.encode(value)
 
 
 def spaced(value: Any) -> str:

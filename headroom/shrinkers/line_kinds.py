@@ -26,9 +26,13 @@ _PASSED = re.compile(
     r"\s*(?:"
     r"PASSED\b|\[ *(?:OK|RUN) *\]|=== (?:RUN|PAUSE|CONT|NAME)\b|--- PASS: |[✓✔√]\s|ok \d+\b(?!.*# (?:todo|skip)(?i:))"
     r"|# Subtest: |test \S+ \.\.\. ok$|PASS [\w./\\@-]+(?: \(.*\))?$|\?\s+\S+\s+\[no test files\]"
-    r"|\d+/\d+ Test +#\d+: .* Passed\b|\S+ > .* PASSED$"
-    r"|test\S* ok$|.{1,200} \.\.\. ok$|.{1,300}(?:::\S+|\.py) PASSED(?: +\[ *\d+%\])?$|[\w./\\-]+ \.{1,100}(?: +\[ *\d+%\])?$|\.{10,}(?: +\[ *\d+%\])?$"
+    r"|\d+/\d+ Test +#\d+: .* Passed\b"
+    r"|test\S* ok$|[\w./\\-]+ \.{1,100}(?: +\[ *\d+%\])?$|\.{10,}(?: +\[ *\d+%\])?$"
     r")"
+)
+# What only the end of a line says is asked of lines that have the word: an expression would try every place of all lines.
+_PASSED_AT_END = re.compile(
+    r"\s*(?:\S+ > .* PASSED$|.{1,200} \.\.\. ok$|.{1,300}(?:::\S+|\.py) PASSED(?: +\[ *\d+%\])?$)"
 )
 _UNITTEST_NAME = re.compile(r"test\w* \([\w.]+\)$")
 _SUMMARY = re.compile(
@@ -128,7 +132,7 @@ def _suspects(lines: Sequence[str]) -> set[int]:
 def _kind(line: str, is_suspect: bool) -> str:
     if not line or line.isspace():
         return OTHER
-    if len(line) < 600 and _PASSED.match(line):
+    if len(line) < 600 and (_PASSED.match(line) or (_tells_end(line) and _PASSED_AT_END.match(line))):
         return PASSED
     if _SUMMARY.match(line) or (("exit" in line or "Error" in line) and _EXIT.search(line)):
         return KEEP
@@ -141,6 +145,10 @@ def _kind(line: str, is_suspect: bool) -> str:
     if "." in line and _LOCATION.search(line):
         return KEEP
     return OTHER
+
+
+def _tells_end(line: str) -> bool:
+    return "PASSED" in line or "... ok" in line
 
 
 def _mark_tap_details(lines: Sequence[str], found: list[str]) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from headroom.shrinkers import sample
-from headroom.shrinkers.grid import weight
+from headroom.shrinkers.grid import PROBED_ROWS, weight
 from headroom.values import Form, Level
 
 TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
@@ -26,7 +26,7 @@ def forms(text: str, level: Level, *, wanted: str = "") -> Iterable[Form]:
     names = sum(end - start for start, end in runs)
     if names < MIN_NAMES or names * 2 < len(lines):
         return
-    probe = lines[:: max(1, len(lines) // 400)]
+    probe = lines[:: max(1, len(lines) // (4 * PROBED_ROWS))]
     cost = (sum(weight(line) + 1 for line in probe) / len(probe)) * len(lines)
     if cost <= TOKENS_SHOWN[level]:
         return

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 
 # Finding repeats looks at every word: a longer text is left alone.
 MAX_CHARS = 1_000_000
@@ -19,6 +20,7 @@ _MAX_WORD_CHARS = 64
 # Text runs together where a page was flattened: a word may begin behind a letter ("RoleContentUser").
 _WORD_START = re.compile(r"(?<!\S)\S|(?<=[^\w\s/.-])\w|(?<=[a-z])[A-Z]")
 _WORD = re.compile(r"[\w'-]+")
+_RUN = re.compile(r"\S+")
 _HEADING = re.compile(r"(?m)^[ \t]{0,3}#{1,6} .*$")
 
 
@@ -50,26 +52,30 @@ class Memory:
         return "".join([*out, text[at:]])
 
     def _repeats(self, text: str) -> Iterator[tuple[int, int]]:
-        places = [place for place, char in enumerate(text) if not char.isspace()]
-        base = len(self._dense)
-        dense_at = dict(zip(places, range(base, base + len(places)), strict=True))
+        spots = _Spots(text, len(self._dense))
         self._dense += "".join(text.split())
+        dense, known = self._dense, self._known
         headings = _HEADING.finditer(text) if self._headings else ()
-        barriers = [bisect_left(places, heading.start()) + base for heading in headings]
-        behind = base
+        barriers = [spots.dense(heading.start()) for heading in headings]
+        behind = run = 0
         for word in _WORD_START.finditer(text):
-            at = dense_at[word.start()]
-            seed = self._dense[at : at + _SEED_CHARS]
+            place = word.start()
+            while spots.ends[run] <= place:
+                run += 1
+            at = spots.dense_starts[run] + place - spots.starts[run]
+            seed = dense[at : at + _SEED_CHARS]
             if at < behind or len(seed) < _SEED_CHARS:
                 continue
-            earlier = self._known.setdefault(seed, at)
+            earlier = known.setdefault(seed, at)
+            if earlier == at:
+                continue
             barrier = bisect_left(barriers, at)
-            stop = barriers[barrier] if barrier < len(barriers) else len(self._dense)
+            stop = barriers[barrier] if barrier < len(barriers) else len(dense)
             length = self._common(earlier, at, stop)
-            end = _whole_words(text, places, at - base, length)
-            if end - word.start() >= _MIN_CHARS:
-                yield word.start(), end
-                behind = dense_at[places[bisect_left(places, end) - 1]] + 1
+            end = _whole_words(text, place, spots.place(at + length - 1) + 1) if length else 0
+            if end - place >= _MIN_CHARS:
+                yield place, end
+                behind = spots.dense(end)
 
     def _common(self, earlier: int, at: int, stop: int) -> int:
         """Return how many characters before `stop` are the same from both places on, without an overlap."""
@@ -84,11 +90,30 @@ class Memory:
         return length
 
 
-def _whole_words(text: str, places: list[int], at: int, length: int) -> int:
+class _Spots:
+    """Where the characters of a text that are no blanks stand among all that were read, which have none."""
+
+    def __init__(self, text: str, base: int) -> None:
+        spans = [found.span() for found in _RUN.finditer(text)]
+        self.starts = [start for start, _ in spans]
+        self.ends = [end for _, end in spans]
+        self.dense_starts = list(accumulate((end - start for start, end in spans), initial=base))
+
+    def dense(self, place: int) -> int:
+        """Return how many characters without blanks stand before a place of the text, all that was read counted."""
+        run = bisect_right(self.starts, place) - 1
+        return (
+            self.dense_starts[run] + min(place, self.ends[run]) - self.starts[run] if run >= 0 else self.dense_starts[0]
+        )
+
+    def place(self, dense: int) -> int:
+        """Return where a character stands in the text."""
+        run = bisect_right(self.dense_starts, dense) - 1
+        return self.starts[run] + dense - self.dense_starts[run]
+
+
+def _whole_words(text: str, start: int, end: int) -> int:
     """Return where the last whole word of a match ends."""
-    if not length:
-        return 0
-    start, end = places[at], places[at + length - 1] + 1
     lowest = max(start, end - _MAX_WORD_CHARS)
     while end > lowest and end < len(text) and not text[end].isspace() and _joins(text[end - 1], text[end]):
         end -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headroom.shrinkers import drawn, trouble
 from headroom.shrinkers.grid import Item, Row, Sheet, unique, weight
@@ -114,7 +114,21 @@ def _split(lines: Sequence[str]) -> tuple[int, list[Record]] | None:
             best = (alike, bounds)
     if not best[0]:
         return None
-    return best[1][0], [_record(lines[start:end]) for start, end in zip(best[1], best[1][1:], strict=False)]
+    return best[1][0], _tightened([_record(lines[start:end]) for start, end in zip(best[1], best[1][1:], strict=False)])
+
+
+def _tightened(records: Sequence[Record]) -> list[Record]:
+    """Return the records without the blanks that only draw columns, but for what reports trouble."""
+    texts = [entry.text for record in records for entry in record.entries]
+    reported = frozenset(trouble.reporting(texts))
+    tight = iter(
+        text if place in reported else short
+        for place, (text, short) in enumerate(zip(texts, drawn.squeezed(texts), strict=True))
+    )
+    return [
+        replace(record, entries=tuple([replace(entry, text=next(tight)) for entry in record.entries]))
+        for record in records
+    ]
 
 
 def _alike(labels: Sequence[str], bounds: Sequence[int]) -> int:
@@ -170,8 +184,7 @@ def _record(lines: Sequence[str]) -> Record:
             path = f"{parent}\0{_label(part)}"
             seen[path] += 1
             path = f"{path}#{seen[path]}"
-            text = part.strip() if trouble.reports(part) else drawn.squeeze(part.strip())
-            entries.append(Entry(path, parent, text, min(len(stack), 8)))
+            entries.append(Entry(path, parent, part.strip(), min(len(stack), 8)))
         stack.append((indent, path))
     return Record(lines[0].rstrip(), tuple(entries), tuple(line.rstrip() for line in lines))
 

@@ -58,9 +58,11 @@ def standing_out(column: Sequence[str]) -> set[int]:
 
 def as_number(cell: str) -> float | None:
     """Return the number that a cell holds, None when it holds none."""
-    if not cell[-1:].isdigit() or len(cell) > 40 or not _NUMBER.fullmatch(cell):
+    if not cell[-1:].isdecimal() or len(cell) > 40:
         return None
-    return float(cell.replace(",", ""))
+    if cell.isdecimal():
+        return float(cell)
+    return float(cell.replace(",", "")) if _NUMBER.fullmatch(cell) else None
 
 
 def _extremes(numbers: list[tuple[float, int]]) -> set[int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headroom.shrinkers import drawn, reading, sample
-from headroom.shrinkers.grid import MAX_COLUMNS, Row, Sheet, arrange, unique, weight
+from headroom.shrinkers.grid import MAX_COLUMNS, PROBED_ROWS, Row, Sheet, arrange, unique, weight
 from headroom.values import Form, Level, Source
 
 MIN_ROWS = 5
@@ -123,7 +123,7 @@ def _sampled(table: Delimited, columns: Sequence[Sequence[str]], level: Level, w
     rows = table.rows
     if len(rows) <= ROWS_SHOWN[level]:
         return
-    probe = rows[:: max(1, len(rows) // 200)]
+    probe = rows[:: max(1, len(rows) // PROBED_ROWS)]
     mean = max(1.0, sum(weight(row.line) + 1 for row in probe) / len(probe))
     budget = TOKENS_SHOWN[level] * (2 if mean > WIDE_ROW_TOKENS else 1)
     keep = max(ROWS_SHOWN[level], int(budget / mean))

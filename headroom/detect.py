@@ -12,6 +12,8 @@ from headroom.values import ToolCall
 HEAD_CHARS = 16_384
 """Structure is judged by the beginning; what only shows later is found by the shrinkers themselves."""
 
+STAMPED_SHARE = 0.5
+LEVEL_SHARE = 0.8
 PROBED_LINES = 120
 """So many lines of the beginning, evenly spread, say what lines are like."""
 
@@ -73,7 +75,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
 _NUMBERED = re.compile(r"(?m)^ *\d{1,7}(?:→|\t)")
 _STAMPED = re.compile(
     r"(?m)^[^\w\n]{0,3}(?:\w{1,12} )?[^\w\n]{0,3}(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d?:\d\d|\d\d[-/]\d\d[- ]|\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
-    r"|[IWEF]\d{4} \d\d:|\d{10}(?:\.\d+)? )"
+    r"|[IWEF]\d{4} \d\d:|\d{10}(?:\.\d+)? )|^.{0,20}?\b\d{1,2}:\d{1,2}:\d{1,2}\b"
 )
 _LEVEL = re.compile(
     r"(?m)^.{0,80}?(?:\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b|\blevel\"?[=:] ?[\w\"])"
@@ -81,7 +83,7 @@ _LEVEL = re.compile(
 _DIFF = re.compile(r"(?m)^(?:diff --git |@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@|--- \S.*\n\+\+\+ \S)")
 # Neither a clock ("2015/01/01 01:00:00", "12:10PM") nor a word with a slash among others makes a line a match or a path.
 _HIT = re.compile(
-    r"(?m)^(?!\d{1,4}[-/:]\d\d)(?:[A-Za-z]:)?[^\s:,][^\s:,]{0,300}:\d+:"
+    r"(?m)^(?!\d{1,4}[-/:]\d\d)(?:[A-Za-z]:)?[^\s:,][^\s:,]{0,300}:\d+:(?!\d\d\b)"
     r"|^(?!\d{1,4}[-/:]\d\d)[^\s:'\"{}()<>=,]{1,300}[./][^\s:'\"{}()<>=,]{0,200}:\S"
 )
 _PATH = re.compile(r"(?m)^[^\s:|'\"(){}<>=,]*/[^\s:|'\"(){}<>=,]*$")
@@ -155,7 +157,8 @@ def _is_log(text: str) -> bool:
     """Return whether lines begin with a time, as in no other kind of text but tables, whose cells are counted."""
     head = text[:HEAD_CHARS]
     lines = head.split("\n")
-    if len(lines) < 4 or _share(_STAMPED, _probe(lines)) * 2 < 1:
+    probe = _probe(lines)
+    if len(lines) < 4 or (_share(_STAMPED, probe) < STAMPED_SHARE and _share(_LEVEL, probe) < LEVEL_SHARE):
         return False
     return table.read(head) is None and not fixed.is_table(head[:_TABLE_CHARS])
 

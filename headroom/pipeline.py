@@ -192,7 +192,8 @@ class _Work:
         for kind, form in found:
             limit = lossy if form.is_lossy else min(whole, _FAR * lossy)
             is_near = policy.target_ratio is not None or len(form.text) <= _NEAR * limit
-            if is_near and len(form.text) <= len(text):
+            # Who finds our marker at the end of a whole text would take it for ours.
+            if is_near and len(form.text) <= len(text) and (form.is_lossy or not is_shrunk(form.text)):
                 yield self._measured(kind, form, scale)
             else:
                 self.attempts.append(Attempt(form.name, None, form.is_lossy, kind, self.round))

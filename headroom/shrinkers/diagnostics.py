@@ -15,6 +15,7 @@ _FINDING = re.compile(
 )
 _MIN_FINDINGS = 5
 _MIN_SHARE = 0.4
+_FIRST_PLACES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ def forms(source: Source) -> Iterable[Form]:
         return
     yield Form(_by_file(rows), "findings_by_file")
     yield Form(_by_message(rows), "findings_by_message")
+    if source.policy.level == "deep":
+        findings = sum(isinstance(row, Finding) for row in rows)
+        short = _by_message(rows, _FIRST_PLACES)
+        if short != _by_message(rows):
+            yield Form(short, "findings_first", f"further places of findings that come often, of {findings:,}")
 
 
 def parse(text: str) -> list[Finding | str] | None:
@@ -77,21 +83,21 @@ def _by_file(rows: list[Finding | str]) -> str:
     return "\n".join(out)
 
 
-def _by_message(rows: list[Finding | str]) -> str:
-    """Return each run of findings with a heading per message, below it the files by folder."""
+def _by_message(rows: list[Finding | str], most: int | None = None) -> str:
+    """Return each run of findings with a heading per message, below it the files by folder, `most` of them if said."""
     out: list[str] = []
     run: list[Finding] = []
     for row in [*rows, ""]:
         if isinstance(row, Finding):
             run.append(row)
             continue
-        out.extend(_messages(run))
+        out.extend(_messages(run, most))
         run = []
         out.append(row)
     return "\n".join(out[:-1])
 
 
-def _messages(run: list[Finding]) -> list[str]:
+def _messages(run: list[Finding], most: int | None) -> list[str]:
     by_message: dict[str, dict[str, dict[str, list[str]]]] = {}
     for row in run:
         cut = max(row.path.rfind("/"), row.path.rfind("\\")) + 1
@@ -101,7 +107,10 @@ def _messages(run: list[Finding]) -> list[str]:
     for message, folders in by_message.items():
         count = sum(len(places) for files in folders.values() for places in files.values())
         out.append(f"{count:,} time{'s' * (count > 1)}: {message}")
-        for folder, files in folders.items():
-            names = " ".join(f"{name}:{','.join(places)}" for name, places in files.items())
+        for folder, files in list(folders.items())[:most]:
+            names = " ".join(f"{name}:{','.join(places[:most])}" for name, places in list(files.items())[:most])
+            count -= sum(len(places[:most]) for places in list(files.values())[:most])
             out.append(f" {folder}{names}")
+        if count:
+            out.append(f" and {count:,} more places")
     return out

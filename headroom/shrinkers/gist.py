@@ -5,6 +5,7 @@ Only for results that are several turns old and kept elsewhere: whole lines, in 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ _DEFINES = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z0-9_./:@#-]{4,}")
 _TELLING = re.compile(r"\d|[_./:@#-]|[a-z][A-Z]")
+_DIGITS = re.compile(r"\d+")
 _GAP_CHARS = 14
 
 
@@ -47,12 +49,26 @@ def chosen(lines: Sequence[str], arguments: str, budget_chars: int) -> set[int]:
     """Positions of the lines to keep: first what must be, then the most telling ones, as long as there is room."""
     filled = [n for n, line in enumerate(lines) if line.strip()]
     kept = {n for n in (*filled[:HEAD_LINES], *filled[-TAIL_LINES:]) if len(lines[n]) <= MAX_LINE_CHARS}
+    kept |= _troubled(lines, budget_chars // 2)
     budget_chars -= sum(len(lines[n]) for n in kept)
     for n in _by_worth(lines, filled, arguments):
         cost = len(lines[n]) + _GAP_CHARS * (n - 1 not in kept and n + 1 not in kept)
         if n not in kept and cost <= budget_chars:
             kept.add(n)
             budget_chars -= cost
+    return kept
+
+
+def _troubled(lines: Sequence[str], room_chars: int) -> set[int]:
+    """Return the lines that report trouble, one of each sort that differs in more than numbers, while there is room."""
+    kept: set[int] = set()
+    told: set[str] = set()
+    for n in trouble.reporting(lines):
+        sort = _DIGITS.sub("0", lines[n])
+        if sort not in told and len(lines[n]) <= min(room_chars, MAX_LINE_CHARS):
+            told.add(sort)
+            kept.add(n)
+            room_chars -= len(lines[n])
     return kept
 
 
@@ -63,8 +79,9 @@ def _by_worth(lines: Sequence[str], filled: Sequence[int], arguments: str) -> li
     worth: dict[int, float] = {}
     for n, found in zip(filled, names, strict=True):
         line = lines[n]
-        telling = sum(1 / seen[name] for name in set(found) if _TELLING.search(name))
-        score = telling / (8 + len(line) ** 0.75)
+        telling = sum(1 / seen[name] for name in sorted(set(found)) if _TELLING.search(name))
+        root = math.sqrt(len(line))  # powers differ in their last digit from machine to machine, roots do not
+        score = telling / (8 + root * math.sqrt(root))
         score += 0.5 * bool(_DEFINES.match(line)) + 0.6 * trouble.reports(line) + 0.3 * bool(asked.intersection(found))
         worth[n] = score
     return sorted(filled, key=lambda n: (-worth[n], n))

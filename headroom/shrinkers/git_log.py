@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from headroom.shrinkers import terminal
+from headroom.shrinkers import named, terminal
 from headroom.values import Form, Source
 
 _COMMIT = re.compile(r"commit [0-9a-f]{7,40}(?: \(.*\))?")
@@ -32,6 +32,30 @@ def forms(source: Source) -> Iterable[Form]:
         short, dropped = _retold(lines, max_files=_MAX_FILES)
         if dropped:
             yield Form(short, "git_log_short", f"{dropped:,} file statistics of large commits, their totals kept")
+    if source.policy.level == "deep":
+        subjects = _subjects(lines, named.rows(lines, source.policy.keep_words))
+        yield Form("\n".join(subjects), "git_log_subjects", "the files and all but the first line of messages")
+
+
+def _subjects(lines: list[str], spoken_of: frozenset[int]) -> list[str]:
+    """Return a line for every commit: its name, who, when, what; and its totals."""
+    out: list[str] = []
+    is_told = False
+    for row, line in enumerate(lines):
+        commit, field, summary = _COMMIT.fullmatch(line), _FIELD.fullmatch(line), _SUMMARY.fullmatch(line)
+        if commit:
+            out.append(line)
+            is_told = False
+        elif field and out and not is_told:
+            out[-1] += f", {field[2]}"
+        elif out and not is_told and line.startswith("    ") and line.strip():
+            out[-1] += f": {line.strip()}"
+            is_told = True
+        elif summary:
+            _add(out, line)
+        elif row in spoken_of:
+            out.append(line)
+    return out
 
 
 def _commits(lines: list[str]) -> int:

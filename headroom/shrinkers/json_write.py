@@ -23,7 +23,7 @@ class Limits:
 
 LIMITS: dict[Level, Limits] = {
     "balanced": Limits(table_chars=4500, rows=24, list_chars=3000, string_chars=2000, cell_chars=600),
-    "deep": Limits(table_chars=1200, rows=8, list_chars=600, string_chars=300, cell_chars=160),
+    "deep": Limits(table_chars=1800, rows=12, list_chars=600, string_chars=400, cell_chars=200),
 }
 
 FOLD_CHARS = 1_000_000

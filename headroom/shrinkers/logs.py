@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from headroom.shrinkers import named, templates, trouble
+from headroom.shrinkers import log_values, named, templates, trouble
 from headroom.values import Form, Level, Source
 
 MIN_LINES = 12
@@ -52,9 +52,6 @@ _TRACE = re.compile(
     r"^(?:[^\w\s]|\d|[TZ]|INFO|ERROR|WARNING|WARN)*\s*(?:at |File \"|#\d+ |Caused by|\.\.\. \d+ more|\w+Error: )"
 )
 _LONGEST_TRACE = 40
-_MAX_TOLD_LINES = 20_000
-_MAX_VALUES = 8
-_NAME = re.compile(r"[\[(\"']?[A-Za-z][\w.:/@-]{0,40}[\])\"',;]?")
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -90,8 +87,8 @@ def _limits(level: Level, count: int) -> Limits:
         return limits
     return replace(
         limits,
-        routine=max(limits.routine, min(20, 2_500 // count)),
-        examples=max(limits.examples, min(8, 1_200 // count)),
+        routine=max(limits.routine, min(20, 16_000 // count)),
+        examples=max(limits.examples, min(8, 6_000 // count)),
     )
 
 
@@ -140,23 +137,9 @@ def _notes(lines: Sequence[str], members: dict[int, list[int]], kept: bytearray,
         if not hidden:
             continue
         shown = [index for index in places[: bisect_left(places, hidden[0])] if kept[index]]
-        words = _values([lines[index] for index in hidden], lines[shown[-1]]) if limits.tells_values else ""
+        words = log_values.told([lines[index] for index in hidden]) if limits.tells_values else ""
         notes[shown[-1]] = f" [{len(hidden):,} more like it{words}]"
     return notes
-
-
-def _values(hidden: Sequence[str], shown: str) -> str:
-    """Return in words the values of the fields in which the hidden lines of a template differ, where those are few."""
-    if len(hidden) > _MAX_TOLD_LINES:
-        return ""
-    split = [line.split() for line in hidden]
-    told = []
-    for at, example in enumerate(shown.split()):
-        values = dict.fromkeys(words[at] for words in split if at < len(words))
-        is_told = 1 < len(values) <= _MAX_VALUES and all(_NAME.fullmatch(value) for value in values)
-        if is_told and not (len(values) == 1 and example in values):
-            told.append(", ".join(values))
-    return f", among them {'; '.join(told[:3])}" if told else ""
 
 
 def _marks(lines: list[str]) -> list[int]:
@@ -176,6 +159,9 @@ def _kept(lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[i
         picked = places if len(places) <= most else _ends(places, limits.examples if not marks[number] else most - 1)
         for index in picked:
             kept[index] = 1
+        if len(picked) < len(places):
+            for index in log_values.odd([lines[index] for index in places]):
+                kept[places[index]] = 1
         if marks[number] == _STRONG:
             troubles += picked[: limits.surrounded]
     for index in [*range(min(limits.ends, len(lines))), *range(max(0, len(lines) - limits.ends), len(lines))]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from headroom.shrinkers import document, passages, reads
+from headroom.shrinkers import document, passages, reads, sentences
 from headroom.values import Form, Source
 
 # An open string runs to the end, so that no quote inside it is tried as a beginning again.
@@ -35,8 +35,14 @@ def forms(source: Source) -> Iterable[Form]:
             yield Form(
                 shown, "repeats", f"{len(text) - len(shown):,} of {len(text):,} characters that repeat what is shown"
             )
-    if source.policy.level == "deep" and (reads.is_document(source.call) or document.is_one(text)):
+    if source.policy.level != "deep":
+        return
+    if reads.is_document(source.call) or document.is_one(text):
         yield from document.forms(source)
+    elif is_prose(text):
+        short, gone, count = sentences.extract(text, source.policy.keep_words)
+        if gone:
+            yield Form(short, "sentences", f"{gone:,} of {count:,} sentences, where it says {sentences.GAP}")
 
 
 def is_passages(text: str) -> bool:
@@ -65,13 +71,19 @@ def _of_passages(source: Source) -> Iterable[Form]:
         json.loads(text)
     except (ValueError, RecursionError):
         return
-    plain, shown = [], []
+    plain, shown, telling = [], [], []
+    gone = count = 0
     memory = passages.Memory()
     at = 0
     for found in _LITERAL.finditer(text):
         between, literal = re.sub(r"\s+", "", text[at : found.start()]), found[0]
         plain += [between, literal]
         shown += [between, _shortened(literal, memory) if _is_prose(literal) else literal]
+        telling += shown[-2:]
+        if source.policy.level == "deep" and _is_prose(shown[-1]):
+            short, left, among = sentences.extract(json.loads(shown[-1]), source.policy.keep_words)
+            telling[-1] = json.dumps(short, ensure_ascii=literal.isascii())
+            gone, count = gone + left, count + among
         at = found.end()
     end = text[at:].strip()
     whole = "".join([*plain, end])
@@ -81,6 +93,10 @@ def _of_passages(source: Source) -> Iterable[Form]:
         yield Form(
             short, "repeats", f"{len(whole) - len(short):,} of {len(text):,} characters that repeat what is shown"
         )
+
+    if gone:
+        said = f"{gone:,} of {count:,} sentences, where it says {sentences.GAP}"
+        yield Form("".join([*telling, end]), "sentences", said)
 
 
 def _shortened(literal: str, memory: passages.Memory) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from headroom.shrinkers import terminal
+from headroom.shrinkers import named, terminal
 from headroom.values import Form, Source
 
 # `path:12:text`. The path may hold blanks, but not end like the clock of a log line ("Jan 3 12:30:45").
@@ -27,6 +27,10 @@ _OPAQUE = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
 _OPAQUE_KEPT_CHARS = 16
 _TERM = re.compile(r"[^\W\d_]\w{2,}")
 _MAX_TERMS = 12
+# Of an old search, what was found first in every file.
+_FIRST_HITS = 3
+_MANY_FILES = 60
+_PLACES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,13 @@ def forms(source: Source) -> Iterable[Form]:
         left_out = f"the far ends of {count:,} very long lines"
         yield Form(_by_file(total, groups), "search_by_file_cut", left_out)
         yield Form(_by_folder(total, groups), "search_by_folder_cut", left_out)
+    if source.policy.level == "deep":
+        spoken_of = named.rows(text.split("\n"), source.policy.keep_words)
+        thinned, hidden = _thinned(cut, spoken_of)
+        if hidden:
+            yield Form(
+                _by_folder(total, thinned), "search_first", f"{hidden:,} of {len(cut):,} lines of files with several"
+            )
 
 
 def parse(text: str) -> list[Hit | str] | None:
@@ -155,6 +166,31 @@ def _opaque_start(found: re.Match[str]) -> str:
 
 def _terms(arguments: str) -> list[str]:
     return [term.lower() for term in _TERM.findall(arguments[:2000])[:_MAX_TERMS]]
+
+
+def _thinned(rows: list[Hit | str], spoken_of: frozenset[int]) -> tuple[list[Group], int]:
+    """Return every file with its first matches and where the others are, and how many lines that hides."""
+    runs = _files(rows)
+    most = _FIRST_HITS if len(runs) <= _MANY_FILES else 1
+    groups: list[Group] = []
+    hidden = at = 0
+    for path, run in runs:
+        hits = [row for row in run if isinstance(row, Hit) and row.mark == ":"]
+        kept = [row for place, row in enumerate(run, at) if row in hits[:most] or place in spoken_of]
+        more = [row.number for row in hits if row not in kept]
+        at += len(run)
+        if path is None or len(run) <= most + 1:
+            groups.append(
+                (path, _numbered_lines(run) if path is not None else [row for row in run if isinstance(row, str)])
+            )
+            continue
+        lines = _numbered_lines(kept)
+        if more:
+            places = ", ".join(filter(None, more[:_PLACES])) + (", …" if len(more) > _PLACES else "")
+            lines.append(f"[{len(more):,} more matches{': ' + places if places else ''}]")
+        hidden += len(run) - len(kept)
+        groups.append((path, lines))
+    return groups, hidden
 
 
 def _total(rows: list[Hit | str]) -> str:

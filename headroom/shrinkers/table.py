@@ -16,6 +16,7 @@ MAX_LINE_CHARS = 100_000
 TOKENS_SHOWN: dict[Level, int] = {"balanced": 2000, "deep": 600}
 ROWS_SHOWN: dict[Level, int] = {"balanced": 40, "deep": 14}
 _LOGGED = re.compile(r"\d\d:\d\d:\d\d,\d{3}\b")
+_STAMPED = re.compile(r".{0,20}?\b\d{1,2}:\d{1,2}:\d{1,2}\b")
 WIDE_ROW_TOKENS = 25
 """Rows of prose cost more and tell more than rows of numbers: a table of them is shown whole up to twice the size."""
 
@@ -54,7 +55,7 @@ def read(text: str) -> Delimited | None:
     ):
         return None
     delimiter = _delimiter(lines)
-    if delimiter is None:
+    if delimiter is None or (delimiter == "|" and _STAMPED.match(lines[0])):
         return None
     records: list[Row] = []
     reader = csv.reader((line.rstrip("\r") + "\n" for line in lines), delimiter=delimiter)

@@ -18,34 +18,73 @@ PROBED_LINES = 120
 """So many lines of the beginning, evenly spread, say what lines are like."""
 
 COMMANDS: dict[str, tuple[str, ...]] = {
+    "ack": ("search",),
     "ag": ("search",),
+    "ava": ("test_output",),
+    "bazel": ("test_output", "build_output"),
+    "biome": ("build_output",),
     "cargo": ("test_output", "build_output"),
+    "clang": ("build_output",),
+    "clang++": ("build_output",),
     "cmake": ("build_output",),
     "ctest": ("test_output",),
     "curl": ("json", "html"),
+    "deno": ("test_output",),
+    "dmesg": ("logs",),
     "docker": ("build_output", "logs", "command"),
+    "dotnet": ("test_output", "build_output"),
+    "egrep": ("search",),
     "eslint": ("build_output",),
     "fd": ("path_list",),
     "find": ("path_list",),
+    "flake8": ("build_output",),
+    "g++": ("build_output",),
     "gcc": ("build_output",),
     "go": ("test_output", "build_output"),
+    "golangci-lint": ("build_output",),
     "gradle": ("test_output", "build_output"),
+    "gradlew": ("test_output", "build_output"),
     "grep": ("search",),
     "helm": ("config", "command"),
+    "javac": ("build_output",),
     "jest": ("test_output",),
     "journalctl": ("logs",),
     "jq": ("json",),
+    "karma": ("test_output",),
+    "ktlint": ("build_output",),
     "kubectl": ("json", "config", "logs", "command"),
     "make": ("build_output",),
+    "mix": ("test_output", "build_output"),
+    "mocha": ("test_output",),
+    "msbuild": ("build_output",),
     "mvn": ("test_output", "build_output"),
+    "mvnw": ("test_output", "build_output"),
+    "mypy": ("build_output",),
+    "ninja": ("build_output",),
+    "nose2": ("test_output",),
     "npm": ("test_output", "build_output"),
+    "phpunit": ("test_output",),
     "pip": ("build_output",),
+    "pip3": ("build_output",),
     "pnpm": ("test_output", "build_output"),
+    "poetry": ("build_output",),
+    "pylint": ("build_output",),
+    "pyright": ("build_output",),
     "pytest": ("test_output",),
     "rg": ("search", "path_list"),
+    "rspec": ("test_output",),
+    "rubocop": ("build_output",),
+    "ruff": ("build_output",),
+    "rustc": ("build_output",),
+    "sbt": ("test_output", "build_output"),
+    "shellcheck": ("build_output",),
+    "stylelint": ("build_output",),
+    "swift": ("test_output", "build_output"),
     "tox": ("test_output",),
     "tree": ("path_list", "command"),
     "tsc": ("build_output",),
+    "unittest": ("test_output",),
+    "uv": ("build_output",),
     "vitest": ("test_output",),
     "wget": ("html", "json"),
     "yarn": ("test_output", "build_output"),
@@ -86,6 +125,8 @@ _HIT = re.compile(
     r"(?m)^(?!\d{1,4}[-/:]\d\d)(?:[A-Za-z]:)?[^\s:,][^\s:,]{0,300}:\d+:(?!\d\d\b)"
     r"|^(?!\d{1,4}[-/:]\d\d)[^\s:'\"{}()<>=,]{1,300}[./][^\s:'\"{}()<>=,]{0,200}:\S"
 )
+_FINDING = re.compile(r"[^\s:,][^\s:,]{0,300}(?::\d+:\d+|\(\d+,\d+\))(?::? |: )\S")
+_FINDING_SHARE = 0.5
 _PATH = re.compile(r"(?m)^[^\s:|'\"(){}<>=,]*/[^\s:|'\"(){}<>=,]*$")
 _COMMIT = re.compile(r"(?m)^commit [0-9a-f]{7,40}\b")
 _TEST = re.compile(
@@ -196,6 +237,8 @@ def _by_structure(text: str) -> Iterator[str]:
         yield "xml_report"
     if is_json or head.lstrip()[:1] == "{" or '{"' in head or "[{" in head:
         yield "json"
+    if _share(_FINDING, probe) > _FINDING_SHARE:
+        yield "build_output"
     for kind, pattern, share in _SHAPES:
         if _share(pattern, probe) > share if share else _is_twice(pattern, head):
             yield kind

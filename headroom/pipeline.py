@@ -272,5 +272,5 @@ class _Work:
 def _shortest(found: list[_Candidate], cost: int) -> _Candidate | None:
     whole = min((one for one in found if not one.left_out), key=lambda one: one.tokens, default=None)
     lossy = min((one for one in found if one.left_out), key=lambda one: one.tokens, default=None)
-    limit = (whole.tokens if whole else cost) * (1 - LOSSY_SHARE)
+    limit = whole.tokens * (1 - LOSSY_SHARE) if whole else cost
     return lossy if lossy is not None and lossy.tokens <= limit else whole

@@ -16,7 +16,7 @@ _RARE_LINES = 2
 _FAR_LINES = 2
 _MAX_ODD = 8
 _PROBED = 12
-_MIN_TOP_SHARE = 0.1
+_MIN_TOP_SHARE = 0.2
 _TOP = 3
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?(?=[a-zA-Z%]{0,3}[\],;)]?$)")
 _CLOCK = re.compile(r"[\[(]?[\d:.,/TZ+-]+[\])]?|[A-Z][a-z]{2}")
@@ -54,12 +54,13 @@ def told(hidden: Sequence[str]) -> str:
             if len(ordered) <= _TOLD
             else [one for one in ordered[:_TOP] if one[1] >= _MIN_TOP_SHARE * len(values)]
         )
-        if not shown:
+        if not shown or (len(ordered) > _TOLD and _NUMBER.match(ordered[0][0])):
             continue
-        words = ", ".join(f"{value} {step * times:,}×" for value, times in shown)
+        words = ", ".join(f"{step * times:,}× {value}" for value, times in shown)
         more = len(ordered) - len(shown)
         said.append(f"{words} and {more:,} other values" if more else words)
-    return f": {'; '.join(said[:4])}" if said else ""
+    about = "about " if step > 1 else ""
+    return f": {about}{'; '.join(said[:4])}" if said else ""
 
 
 def _columns(lines: Sequence[str]) -> Iterator[tuple[int, list[int], tuple[str, ...]]]:

@@ -16,6 +16,7 @@ MAX_LINE_CHARS = 100_000
 TOKENS_SHOWN: dict[Level, int] = {"balanced": 2000, "deep": 600}
 ROWS_SHOWN: dict[Level, int] = {"balanced": 40, "deep": 14}
 _LOGGED = re.compile(r"\d\d:\d\d:\d\d,\d{3}\b")
+_TIME_WORDS = 3
 _STAMPED = re.compile(r".{0,20}?\b\d{1,2}:\d{1,2}:\d{1,2}\b")
 WIDE_ROW_TOKENS = 25
 """Rows of prose cost more and tell more than rows of numbers: a table of them is shown whole up to twice the size."""
@@ -55,7 +56,7 @@ def read(text: str) -> Delimited | None:
     ):
         return None
     delimiter = _delimiter(lines)
-    if delimiter is None or (delimiter == "|" and _STAMPED.match(lines[0])):
+    if delimiter is None or _is_logged(lines[0], delimiter):
         return None
     records: list[Row] = []
     reader = csv.reader((line.rstrip("\r") + "\n" for line in lines), delimiter=delimiter)
@@ -73,6 +74,13 @@ def read(text: str) -> Delimited | None:
     if sum(1 for row in body if row.cells) * 10 < len(body) * 8 or any(len(name) > 80 for name in names):
         return None
     return Delimited(records[0].line, unique(names), delimiter, body)
+
+
+def _is_logged(line: str, delimiter: str) -> bool:
+    """Return whether a line is a message behind a time, which a delimiter only happens to stand in."""
+    if not _STAMPED.match(line):
+        return False
+    return delimiter == "|" or len(line.split(delimiter, 1)[0].split()) > _TIME_WORDS
 
 
 def _delimiter(lines: Sequence[str]) -> str | None:

@@ -7,8 +7,9 @@ import re
 import pytest
 from hypothesis import given, settings
 
+from headroom import pipeline
 from headroom.shrinkers import logs
-from headroom.values import ToolCall
+from headroom.values import Policy, ToolCall
 from tests.headroom import shapes
 from tests.headroom.shrinkers import golden, laws
 
@@ -102,3 +103,33 @@ def test_any_log_keeps_the_laws(text: str, level: str) -> None:
     for form in laws.forms(logs.forms, text, level=level).values():
         assert form.text.strip()
         assert all(line in form.text for line in text.split("\n")[:2])
+
+
+def test_a_number_far_above_all_others_stays() -> None:
+    lines = [f"2024-01-02 03:04:{at % 60:02} INFO served /items/{at} in {20 + at % 37} ms" for at in range(900)]
+    lines[431] = "2024-01-02 03:04:11 INFO served /items/431 in 48213 ms"
+    assert lines[431] in folded(lines)
+
+
+def test_a_value_that_is_rare_where_few_occur_stays() -> None:
+    lines = [f"2024-01-02 03:04:{at % 60:02} INFO GET /health answered {200 + at % 2} soon" for at in range(900)]
+    lines[777] = "2024-01-02 03:04:57 INFO GET /health answered 503 soon"
+    assert lines[777] in folded(lines)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "081109 2036{0:02} 148 INFO dfs.DataNode$PacketResponder: PacketResponder 1 for block blk_38865049064139{0} terminating",
+        "[10.30 16:49:{0:02}] chrome.exe - proxy.example.org:5070 close, {0} bytes sent, 9{0} bytes received, lifetime 00:01",
+        "20171223-22:15:{0}:{0}|Step_LSC|30002312|onStandStepChanged {0}",
+        "nova-api.log.1.2017-05-16_13:53:{0:02} 2017-05-16 00:00:{0:02}.008 257{0} INFO nova.server [req-{0}] GET /v2/servers status: 200",
+        "- 1117838570 2005.06.03 R02-M1-N0-C:J{0}-U11 2005-06-03-15.42.{0:02}.675 R02-M1 RAS KERNEL INFO cache parity error corrected",
+        "03-17 16:13:{0:02}.811  1702  {0} D WindowManager: printFreezingDisplayLogs opening app wtoken = Token{{{0}}}",
+        "[Sun Dec 04 04:47:{0:02} 2005] [notice] jk2_init() Found child {0} in scoreboard slot 6",
+    ],
+)
+def test_clocks_of_many_systems_make_a_log(line: str) -> None:
+    text = "\n".join(line.format(at % 60) for at in range(600))
+    outcome = pipeline.shrink(text, call=ToolCall("Bash", '{"command": "cat x"}'), policy=Policy())
+    assert outcome.form.endswith("log_templates") and "[headroom left out" in outcome.text

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 INLINE_MAX_CHARS = 24_000
 """About 3 ms of work; coding agents' usual results are below it."""
+WARM_CHARS = 2_000
+"""Who sends a result of this size is likely to send a big one soon: the helper, which takes a second to start, does so now."""
 MAX_CHARS = 32 * 1024 * 1024
 """Longer texts are left alone: ten times the largest context window there is."""
 
@@ -40,7 +42,7 @@ class Busy(RuntimeError):
 
 
 class Offload:
-    """The helper process of one worker. It starts with the first big input and ends with its parent.
+    """The helper process of one worker. It starts with the first results of some size and ends with its parent.
 
     With a trained model all texts go there: it takes seconds where the rest takes milliseconds, and it needs memory.
     """
@@ -56,6 +58,7 @@ class Offload:
         if words.is_retrieval(call):
             return _left_alone(text, "retrieved")
         if len(text) <= self._inline_max_chars:
+            self._warm(len(text))
             return pipeline.shrink(text, call=call, policy=policy)
         if len(text) > MAX_CHARS:
             return _left_alone(text, "too_large")
@@ -114,6 +117,11 @@ class Offload:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _warm(self, chars: int) -> None:
+        """Let the helper start while there is nothing for it to do yet."""
+        if self._pool is None and chars >= WARM_CHARS:
+            self._started().submit(tokens.count, "")
 
 
 def _shrink(text: str, call: ToolCall, policy: Policy, model_dir: str) -> Shrunk:

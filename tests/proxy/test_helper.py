@@ -1,0 +1,55 @@
+"""Work on big texts in a process of its own: the same bytes, ready early, and no harm when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from headroom import pipeline
+from headroom.values import Policy, Shrunk, ToolCall
+from proxy import offload
+from proxy.offload import Offload
+
+CALL = ToolCall("Bash", '{"command": "cat app.log"}')
+LOG = "\n".join(f"2024-01-02 03:04:{at % 60:02} INFO served /items/{at * 7} in {at % 90} ms" for at in range(900))
+
+
+@pytest.fixture
+def helper() -> Iterator[Offload]:
+    made = Offload()
+    yield made
+    made.close()
+
+
+async def shrink(helper: Offload, text: str) -> Shrunk:
+    return await helper.shrink(text, CALL, Policy())
+
+
+def test_the_helper_starts_early_gives_the_same_bytes_and_may_die(helper: Offload) -> None:
+    before = {child.pid for child in multiprocessing.active_children()}
+
+    async def story() -> None:
+        assert (await shrink(helper, LOG[: offload.WARM_CHARS - 1])).reason == ""
+        assert {child.pid for child in multiprocessing.active_children()} == before, "nothing big is in sight yet"
+        await shrink(helper, LOG[: offload.WARM_CHARS])
+        started = {child.pid for child in multiprocessing.active_children()} - before
+        assert len(started) == 1
+        assert len(LOG) > offload.INLINE_MAX_CHARS
+        assert await shrink(helper, LOG) == pipeline.shrink(LOG, call=CALL, policy=Policy())
+        assert {child.pid for child in multiprocessing.active_children()} - before == started
+        os.kill(started.pop() or 0, signal.SIGKILL)
+        dead = await shrink(helper, LOG)
+        assert (dead.text, dead.reason) == (LOG, "failed:helper_process")
+        assert (await shrink(helper, LOG)).is_changed, "a new helper takes over"
+
+    asyncio.run(story())
+
+
+def test_a_text_beyond_all_contexts_is_left_alone(helper: Offload, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offload, "MAX_CHARS", 30_000)
+    assert asyncio.run(shrink(helper, LOG)).reason == "too_large"

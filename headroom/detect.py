@@ -14,7 +14,8 @@ HEAD_CHARS = 16_384
 
 STAMPED_SHARE = 0.5
 LEVEL_SHARE = 0.8
-PROBED_LINES = 120
+PROBED_CHARS = 400
+PROBED_LINES = 80
 """So many lines of the beginning, evenly spread, say what lines are like."""
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -177,9 +178,10 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
         return ("prose",)
     if _WHOLE_JSON.match(text) and text[-200:].rstrip()[-1:] in ("}", "]"):
         return ("test_events",) if _EVENTS.search(text[:HEAD_CHARS]) else ("json",)
-    called, built = [*_by_call(call)], [*_by_structure(text)]
-    if _is_log(text) and "search" not in called:
+    called = [*_by_call(call)]
+    if "search" not in called and _is_log(text):
         return tuple(dict.fromkeys([*(kind for kind in called if kind in _RUNNERS), "logs", "json"]))
+    built = [*_by_structure(text)]
     found = dict.fromkeys([*called, *built])
     settled = _SETTLING.intersection(built) | _RUNNERS.intersection(called)
     if settled:
@@ -205,7 +207,7 @@ def _is_log(text: str) -> bool:
 
 
 def _probe(lines: list[str]) -> list[str]:
-    return lines[:: -(-len(lines) // PROBED_LINES)]
+    return [line[:PROBED_CHARS] for line in lines[:: -(-len(lines) // PROBED_LINES)]]
 
 
 def _share(pattern: re.Pattern[str], lines: list[str]) -> float:

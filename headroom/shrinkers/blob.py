@@ -10,6 +10,7 @@ from headroom.values import Form, Source
 
 MIN_RUN_CHARS = 256
 MIN_LINE_CHARS = 2000
+_MIN_WRAPPED_CHARS = 48
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{256,}+={0,2}")
 _WRAPPED = re.compile(r"(?:(?>^[ \t]*+[A-Za-z0-9+/=_-]{48,}+[ \t]*+(?:\n|\Z))){6,}+", re.MULTILINE)
 _DUMP = re.compile(r"(?:(?>^[0-9a-fA-F]{4,16}:? +(?:[0-9a-fA-F]{2,8} +){4,}.*(?:\n|\Z))){8,}+", re.MULTILINE)
@@ -31,9 +32,13 @@ def forms(source: Source) -> Iterable[Form]:
         tail = "\n" if run.endswith("\n") else ""
         return f"[{_kind(run)}, {len(run):,} characters, begins {run.strip()[:24]}, sha256 {_digest(run)}]{tail}"
 
-    text = _WRAPPED.sub(named, text)
+    # Asking for long words first is ten times faster than the expressions, and most texts have none.
+    longest = max(map(len, text.split()), default=0)
+    if longest >= _MIN_WRAPPED_CHARS:
+        text = _WRAPPED.sub(named, text)
     text = _DUMP.sub(lambda found: _dump(found, gone), text)
-    text = _RUN.sub(named, text)
+    if longest >= MIN_RUN_CHARS:
+        text = _RUN.sub(named, text)
     if source.policy.level == "deep" or not gone:
         text = "\n".join(_minified(line, gone) for line in text.split("\n"))
     if gone:

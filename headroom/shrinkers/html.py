@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from headroom.shrinkers import reading
+from headroom.shrinkers import document, reading
 from headroom.values import Form, Source
 
 MAX_CHARS = 5_000_000
@@ -104,10 +105,13 @@ def forms(source: Source) -> Iterable[Form]:
     writer = _Writer()
     writer.read(root)
     page = writer.text()
-    if page:
-        yield Form(
-            page, "html_text", f"the markup, scripts and styles of a page of {len(text):,} characters{writer.omitted()}"
-        )
+    if not page:
+        return
+    gone = f"the markup, scripts and styles of a page of {len(text):,} characters{writer.omitted()}"
+    yield Form(page, "html_text", gone)
+    if source.policy.level == "deep":
+        for form in document.forms(replace(source, text=page)):
+            yield Form(form.text, "html_outline", f"{gone}, and {form.left_out}")
 
 
 class _Writer:

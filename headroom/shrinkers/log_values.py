@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 MAX_LINES = 20_000
 """Of templates with more lines an even sample is looked at."""
@@ -15,61 +17,66 @@ _MIN_LINES = 20
 _RARE_LINES = 2
 _FAR_LINES = 2
 _MAX_ODD = 8
+_MAX_FIELDS = 4
 _PROBED = 12
 _MIN_TOP_SHARE = 0.2
 _TOP = 3
-_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?(?=[a-zA-Z%]{0,3}[\],;)]?$)")
 _CLOCK = re.compile(r"[\[(]?[\d:.,/TZ+-]+[\])]?|[A-Z][a-z]{2}")
 _TIME_WORDS = 3
 _EDGES = "[](),;:\"'"
+_UNITS = string.ascii_letters + "%" + _EDGES
 _NAME_CHARS = 40
 
 
-def odd(lines: Sequence[str]) -> list[int]:
-    """Return the lines of a template that a reader would look for: rare values where few occur, numbers far off."""
-    if len(lines) < _MIN_LINES:
-        return []
-    found: dict[int, None] = {}
+@dataclass(frozen=True, slots=True)
+class Study:
+    """`odd` are the lines that a reader would look for; `told` says which values `count` lines hold and how often."""
+
+    odd: list[int]
+    told: str
+    count: int
+
+
+def study(lines: Sequence[str]) -> Study:
+    """Return what stands out among the lines of one template, and what is usual there."""
+    odd: dict[int, None] = {}
+    told: list[str] = []
+    count = 0
     step = -(-len(lines) // MAX_LINES)
     for at, places, values in _columns(lines[::step]):
-        counts = Counter(values)
-        if len(counts) == 1 or at < _TIME_WORDS and all(map(_CLOCK.fullmatch, list(counts)[:_PROBED])):
+        counts, count = Counter(values), step * len(values)
+        if len(counts) == 1 or (at < _TIME_WORDS and all(map(_CLOCK.fullmatch, list(counts)[:_PROBED]))):
             continue
-        picked = _rare(values, counts) if len(counts) <= _FEW else _far(values)
-        found |= dict.fromkeys(places[index] * step for index in picked)
-    return list(found)[:_MAX_ODD]
-
-
-def told(hidden: Sequence[str]) -> str:
-    """Return in words which values the hidden lines of a template hold and how often, where a few make up most."""
-    said = []
-    step = -(-len(hidden) // MAX_LINES)
-    for at, _, values in _columns(hidden[::step]):
-        counts = Counter([value.strip(_EDGES)[:_NAME_CHARS] for value in values])
-        if len(counts) == 1 or at < _TIME_WORDS and all(map(_CLOCK.fullmatch, list(counts)[:_PROBED])):
-            continue
-        ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        shown = (
-            ordered
-            if len(ordered) <= _TOLD
-            else [one for one in ordered[:_TOP] if one[1] >= _MIN_TOP_SHARE * len(values)]
-        )
-        if not shown or (len(ordered) > _TOLD and _NUMBER.match(ordered[0][0])):
-            continue
-        words = ", ".join(f"{step * times:,}× {value}" for value, times in shown)
-        more = len(ordered) - len(shown)
-        said.append(f"{words} and {more:,} other values" if more else words)
-    about = "about " if step > 1 else ""
-    return f": {about}{'; '.join(said[:4])}" if said else ""
+        if len(lines) >= _MIN_LINES:
+            picked = _rare(values, counts) if len(counts) <= _FEW else _far(values)
+            odd |= dict.fromkeys(places[index] * step for index in picked)
+        words = _words(counts, len(values), step) if len(told) < _MAX_FIELDS else ""
+        told += [words] if words else []
+    return Study(list(odd)[:_MAX_ODD], "; ".join(told), min(count, len(lines)))
 
 
 def _columns(lines: Sequence[str]) -> Iterator[tuple[int, list[int], tuple[str, ...]]]:
     """Yield the words of lines by position, with the places of the lines: of those that have the usual number of words."""
     split = [line.split() for line in lines]
-    width = Counter(map(len, split)).most_common(1)[0][0]
-    places = [place for place, words in enumerate(split) if len(words) == width]
+    widths = list(map(len, split))
+    width = Counter(widths).most_common(1)[0][0]
+    places = [place for place, words in enumerate(widths) if words == width]
     for at, values in enumerate(zip(*[split[place] for place in places], strict=True)):
         yield at, places, values
+
+
+def _words(counts: Counter[str], count: int, step: int) -> str:
+    """Return the few values that make up most of a field in words, "" where there are none."""
+    if len(counts) > _TOLD and (
+        max(counts.values()) < _MIN_TOP_SHARE * count or _number(next(iter(counts))) is not None
+    ):
+        return ""
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = ordered if len(ordered) <= _TOLD else [one for one in ordered[:_TOP] if one[1] >= _MIN_TOP_SHARE * count]
+    about = "about " if step > 1 else ""
+    said = ", ".join(f"{about}{step * times:,}× {value.strip(_EDGES)[:_NAME_CHARS]}" for value, times in shown)
+    more = len(ordered) - len(shown)
+    return f"{said} and {more:,} other values" if more else said
 
 
 def _rare(values: Sequence[str], counts: Counter[str]) -> list[int]:
@@ -80,12 +87,27 @@ def _rare(values: Sequence[str], counts: Counter[str]) -> list[int]:
 
 def _far(values: Sequence[str]) -> list[int]:
     """Return the lines whose number lies far above all others."""
-    if not all(map(_NUMBER.match, values[:_PROBED])):
+    if any(_number(value) is None for value in values[:_PROBED]):
         return []
-    numbers = [float(found[0]) if (found := _NUMBER.match(value)) else 0.0 for value in values]
+    numbers = [_number(value) or 0.0 for value in values]
     ordered = sorted(numbers)
     quarter, three = ordered[len(ordered) // 4], ordered[len(ordered) * 3 // 4]
     most = three + 6 * (three - quarter)
     if three == quarter or ordered[-1] <= most:
         return []
     return sorted(range(len(numbers)), key=lambda index: (-numbers[index], index))[:_FAR_LINES]
+
+
+def _number(value: str) -> float | None:
+    """Return the number that a word is, its unit left away; None when it is none.
+
+    >>> _number("48ms,"), _number("10.0.0.1"), _number("0x1f"), _number("ready")
+    (48.0, None, None, None)
+    """
+    digits = value.strip(_UNITS)
+    if not digits or len(value) > 24 or not value.strip(_EDGES)[:1].isdecimal() or "_" in digits:
+        return None
+    try:
+        return float(digits)
+    except ValueError:
+        return None

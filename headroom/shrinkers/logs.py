@@ -117,10 +117,11 @@ def _folded(text: str, lines: Sequence[str], limits: Limits, spoken_of: Iterable
     members: dict[int, list[int]] = {}
     for index, number in enumerate(numbers):
         members.setdefault(number, []).append(index)
+    studies = _studies(lines, members, marks, limits)
     kept = _kept(lines, members, marks, limits)
-    for index in spoken_of:
+    for index in [*spoken_of, *(members[number][odd] for number, one in studies.items() for odd in one.odd)]:
         kept[index] = 1
-    notes = _notes(lines, members, kept, limits)
+    notes = _notes(members, kept, studies if limits.tells_values else {})
     out = [
         _cut(line, limits.line_chars, marks[numbers[index]]) + notes.get(index, "")
         for index, line in enumerate(lines)
@@ -129,15 +130,31 @@ def _folded(text: str, lines: Sequence[str], limits: Limits, spoken_of: Iterable
     return "\n".join(out), len(lines) - len(out)
 
 
-def _notes(lines: Sequence[str], members: dict[int, list[int]], kept: bytearray, limits: Limits) -> dict[int, str]:
+def _studies(
+    lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[int], limits: Limits
+) -> dict[int, log_values.Study]:
+    """Return what stands out among the lines of every template that is not shown whole."""
+    return {
+        number: log_values.study([lines[index] for index in places])
+        for number, places in members.items()
+        if len(places) > _most(marks[number], limits)
+    }
+
+
+def _most(mark: int, limits: Limits) -> int:
+    return limits.troubles if mark == _STRONG else limits.routine
+
+
+def _notes(members: dict[int, list[int]], kept: bytearray, studies: dict[int, log_values.Study]) -> dict[int, str]:
     """Return what is said behind the last line before the first hidden one of its template."""
     notes: dict[int, str] = {}
-    for places in members.values():
+    for number, places in members.items():
         hidden = [index for index in places if not kept[index]]
         if not hidden:
             continue
         shown = [index for index in places[: bisect_left(places, hidden[0])] if kept[index]]
-        words = log_values.told([lines[index] for index in hidden]) if limits.tells_values else ""
+        one = studies.get(number)
+        words = f"; of {one.count:,}: {one.told}" if one is not None and one.told else ""
         notes[shown[-1]] = f" [{len(hidden):,} more like it{words}]"
     return notes
 
@@ -155,13 +172,10 @@ def _kept(lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[i
     kept = bytearray(len(lines))
     troubles: list[int] = []
     for number, places in members.items():
-        most = limits.troubles if marks[number] == _STRONG else limits.routine
+        most = _most(marks[number], limits)
         picked = places if len(places) <= most else _ends(places, limits.examples if not marks[number] else most - 1)
         for index in picked:
             kept[index] = 1
-        if len(picked) < len(places):
-            for index in log_values.odd([lines[index] for index in places]):
-                kept[places[index]] = 1
         if marks[number] == _STRONG:
             troubles += picked[: limits.surrounded]
     for index in [*range(min(limits.ends, len(lines))), *range(max(0, len(lines) - limits.ends), len(lines))]:

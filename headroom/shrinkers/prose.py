@@ -17,7 +17,7 @@ _LONG_LITERAL_CHARS = 120
 _MIN_LONG_LITERALS = 4
 # Share of a JSON text that its sentences make up before it is prose in an envelope.
 _PROSE_SHARE = 0.65
-_HEAD_CHARS = 100_000
+_HEAD_CHARS = 32_768
 
 
 def forms(source: Source) -> Iterable[Form]:

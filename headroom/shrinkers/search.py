@@ -27,9 +27,11 @@ _OPAQUE = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
 _OPAQUE_KEPT_CHARS = 16
 _TERM = re.compile(r"[^\W\d_]\w{2,}")
 _MAX_TERMS = 12
-# Of an old search, what was found first in every file.
+# Of an old search, what was found first in every file, when there are not too many of them.
 _FIRST_HITS = 3
 _MANY_FILES = 60
+_TOO_MANY_ROWS = 3_000
+"""More than that is a search that found too much, and is thinned out at first sight, too."""
 _PLACES = 12
 
 
@@ -64,7 +66,7 @@ def forms(source: Source) -> Iterable[Form]:
         left_out = f"the far ends of {count:,} very long lines"
         yield Form(_by_file(total, groups), "search_by_file_cut", left_out)
         yield Form(_by_folder(total, groups), "search_by_folder_cut", left_out)
-    if source.policy.level == "deep":
+    if source.policy.level == "deep" or len(rows) > _TOO_MANY_ROWS:
         spoken_of = named.rows(text.split("\n"), source.policy.keep_words)
         thinned, hidden = _thinned(cut, spoken_of)
         if hidden:

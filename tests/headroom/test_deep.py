@@ -9,6 +9,7 @@ import pytest
 from headroom import pipeline, tokens
 from headroom.shrinkers import sentences
 from headroom.values import Policy, ToolCall
+from tests.headroom.shrinkers import golden
 
 
 def deep(text: str, command: str) -> str:
@@ -58,3 +59,8 @@ def test_an_error_line_outlives_the_rest(command: str) -> None:
     lines = [f"moved thing {at} to /srv/place_{at * 37 % 101}/x{at}.bin at speed {at * 7}" for at in range(60)]
     lines[31] = "[ERROR] user-service - query failed: duplicate key"
     assert lines[31] in deep("\n".join(lines), command)
+
+
+@pytest.mark.parametrize("name", golden.names("gist"))
+def test_real_output_is_written_as_reviewed(name: str) -> None:
+    assert golden.written("gist", name) == golden.expected("gist", name)

@@ -19,6 +19,7 @@ from headroom.shrinkers import (
     command,
     config,
     diff,
+    gist,
     git_log,
     html,
     json_values,
@@ -28,6 +29,7 @@ from headroom.shrinkers import (
     prose,
     search,
     table,
+    terminal,
     test_output,
     xml_report,
 )
@@ -40,6 +42,7 @@ KINDS: dict[str, Callable[[Source], Iterable[Form]]] = {
     "command": command.forms,
     "config": config.forms,
     "diff": diff.forms,
+    "gist": gist.forms,
     "git_log": git_log.forms,
     "html": html.forms,
     "json": json_values.forms,
@@ -47,6 +50,7 @@ KINDS: dict[str, Callable[[Source], Iterable[Form]]] = {
     "path_list": path_list.forms,
     "search": search.forms,
     "table": table.forms,
+    "terminal": terminal.forms,
     "test_output": test_output.forms,
     "xml_report": xml_report.forms,
 }
@@ -62,7 +66,10 @@ def names(kind: str) -> list[str]:
 
 
 def source(kind: str, name: str) -> Source:
-    return Source((ROOT / kind / f"{name}.in").read_text(), ToolCall("Bash", '{"command": "show"}'))
+    level: Level = "deep" if kind == "gist" else "balanced"
+    return Source(
+        (ROOT / kind / f"{name}.in").read_text(), ToolCall("Bash", '{"command": "show"}'), Policy(level=level)
+    )
 
 
 def expected(kind: str, name: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom.shrinkers import terminal
-from tests.headroom.shrinkers import laws, texts
+from tests.headroom.shrinkers import golden, laws, texts
 
 NOISY = st.lists(
     st.sampled_from(["\x1b[31m", "\x1b[0m", "\x1b]0;title\x07", "ok", " ", "12%", "\r", "\n", "\b", "\t", "Get", "é"]),
@@ -50,3 +50,8 @@ def test_clean_text_is_clean(text: str) -> None:
 @given(st.one_of(NOISY, texts.ANY), laws.LEVELS)
 def test_laws_hold(text: str, level: str) -> None:
     laws.assert_kept(terminal.forms, text, level)
+
+
+@pytest.mark.parametrize("name", golden.names("terminal"))
+def test_real_output_is_written_as_reviewed(name: str) -> None:
+    assert golden.written("terminal", name) == golden.expected("terminal", name)

@@ -10,7 +10,7 @@ from headroom.values import Form, Source
 
 _MIN_ROWS = 12
 # At first sight a comment beside code loses its middle only when it is very long; documentation keeps its first line.
-_LONG_COMMENT_ROWS = 8
+_LONG_COMMENT_ROWS = 6
 _COMMENT_KEPT_ROWS = 3
 _DOCUMENTATION_ROWS = 4
 _HASH_LANGUAGES = ("bash", "python", "ruby")

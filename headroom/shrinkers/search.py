@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from headroom.shrinkers import named, terminal
-from headroom.values import Form, Source
+from headroom.values import Form, Source, ToolCall
 
 # `path:12:text`. The path may hold blanks, but not end like the clock of a log line ("Jan 3 12:30:45").
 _MATCH = re.compile(r"((?:[A-Za-z]:)?[^:]*[^:\s]):(\d+):(.*)")
@@ -33,6 +33,7 @@ _MANY_FILES = 60
 _TOO_MANY_ROWS = 3_000
 """More than that is a search that found too much, and is thinned out at first sight, too."""
 _PLACES = 12
+_SEARCHES = re.compile(r"(?i)(?<![a-z])(?:[ef]?grep|rg|ag|ack|ripgrep|search)(?![a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,18 @@ def forms(source: Source) -> Iterable[Form]:
         left_out = f"the far ends of {count:,} very long lines"
         yield Form(_by_file(total, groups), "search_by_file_cut", left_out)
         yield Form(_by_folder(total, groups), "search_by_folder_cut", left_out)
-    if source.policy.level == "deep" or len(rows) > _TOO_MANY_ROWS:
+    if source.policy.level == "deep" or (len(rows) > _TOO_MANY_ROWS and _is_search(source.call)):
         spoken_of = named.rows(text.split("\n"), source.policy.keep_words)
         thinned, hidden = _thinned(cut, spoken_of)
         if hidden:
             yield Form(
                 _by_folder(total, thinned), "search_first", f"{hidden:,} of {len(cut):,} lines of files with several"
             )
+
+
+def _is_search(call: ToolCall) -> bool:
+    """Return whether a call searched: what a linter finds looks the same, and every finding of it counts."""
+    return bool(_SEARCHES.search(f"{call.name} {call.arguments[:400]}"))
 
 
 def parse(text: str) -> list[Hit | str] | None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models.functions import Now
@@ -45,6 +46,17 @@ def live() -> Live:
 def lifetime() -> Lifetime:
     """Everything that was ever recorded, to the last transaction."""
     return _lifetime(_tallies())
+
+
+def version() -> tuple[Any, ...]:
+    """Something that changes whenever `live` or `lifetime` do: with each call that is booked, each sign of life."""
+    workers, counted = rollup_sql.table(ServingWorker), rollup_sql.table(Tally)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT (SELECT SUM(calls) FROM {counted}), (SELECT COUNT(*) FROM {counted}),"  # noqa: S608
+            f" (SELECT MAX(seen_at) FROM {workers}), (SELECT COUNT(*) FROM {workers})"
+        )
+        return tuple(cursor.fetchone())
 
 
 def both() -> tuple[Live, Lifetime]:

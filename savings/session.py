@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
+
+from django.db import connection
 
 from savings import checkpoints, history, live, stats
 from savings.figures import Figures, percent, usd
@@ -19,6 +22,13 @@ CACHED_READS = ("5m", "1h")
 
 def document(now: datetime, *, with_requests: bool) -> dict[str, Any]:
     """Everything but the configuration. Without requests for those who may not see others' calls."""
+    found = _put_together(str(connection.settings_dict["NAME"]), live.version(), with_requests)
+    return {**found, "generated_at": history.timestamp(now)}
+
+
+@lru_cache(maxsize=4)
+def _put_together(_database: str, _version: tuple[Any, ...], with_requests: bool) -> dict[str, Any]:
+    """Once for each state of the tallies: pages ask every second, also when nothing happens."""
     session, lifetime = live.both()
     figures = session.figures
     found: dict[str, Any] = {
@@ -42,7 +52,6 @@ def document(now: datetime, *, with_requests: bool) -> dict[str, Any]:
         "persistent_savings": _persistent(lifetime),
         "workers": session.workers,
         "started_at": session.started_at and history.timestamp(session.started_at),
-        "generated_at": history.timestamp(now),
     }
     if with_requests:
         found["recent_requests"] = [

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.db.models.functions import Now
 
-from savings import ledger, lifetime_repair, live, rollups, stats, tallies
+from savings import ledger, lifetime_repair, live, rollups, session, stats, tallies
 from savings.models import LedgerEntry, SavingsCheckpoint, ServingWorker, Tally
 from savings.pricing import PricedReceipt
 from tests.savings.ledgers import make_priced, some_entries
@@ -132,3 +132,15 @@ def test_totals_that_are_not_what_the_ledger_says_are_put_right() -> None:
     assert live.lifetime().figures == stats.totals()
     assert live.lifetime().by_model == stats.by("model")
     assert lifetime_repair.repair() == {}
+
+
+def test_stats_are_put_together_again_when_something_was_booked_and_only_then() -> None:
+    counter = make_counter()
+    record(counter, some_entries(5, [NOON]))
+    first = session.document(NOON, with_requests=True)
+    again = session.document(NOON + timedelta(seconds=1), with_requests=True)
+    assert again["requests"] is first["requests"]
+    assert again["generated_at"] != first["generated_at"]
+    assert "recent_requests" not in session.document(NOON, with_requests=False)
+    record(counter, [make_priced(NOON)])
+    assert session.document(NOON, with_requests=True)["requests"]["calls"] == 6

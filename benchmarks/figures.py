@@ -179,7 +179,9 @@ def agree(requests: int, workers: int, directory: Path) -> dict[str, Any]:
             result = load.run(target.url, sent, requests=requests, connections=CONNECTIONS)
             _wait_for_rows(database, requests)
             calls = processes.provider_calls(provider)
-            cost, rows = database.execute("SELECT sum(cost_nano_usd), count(*) FROM savings_ledgerentry").fetchone()  # type: ignore[misc]
+            cost, rows = database.execute(
+                "SELECT sum(cost_nano_usd), count(*) FILTER (WHERE status <> 'void') FROM savings_ledgerentry"
+            ).fetchone()  # type: ignore[misc]
             _manage(environment, "rollups")
             stats = json.loads(_read(f"{target.url}/stats"))
             sums = {
@@ -209,7 +211,7 @@ def agree(requests: int, workers: int, directory: Path) -> dict[str, Any]:
 
 def _wait_for_rows(database: psycopg.Connection[Any], count: int) -> None:
     until = time.monotonic() + SETTLE_S
-    while database.execute("SELECT count(*) FROM savings_ledgerentry").fetchone()[0] < count:  # type: ignore[index]
+    while database.execute("SELECT count(*) FROM savings_ledgerentry WHERE status <> 'void'").fetchone()[0] < count:  # type: ignore[index]
         if time.monotonic() > until:
             raise RuntimeError("the ledger did not get every call")
         time.sleep(0.2)

@@ -405,9 +405,9 @@ def _mark(look: Look, standing: Standing) -> tuple[Path, str] | None:
     """Which block of this request carries our mark, and with which ttl: that of the client's own moving mark."""
     if not standing.mark_key:
         return None
-    marks = _marks(look.provider, look.outline)
+    ttls = look.provider.marks(look.call)
     marked = next((stand.result for stand in look.stands if stand.key == standing.mark_key), None)
-    return (marked.path, marks[-1][1]) if marks and marked is not None else None
+    return (marked.path, ttls[-1]) if marked is not None and 0 < len(ttls) <= MAX_CLIENT_MARKS else None
 
 
 def _marks(provider: Provider, outline: Outline) -> list[tuple[int, str]]:

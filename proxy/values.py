@@ -172,6 +172,9 @@ class Provider(Protocol):
     def outline(self, call: Call) -> Outline:
         """The blocks of a request that was parsed."""
 
+    def marks(self, call: Call) -> list[str]:
+        """The ttls of the client's cache marks, in order; quicker had than the whole outline."""
+
     def render(self, call: Call, plan: Plan) -> bytes:
         """The body to send: the client's own bytes but for the planned replacements."""
 

@@ -49,6 +49,16 @@ def outline(call: Call) -> Outline:
     return drawn
 
 
+def marks(call: Call) -> list[str]:
+    """The ttls of the client's cache marks, in order."""
+    document = call.document or {}
+    blocks = [*_listed(document.get("tools")), *_listed(document.get("system"))]
+    for message in _listed(document.get("messages")):
+        blocks += _listed(message.get("content")) if isinstance(message, dict) else []
+    found = [block.get("cache_control") for block in blocks if isinstance(block, dict) and "cache_control" in block]
+    return [bodies.text(mark.get("ttl")) or "5m" for mark in found if isinstance(mark, dict)]
+
+
 def _draw(drawn: Outline, block: Any, path: Path = ()) -> None:
     is_result = isinstance(block, dict) and block.get("type") == "tool_result"
     if is_result and isinstance(block.get("content"), str):

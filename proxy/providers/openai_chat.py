@@ -50,6 +50,11 @@ def outline(call: Call) -> Outline:
     return drawn
 
 
+def marks(call: Call) -> list[str]:
+    """None: every prefix is cached without them."""
+    return []
+
+
 def render(call: Call, plan: Plan) -> bytes:
     """The client's bytes with the planned strings exchanged, and usage asked for where a stream would not report it."""
     body = splice.replace(call.body, call.document, plan.replacements)

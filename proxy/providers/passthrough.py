@@ -27,6 +27,9 @@ class Passthrough:
     def outline(self, call: Call) -> Outline:
         return Outline([], {}, [])
 
+    def marks(self, call: Call) -> list[str]:
+        return []
+
     def render(self, call: Call, plan: Plan) -> bytes:
         return call.body
 

@@ -75,3 +75,11 @@ def test_what_the_model_spoke_of_since_is_known(dialect: str) -> None:
     assert len(said) == 2
     assert mentions.words(steps[0][2], said[1:]) == ("load_rows",)
     assert mentions.asked(document) == sessions.TASK
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+def test_marks_are_those_of_the_outline(dialect: str) -> None:
+    provider = sessions.PROVIDERS[dialect]
+    call = sessions.call(sessions.bodies([run("make", "done")], dialect)[-1], dialect)
+    assert provider.marks(call) == [ttl for _, ttl in provider.outline(call).marks]
+    assert len(provider.marks(call)) == (2 if dialect == "anthropic" else 0)

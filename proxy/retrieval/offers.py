@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -19,6 +20,9 @@ from proxy.providers import bodies
 from proxy.retrieval import tool, turns, words
 from proxy.retrieval.turns import Turn
 from proxy.values import Call, Plan
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MIN_TOKENS = 15_000
 """Of tools and system prompt together: where there are more, one tool more is one percent."""
@@ -50,10 +54,17 @@ class Offered:
         )
 
 
+class Run(Protocol):
+    """Runs a job that uses the ORM, as `proxy.database.run` does."""
+
+    async def __call__(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+
 class Offers:
     """The conversations of one worker that were offered the tool."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Run = database.run) -> None:
+        self._run = run
         self._known: OrderedDict[tuple[str, str], Offered] = OrderedDict()
 
     async def find(self, call: Call, route: str, owner: str) -> Offered | None:
@@ -67,7 +78,7 @@ class Offers:
         )
         if known is None or not is_fresh:
             try:
-                known = await database.run(_load, owner, root, newest, is_new=_is_first(call, route))
+                known = await self._run(_load, owner, root, newest, is_new=_is_first(call, route))
             except (DatabaseError, TimeoutError):
                 return known if known is not None and known.is_offered else None
             self._remember((owner, root), known)

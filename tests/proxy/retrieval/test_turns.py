@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 import pytest
+from django.db import connections
 from django.test import override_settings
 
 from proxy import splice
@@ -15,6 +18,8 @@ from proxy.retrieval.offers import Offers
 from proxy.retrieval.turns import Turn
 from proxy.values import Call
 
+P = ParamSpec("P")
+T = TypeVar("T")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MESSAGES, CHAT, RESPONSES = "/v1/messages", "/v1/chat/completions", "/v1/responses"
 
@@ -107,23 +112,35 @@ def call(route: str, document: dict[str, Any]) -> Call:
     return parsed
 
 
+async def in_a_thread(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a job in a thread that leaves no connection behind: the road's own would go on to the next test's database."""
+
+    def run() -> T:
+        try:
+            return job(*args, **kwargs)
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(run)
+
+
 @pytest.mark.usefixtures("road_database")
 async def test_the_tool_is_there_from_the_first_request_or_never() -> None:
     with override_settings(ORIGINAL_FILES=False):
         for route, document in OFFERED:
-            assert await Offers().find(call(route, document), route, "local") is not None, document.keys()
+            assert await Offers(in_a_thread).find(call(route, document), route, "local") is not None, document.keys()
             key = "input" if route == RESPONSES else "messages"
             later = document | {key: [*document[key], {"role": "assistant", "content": "a"}, ASKED]}
             short = {name: value if value != LONG else LONG[:-9_000] for name, value in later.items()}
-            elsewhere = Offers()
+            elsewhere = Offers(in_a_thread)
             found = await elsewhere.find(call(route, short if route == MESSAGES else later), route, "local")
             assert found is not None, "another worker goes on with it"
             assert await elsewhere.find(call(route, later), route, "team:1") is None
         for route, document in NEVER:
-            assert await Offers().find(call(route, document | {"user": "n"}), route, "somebody") is None, (
+            assert await Offers(in_a_thread).find(call(route, document | {"user": "n"}), route, "somebody") is None, (
                 document.keys()
             )
     route, document = OFFERED[0]
     for name, value in (("ORIGINAL_FILES", True), ("NO_CCR", True), ("LOSSLESS", True), ("RETRIEVE_TOOL", "off")):
         with override_settings(**{"ORIGINAL_FILES": False, name: value}):
-            assert await Offers().find(call(route, document), route, "local") is None, name
+            assert await Offers(in_a_thread).find(call(route, document), route, "local") is None, name

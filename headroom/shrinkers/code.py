@@ -11,8 +11,8 @@ from headroom.values import Form, Source
 _MIN_ROWS = 12
 # At first sight a comment beside code loses its middle only when it is very long; documentation keeps its first line.
 _LONG_COMMENT_ROWS = 6
-_COMMENT_KEPT_ROWS = 3
-_DOCUMENTATION_ROWS = 4
+_COMMENT_KEPT_ROWS = 2
+_DOCUMENTATION_ROWS = 3
 _HASH_LANGUAGES = ("bash", "python", "ruby")
 _WORD = re.compile(r"[A-Za-z_]\w{3,}")
 _PATH = re.compile(r"[\w@.~+-]*/[\w@./~+-]*|\b[\w-]+\.[A-Za-z]{1,4}\b")

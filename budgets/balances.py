@@ -24,12 +24,13 @@ from savings.models import LedgerEntry
 from savings.pricing import PricedReceipt
 from savings.receipts import Reserved
 
-ALERT_PERCENTS = (100, 80)
+ALERT_PERCENT = 80
 NEAR_SHARE = 10
 """The last tenth of a limit is given out call by call."""
 LEASE_SHARE_OF_LIMIT = 50
 LEASE_SHARE_OF_ROOM = 20
 STRICT_HOLDS_LEFT = 100
+ACCOUNTS_AT_ONCE = 100
 KEEP_EMPTY_SHARES = timedelta(days=2)
 
 
@@ -276,21 +277,33 @@ def _apply(released: dict[tuple[int, str], _Change], spent: dict[int, int]) -> N
         ):
             held[period_id] += change.held
             leased[period_id] += change.leased
-    for period_id in sorted({*held, *spent}):
-        BudgetPeriod.objects.filter(pk=period_id).update(
-            spent_nano_usd=F("spent_nano_usd") + spent.get(period_id, 0),
-            held_nano_usd=F("held_nano_usd") - held.get(period_id, 0),
-            leased_nano_usd=F("leased_nano_usd") - leased.get(period_id, 0),
+    moves = [(pk, spent.get(pk, 0), held.get(pk, 0), leased.get(pk, 0)) for pk in sorted({*held, *spent})]
+    for start in range(0, len(moves), ACCOUNTS_AT_ONCE):
+        _move(moves[start : start + ACCOUNTS_AT_ONCE])
+
+
+def _move(moves: Sequence[tuple[int, int, int, int]]) -> None:
+    """Spend, and let go of what was held and leased, in one statement: a batch may be of as many keys as it has rows."""
+    table = connection.ops.quote_name(BudgetPeriod._meta.db_table)
+    integer = "bigint" if connection.vendor == "postgresql" else "integer"
+    row = "(" + ", ".join([f"CAST(%s AS {integer})"] * 4) + ")"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET spent_nano_usd = spent_nano_usd + move.column2, "  # noqa: S608 - names of our own
+            "held_nano_usd = held_nano_usd - move.column3, leased_nano_usd = leased_nano_usd - move.column4 "
+            f"FROM (VALUES {', '.join([row] * len(moves))}) AS move WHERE {table}.id = move.column1",
+            [number for move in moves for number in move],
         )
 
 
 def _alert(spent: Iterable[int]) -> None:
     """Say once that 80 % and once that all of a budget is spent."""
-    for percent in ALERT_PERCENTS:
-        over = BudgetPeriod.objects.filter(
-            pk__in=list(spent), alerted_percent__lt=percent, spent_nano_usd__gte=F("limit_nano_usd") * percent / 100
-        ).select_related("budget__key", "budget__team")
-        for period in over:
+    over = BudgetPeriod.objects.filter(
+        pk__in=list(spent), alerted_percent__lt=100, spent_nano_usd__gte=F("limit_nano_usd") * ALERT_PERCENT / 100
+    ).select_related("budget__key", "budget__team")
+    for period in over:
+        percent = 100 if period.spent_nano_usd >= period.limit_nano_usd else ALERT_PERCENT
+        if percent > period.alerted_percent:
             BudgetPeriod.objects.filter(pk=period.pk).update(alerted_percent=percent)
             alerts.budget_reached(period, percent)
 

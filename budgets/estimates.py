@@ -90,6 +90,8 @@ class Habits:
 
     def __init__(self) -> None:
         self._outputs: OrderedDict[tuple[str, str], deque[int]] = OrderedDict()
+        self._usual: dict[tuple[str, str], int] = {}
+        """What was worked out since the last answer of its kind: answers come in batches."""
         self._lock = threading.Lock()
 
     def note(self, key_id: str, model: str, output_tokens: int) -> None:
@@ -97,15 +99,23 @@ class Habits:
         with self._lock:
             seen = self._outputs.setdefault((key_id, model), deque(maxlen=REMEMBERED_CALLS))
             seen.append(output_tokens)
+            self._usual.pop((key_id, model), None)
             self._outputs.move_to_end((key_id, model))
             if len(self._outputs) > REMEMBERED_KINDS:
-                self._outputs.popitem(last=False)
+                forgotten, _ = self._outputs.popitem(last=False)
+                self._usual.pop(forgotten, None)
 
     def usual_output_tokens(self, key_id: str, model: str) -> int:
         """The 95th percentile, and a guess where there are few."""
+        known = self._usual.get((key_id, model))
+        if known is not None:
+            return known
         with self._lock:
             seen = sorted(self._outputs.get((key_id, model), ()))
-        if not seen:
-            return USUAL_OUTPUT_TOKENS
-        usual = seen[min(len(seen) - 1, len(seen) * 95 // 100)]
-        return usual if len(seen) >= 8 else max(usual, USUAL_OUTPUT_TOKENS)
+            if not seen:
+                return USUAL_OUTPUT_TOKENS
+            usual = seen[min(len(seen) - 1, len(seen) * 95 // 100)]
+            if len(seen) < 8:
+                usual = max(usual, USUAL_OUTPUT_TOKENS)
+            self._usual[key_id, model] = usual
+        return usual

@@ -18,8 +18,9 @@ QUARTER_S = 900
 """Every zone's clock differs from UTC by a multiple of a quarter of an hour, and so do the moments at which periods begin."""
 ROWS_AT_ONCE = 10_000
 
+# Whichever is quickest, as it is worked out for every entry.
 _QUARTERS = {
-    "postgresql": f"floor(extract(epoch from admitted_at) / {QUARTER_S})::bigint",
+    "postgresql": f"date_bin('{QUARTER_S} seconds', admitted_at, '1970-01-01 00:00:00+00')",
     "sqlite": f"cast(strftime('%%s', admitted_at) as integer) / {QUARTER_S}",
 }
 
@@ -85,7 +86,11 @@ def _sums(since: datetime) -> Iterator[tuple[str, str, int, int]]:
         cursor.execute(query, [connection.ops.adapt_datetimefield_value(since)])
         while rows := cursor.fetchmany(ROWS_AT_ONCE):
             for key_id, owner, quarter, cost in rows:
-                yield key_id, owner, int(quarter), int(cost)
+                yield key_id, owner, _number(quarter), int(cost)
+
+
+def _number(quarter: int | datetime) -> int:
+    return quarter if isinstance(quarter, int) else int(quarter.timestamp()) // QUARTER_S
 
 
 def _is_whole(moment: datetime | None) -> bool:

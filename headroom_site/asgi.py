@@ -96,6 +96,10 @@ async def _refuse_elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _refuse(send: Send, status: HTTPStatus, code: str, message: str) -> None:
     body = errors.body("openai", status, code, message)
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-headroom-error", code.encode()),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

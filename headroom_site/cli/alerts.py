@@ -46,9 +46,7 @@ def test() -> None:
 
 
 def _open() -> tuple[Any, Any]:
-    settings = setup.django()
-    import_module("headroom_site.server").prepare_database()
-    return settings, import_module("budgets.alerts")
+    return setup.database(), import_module("budgets.alerts")
 
 
 def _row(alert: Any) -> dict[str, Any]:

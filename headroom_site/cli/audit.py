@@ -20,8 +20,7 @@ def command(days: int | None, as_json: bool) -> None:
 
     May run beside serving proxies. Exit code 1 when anything differs.
     """
-    setup.django()
-    import_module("headroom_site.server").prepare_database()
+    setup.database()
     audits = import_module("budgets.audit")
     now = datetime.now(UTC)
     found = audits.audit(now, since=now - timedelta(days=days) if days else None)

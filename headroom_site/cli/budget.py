@@ -99,8 +99,7 @@ def list_(as_json: bool) -> None:
 
 
 def _modules() -> tuple[Any, Any]:
-    setup.django()
-    import_module("headroom_site.server").prepare_database()
+    setup.database()
     return import_module("budgets.keys"), import_module("budgets.limits")
 
 

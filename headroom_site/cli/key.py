@@ -175,8 +175,7 @@ def revoke(name_or_prefix: str) -> None:
 
 
 def _keys() -> Any:
-    setup.django()
-    import_module("headroom_site.server").prepare_database()
+    setup.database()
     return import_module("budgets.keys")
 
 

@@ -20,8 +20,7 @@ def command(backfill: bool, as_json: bool) -> None:
 
     Running it again changes nothing, and stopping it half-way does no harm. May run beside serving proxies.
     """
-    setup.django()
-    import_module("headroom_site.server").prepare_database()
+    setup.database()
     rollups = import_module("savings.rollups")
     try:
         rolled = _roll(rollups, everything=backfill)

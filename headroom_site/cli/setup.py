@@ -23,6 +23,17 @@ def django() -> Any:
     return settings
 
 
+def database() -> Any:
+    """The same with the database ready: brought up to date where it is ours alone, else refused when it is not."""
+    settings = django()
+    server = import_module("headroom_site.server")
+    try:
+        server.prepare_database()
+    except server.CannotServe as exc:
+        raise click.ClickException(str(exc)) from exc
+    return settings
+
+
 def pass_on(flags: dict[str, object]) -> None:
     """Put the flags that were given into the environment, where settings look: a flag beats the environment."""
     for name, value in flags.items():

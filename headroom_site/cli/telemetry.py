@@ -19,9 +19,8 @@ def command(show: bool) -> None:
     Nothing leaves this machine unless HEADROOM_TELEMETRY_ENDPOINT is set. HEADROOM_TELEMETRY=off or DO_NOT_TRACK=1 turn it
     off altogether.
     """
-    settings = setup.django()
+    settings = setup.database() if show else setup.django()
     if show:
-        import_module("headroom_site.server").prepare_database()
         document = import_module("headroom_site.tasks").telemetry_payload(datetime.now(UTC))
         click.echo(json.dumps(document, indent=2))
         return

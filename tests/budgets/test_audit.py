@@ -103,3 +103,11 @@ def test_the_command_says_so_and_exits_with_1(tmp_path: Path) -> None:
     proxy = Proxy(tmp_path / "workspace", "http://127.0.0.1:9", env={"PYTHONWARNINGS": "default"})
     clean = headroom(proxy, "audit")
     assert (clean.returncode, clean.stdout) == (0, "0 accounts: 0 differences, 0 old holds.\n")
+
+
+@pytest.mark.postgres
+def test_a_database_that_is_not_ready_is_said_in_one_line(tmp_path: Path, postgres_url: str) -> None:
+    proxy = Proxy(tmp_path / "workspace", "http://127.0.0.1:9", env={"HEADROOM_DATABASE_URL": postgres_url})
+    refused = headroom(proxy, "audit")
+    assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+    assert "run `headroom migrate` once" in refused.stderr

@@ -108,7 +108,9 @@ def test_a_key_with_a_rate_of_its_own(start_proxy: Callable[..., Proxy]) -> None
     assert statuses == [200, 200, 429]
 
 
-@pytest.mark.parametrize("place", ["/v1/messages?key={}", "/p/{}/v1/messages", "/v1/files/{}", "/v1/x?a=hr%5F{}"])
+@pytest.mark.parametrize(
+    "place", ["/v1/messages?key={}", "/p/{}/v1/messages", "/v1/files/{}", "/v1/x?a=hr%5F{}", "/dashboard?key={}"]
+)
 def test_a_key_in_an_address_is_refused_and_never_repeated(place: str, house: Proxy, provider: Provider) -> None:
     secret = new_key(house)
     spelled = secret.removeprefix("hr_") if "%5F" in place else secret

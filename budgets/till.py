@@ -90,10 +90,12 @@ class BudgetUnreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What was set aside for one call. `is_strict`: at least one of its budgets is."""
+    """What was set aside for one call. `is_strict`: at least one of its budgets is, and `at_most_nano_usd` is what that takes
+    the call to cost at most."""
 
     reserved: tuple[Reserved, ...] = ()
     is_strict: bool = False
+    at_most_nano_usd: int | None = None
 
 
 NOTHING = Hold()
@@ -150,7 +152,8 @@ class Till:
         except BaseException:
             self.release(Hold(tuple(reserved)))
             raise
-        return Hold(tuple(reserved), any(limit.is_strict for limit in limits))
+        at_most = max((nano_usd for limit, nano_usd in wishes if limit.is_strict), default=None)
+        return Hold(tuple(reserved), at_most is not None, at_most)
 
     def release(self, hold: Hold) -> None:
         """The call was not made after all."""

@@ -89,6 +89,7 @@ async def admit(journey: Journey, attempt: int, outgoing: Outgoing, origin: Orig
         reason=plan.reason or outgoing.why_not,
         transforms=plan.transforms if is_edited else (),
         reserved=hold.reserved,
+        at_most_nano_usd=hold.at_most_nano_usd,
         tier=demands.tier(call.document),
         holder=here.till.holder.name if hold.reserved else "",
         conversation=identity.of(call, principal.owner, labels),

@@ -193,6 +193,11 @@ class PriceBook:
             )
             if price.cost_nano_usd is not None:
                 break
+        at_most = _count(admission.at_most_nano_usd)
+        if receipt.settlement.status == "interrupted" and at_most is not None and (price.cost_nano_usd or 0) < at_most:
+            # A strict budget is never exceeded: what the provider may have charged is not given to another call.
+            bound = Price(at_most, price.source or "bound", price.version)
+            return PricedReceipt(receipt, usage, basis, bound)
         return PricedReceipt(receipt, usage, basis, price, self._saving(receipt, name, known, price))
 
     def _saving(self, receipt: Receipt, model: str, usage: Usage, price: Price) -> Saving:

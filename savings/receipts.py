@@ -87,6 +87,8 @@ class Admission:
     is_observed: bool = False
     tier: str = ""
     """The service tier that was asked for, "" for the provider's usual one."""
+    at_most_nano_usd: int | None = None
+    """What a strict budget takes the call to cost at most: what is booked where nobody saw how it ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,6 +275,19 @@ def test_zero_reported_is_zero_and_measured() -> None:
     assert (entry.basis, entry.usage, entry.price.cost_nano_usd) == ("measured", usage, 0)
 
 
+def test_an_interrupted_call_of_a_strict_budget_is_booked_at_the_most_it_can_have_cost() -> None:
+    def booked(status: str, at_most: int | None) -> tuple[int | None, int | None]:
+        call = make_receipt({"at_most_nano_usd": at_most}, status=status, usage=Usage())
+        entry = BOOK.priced(call)
+        return entry.price.cost_nano_usd, entry.saving.nano_usd
+
+    usual, _ = booked("interrupted", None)
+    assert usual is not None
+    assert booked("interrupted", 10 * usual) == (10 * usual, None)
+    assert booked("interrupted", usual // 2)[0] == usual
+    assert booked("void", 10 * usual)[0] == 0
+
+
 def test_an_interrupted_call_is_booked_at_its_input() -> None:
     entry = BOOK.priced(
         make_receipt({"tokens_after": 400}, status="interrupted", http_status=None, model="", usage=Usage())

@@ -132,6 +132,7 @@ MODES = {
 }
 MODE = MODES[env.choice("HEADROOM_MODE", "token", tuple(MODES))]
 OPTIMIZE = env.boolean("HEADROOM_OPTIMIZE", True)
+OBSERVE = env.boolean("HEADROOM_OBSERVE", False)
 LOSSLESS = env.boolean("HEADROOM_LOSSLESS", False)
 NO_CCR = env.boolean("HEADROOM_NO_CCR", False)
 CODE_AWARE = env.boolean("HEADROOM_CODE_AWARE_ENABLED", True)

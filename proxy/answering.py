@@ -118,6 +118,8 @@ def _own_headers(journey: Journey, outgoing: Outgoing) -> Headers:
         (b"x-headroom-tokens-after", b"%d" % after),
         (b"x-headroom-tokens-saved", b"%d" % (plan.tokens_before - after)),
     ]
+    if settings.OBSERVE and plan.tokens_saved:
+        lines.append((b"x-headroom-tokens-would-save", b"%d" % plan.tokens_saved))
     if plan.transforms and is_edited:
         lines.append((b"x-headroom-transforms", ",".join(plan.transforms).encode()))
     reason = plan.reason or outgoing.why_not

@@ -49,7 +49,7 @@ class Asked:
 def name_of(asked: Asked) -> Name | None:
     """What the answer to a request would be kept under; `None` for requests whose answers are not kept."""
     call, principal = asked.call, asked.principal
-    if worker.current().answers is None or not _may_repeat(asked.route, call):
+    if worker.current().answers is None or settings.OBSERVE or not _may_repeat(asked.route, call):
         return None
     changing = []
     for key, value in asked.client.headers:

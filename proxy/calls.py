@@ -6,7 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from django.conf import settings
 
 from budgets import gate, keys
 from budgets.estimates import Demand
@@ -62,7 +64,8 @@ class Outgoing:
 async def admit(journey: Journey, attempt: int, outgoing: Outgoing, origin: Origin = "client") -> Ticket:
     """Set aside what the call may cost and write it to the journal, before anything of it is sent."""
     call, plan, labels, principal = journey.call, journey.plan, journey.labels, journey.principal
-    here, admitted_at, is_edited = worker.current(), time.time(), outgoing.is_edited
+    here, admitted_at, is_observed = worker.current(), time.time(), settings.OBSERVE and call.is_billable
+    is_planned = outgoing.is_edited or is_observed
     hold = await here.till.admit(_demand(journey), principal, admitted_at) if here.till.counts(principal) else NOTHING
     call_id = journey.request_id if attempt == 0 else ids.uuid7()
     admission = Admission(
@@ -85,15 +88,16 @@ async def admit(journey: Journey, attempt: int, outgoing: Outgoing, origin: Orig
         is_streaming=call.is_streaming,
         is_billable=call.is_billable,
         tokens_before=plan.tokens_before,
-        tokens_after=plan.tokens_after if is_edited else plan.tokens_before,
+        tokens_after=plan.tokens_after if is_planned else plan.tokens_before,
         reason=plan.reason or outgoing.why_not,
-        transforms=plan.transforms if is_edited else (),
+        transforms=plan.transforms if is_planned else (),
         reserved=hold.reserved,
         at_most_nano_usd=hold.at_most_nano_usd,
         tier=demands.tier(call.document),
         holder=here.till.holder.name if hold.reserved else "",
         conversation=identity.of(call, principal.owner, labels),
         origin=origin,
+        is_observed=is_observed,
     )
     try:
         _write_down(here.journal, admission, is_strict=hold.is_strict)
@@ -102,7 +106,7 @@ async def admit(journey: Journey, attempt: int, outgoing: Outgoing, origin: Orig
         raise
     entry = None
     if origin == "client":
-        request = Request(call, journey.provider.DIALECT, plan, admitted_at, is_edited=is_edited)
+        request = Request(call, journey.provider.DIALECT, plan, admitted_at, outgoing.is_edited, is_observed)
         entry = here.books.open(admission.conversation, request)
     return Ticket(here.journal, call_id, journey.exchange.started if attempt == 0 else time.perf_counter(), entry)
 
@@ -119,9 +123,10 @@ def _write_down(journal: Journal, admission: Admission, *, is_strict: bool) -> N
 
 
 def _demand(journey: Journey) -> Demand:
+    plan = journey.plan
     return demands.demand(
         journey.call,
-        journey.plan,
+        replace(plan, tokens_after=plan.tokens_before) if settings.OBSERVE else plan,
         provider=journey.provider.NAME,
         upstream=journey.base_url,
         route=journey.route,

@@ -21,7 +21,7 @@ from proxy.decisions import Decided
 from proxy.epochs import Billing
 from proxy.offload import Offload
 from proxy.repeats import Earlier, Repeats
-from proxy.stores import DatabaseStore, Store
+from proxy.stores import DatabaseStore, ObservedStore, Store
 from proxy.values import Call, Plan, Provider, ToolResult
 from proxy.window.fitting import Window
 
@@ -37,7 +37,7 @@ class Conversations:
     """The conversations of one worker."""
 
     def __init__(self, store: Store | None = None, offload: Offload | None = None) -> None:
-        self.store = store or DatabaseStore()
+        self.store = store or (ObservedStore() if settings.OBSERVE else DatabaseStore())
         self.memory = decisions.Memory()
         self.offload = offload or Offload(settings.ML_MODEL_DIR)
         self._repeats = Repeats()

@@ -44,6 +44,8 @@ from proxy.window.fitting import Look
 logger = logging.getLogger(__name__)
 
 OTHER_PATHS = "*"
+OBSERVED = "observed:"
+"""Whose plans are made and not carried out: their decisions are kept apart from those of requests that were shortened."""
 REFUSES_EDIT = frozenset((400, 413, 422))
 """Answers that an edit of ours may have caused: the client's own bytes are then sent, so that it sees what it would have
 seen without us."""
@@ -159,6 +161,8 @@ async def _plan(client: Exchange, route: Route, call: Call, principal: gate.Prin
     ):
         return conversations.untouched(call, "bypass"), None
     try:
+        if settings.OBSERVE:
+            return await _look(client, route.provider, call, principal, None).planned(frozenset()), None
         offer = await worker.current().offers.find(call, route.name, principal.owner)
         plan = await room.plan(_look(client, route.provider, call, principal, offer))
         return (plan if offer is None else offer.added_to(plan)), offer
@@ -169,7 +173,8 @@ async def _plan(client: Exchange, route: Route, call: Call, principal: gate.Prin
 
 def _look(client: Exchange, provider: Provider, call: Call, principal: gate.Principal, offer: Offered | None) -> Look:
     """The request as its conversation and its context window are looked after."""
-    here, owner, upstream_url = worker.current(), principal.owner, _base_url(provider)
+    here, upstream_url = worker.current(), _base_url(provider)
+    owner = OBSERVED + principal.owner if settings.OBSERVE else principal.owner
     usual = policy(owner, has_tool=offer is not None)
     rates = cache_prices.billing(here.prices, provider.DIALECT, upstream_url, call.model, time.time())
 
@@ -237,7 +242,7 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
 
 async def _made_shorter(journey: Journey, answer: Answer, ticket: Ticket) -> Journey | None:
     """The journey with a shorter plan, where the provider says that the prompt is too long and something can go."""
-    if journey.plan.reason in HANDS_OFF:
+    if settings.OBSERVE or journey.plan.reason in HANDS_OFF:
         return None
     look = _look(journey.exchange, journey.provider, journey.call, journey.principal, journey.offer)
     try:
@@ -253,6 +258,8 @@ def _rendered(journey: Journey) -> Outgoing:
     call, plan = journey.call, journey.plan
     if call.document is None:
         return Outgoing(call.body)
+    if settings.OBSERVE:
+        return Outgoing(call.body, why_not="observed")
     try:
         body = rendering.render(call, journey.provider, plan, journey.route, journey.offer)
     except splice.Unspliceable:

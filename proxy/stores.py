@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -46,6 +47,29 @@ def _save(owner: str, made: dict[str, Decided], results: dict[str, ToolResult], 
     held = decisions.store(owner, made, results, policy, now, decisions.lifetime())
     lookup.note_reads(owner, results.values(), now)
     return held
+
+
+class ObservedStore(DatabaseStore):
+    """Shared too, for plans that are made and not carried out: sizes alone, under a name that no real plan looks under.
+
+    When plans are carried out one day, nothing of this is known: what was seen so far stays as it is.
+    """
+
+    async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+    ) -> dict[str, Decided]:
+        sizes = {key: _without_text(decided) for key, decided in made.items()}
+        now = datetime.now(UTC)
+        return await database.run(decisions.store, owner, sizes, results, policy, now, decisions.lifetime())
+
+    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
+        deep = tuple((key, result, _without_text(decided)) for key, result, decided in beginning.deep)
+        await super().save_epoch(owner, replace(beginning, deep=deep), policy)
+
+
+def _without_text(decided: Decided) -> Decided:
+    form = None if decided.form is None else f"{decided.label}: {decided.tokens_after} tokens"
+    return replace(decided, form=form, original_hash="")
 
 
 class NoStore:

@@ -295,7 +295,8 @@ def booked_usage(receipt: Receipt) -> tuple[Usage, Basis]:
         return usage, "measured"
     estimate = _count(settlement.estimated_output)
     if not has_input:
-        usage = replace(usage, input_fresh=_count(admission.tokens_after))
+        sent = admission.tokens_before if admission.is_observed else admission.tokens_after
+        usage = replace(usage, input_fresh=_count(sent))
     if is_cut_short and has_output and estimate is not None:
         # What a provider reports in the middle of a stream is what it had counted by then.
         usage = replace(usage, output=max(usage.output or 0, estimate))

@@ -13,6 +13,7 @@ ENVIRONMENT = {
     "port": "HEADROOM_PORT",
     "mode": "HEADROOM_MODE",
     "optimize": "HEADROOM_OPTIMIZE",
+    "observe": "HEADROOM_OBSERVE",
     "lossless": "HEADROOM_LOSSLESS",
     "no_ccr": "HEADROOM_NO_CCR",
     "code_aware": "HEADROOM_CODE_AWARE_ENABLED",
@@ -56,6 +57,12 @@ ENVIRONMENT = {
     help="cache: never touch what was already sent; token: shorten older results when it pays.  [default: token]",
 )
 @click.option("--no-optimize", is_flag=True, default=None, help="Forward prompts as they are; only meter and record.")
+@click.option(
+    "--observe",
+    is_flag=True,
+    default=None,
+    help="Forward everything byte for byte, and record what shortening would have saved.",
+)
 @click.option(
     "--lossless", is_flag=True, default=None, help="Only rewrite tool results in shorter spellings; leave nothing out."
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -90,3 +93,23 @@ def test_a_request_that_cannot_be_put_together_says_so(proxy: Proxy, provider: P
     assert provider.requests[-1].body == odd
     row = proxy.row_of(answer)
     assert (row["reason"], row["tokens_saved"], row["saved_nano_usd"]) == ("unspliceable", 0, 0)
+
+
+def test_an_observer_touches_nothing_and_says_what_would_have_been(
+    start_proxy: Callable[..., Proxy], provider: Provider
+) -> None:
+    proxy = start_proxy("--observe")
+    direct = Caching()
+    rows = []
+    for body in sessions.requests("anthropic", 4, lines=200):
+        provider.say(direct.answer)
+        answer = ask(proxy, body, "observed")
+        assert provider.requests[-1].body == body
+        rows.append(proxy.row_of(answer))
+    assert answer.headers["x-headroom-tokens-saved"] == "0"
+    assert int(answer.headers["x-headroom-tokens-would-save"]) == rows[-1]["tokens_saved"] > 10_000
+    assert answer.headers["x-headroom-reason"] == rows[-1]["reason"] == "observed"
+    assert all(row["is_observed"] for row in rows)
+    assert sum(row["saved_nano_usd"] for row in rows) > 0.5 * direct.charged
+    with contextlib.closing(sqlite3.connect(proxy.workspace / "headroom.sqlite3")) as database:
+        assert database.execute("SELECT count(*) FROM proxy_original").fetchone() == (0,)

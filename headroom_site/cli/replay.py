@@ -23,6 +23,13 @@ NAMED_FILES = 20
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, in total and for every session.")
 @click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write a page with charts to this file.",
+)
+@click.option(
     "--mode",
     type=click.Choice(["token", "cache"]),
     help="As the proxy's option: cache stops at first sight, token shortens older results where that pays.  [default: HEADROOM_MODE, else token]",
@@ -30,11 +37,18 @@ NAMED_FILES = 20
 @click.option("--model", default="", metavar="M", help="Price every turn as this model, whatever the recording names.")
 @click.option("--max-turns", type=click.IntRange(1), metavar="N", help="Replay the first N turns of each session only.")
 def command(
-    paths: tuple[Path, ...], demo: bool, as_json: bool, mode: str | None, model: str, max_turns: int | None
+    paths: tuple[Path, ...],
+    demo: bool,
+    as_json: bool,
+    html_path: Path | None,
+    mode: str | None,
+    model: str,
+    max_turns: int | None,
 ) -> None:
     """Price recorded agent sessions turn by turn, without headroom and with it.
 
-    PATH is a recording or a folder of recordings: sessions of Claude Code (~/.claude/projects), or JSON files of OpenAI
+    PATH is a recording or a folder of recordings: sessions of Claude Code (~/.claude/projects) and
+    Codex (~/.codex/sessions), or JSON files of OpenAI
     or Anthropic messages (a list, or an object with "messages" and perhaps "system", "tools", "model"; also .gz).
 
     Nothing is sent anywhere. Each turn's request is built as the agent builds it and goes through the code of the proxy;
@@ -47,6 +61,8 @@ def command(
     setup.django()
     run = _replay(paths, demo, mode=mode, model=model, max_turns=max_turns)
     _name_skipped(run)
+    if html_path is not None:
+        html_path.write_text(import_module("proxy.replay.html_report").page(run.sessions), encoding="utf-8")
     if as_json:
         click.echo(json.dumps(run.as_json(), indent=2))
     elif run.sessions:

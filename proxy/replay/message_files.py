@@ -20,7 +20,9 @@ def read(document: Any, *, name: str) -> Session:
     model = bodies.text(fields.get("model"))
     dialect = _dialect(fields.get("format"), messages, model)
     system = _system(fields.get("system"))
+    places = list(range(len(messages)))
     if dialect == "anthropic":
+        places = [n for n, message in enumerate(messages) if message["role"] != "system"]
         system += [
             block for message in messages if message["role"] == "system" for block in _system(message.get("content"))
         ]
@@ -30,7 +32,17 @@ def read(document: Any, *, name: str) -> Session:
     )
     if not turns:
         raise Unreadable("no answer of an assistant in it")
-    return Session(name, dialect, turns, system=system, tools=_unmarked(fields.get("tools")))
+    needed = _needed(fields.get("needed"), {place: n for n, place in enumerate(places)})
+    return Session(name, dialect, turns, system=system, tools=_unmarked(fields.get("tools")), needed=needed)
+
+
+def _needed(facts: Any, places: dict[int, int]) -> dict[int, list[str]]:
+    """What a transcript says of the texts that later answers made use of: `{"fact", "used_at"}`, weak ones left out."""
+    found: dict[int, list[str]] = {}
+    for one in bodies.items(facts):
+        if isinstance(one, dict) and one.get("strength", "strong") == "strong" and one.get("used_at") in places:
+            found.setdefault(places[one["used_at"]], []).append(bodies.text(one.get("fact")))
+    return found
 
 
 def _is_message(value: Any) -> bool:

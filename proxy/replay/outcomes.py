@@ -58,7 +58,9 @@ class Form:
 class Outcome:
     """A replayed session, or the sum of several. `forms` by name, `left_alone` counts tool results by reason.
 
-    `epochs` counts moments at which older results were shortened further, by what triggered them.
+    `epochs` counts moments at which older results were shortened further, by what triggered them; of one session,
+    `epoch_turns` has the turns. `first_sight` is what was spent where that is never done. `facts` are texts that an answer
+    is known to have used, `hidden_facts` those of them that were not there to be read when it was asked for.
 
     Turns of models without a price are in `turns` and `unpriced`, and nowhere else: a price is never guessed.
     """
@@ -72,6 +74,10 @@ class Outcome:
     left_alone: dict[str, int] = field(default_factory=dict)
     unpriced: dict[str, int] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
+    first_sight: Spent = field(default_factory=Spent)
+    epoch_turns: tuple[tuple[int, str], ...] = ()
+    facts: int = 0
+    hidden_facts: int = 0
     turn_ms_sum: float = 0.0
     slowest_turn_ms: float = 0.0
 
@@ -99,6 +105,9 @@ def total(outcomes: Iterable[Outcome]) -> Outcome:
         left_alone=_merged((one.left_alone for one in every), 0),
         unpriced=_merged((one.unpriced for one in every), 0),
         epochs=_merged((one.epochs for one in every), 0),
+        first_sight=sum((one.first_sight for one in every), Spent()),
+        facts=sum(one.facts for one in every),
+        hidden_facts=sum(one.hidden_facts for one in every),
         turn_ms_sum=sum(one.turn_ms_sum for one in every),
         slowest_turn_ms=max((one.slowest_turn_ms for one in every), default=0.0),
     )
@@ -112,12 +121,17 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "turns": outcome.turns,
         "bill_usd": {
             "before": outcome.before.cost_nano_usd / NANO_PER_USD,
+            "first_sight": outcome.first_sight.cost_nano_usd / NANO_PER_USD,
             "after": outcome.after.cost_nano_usd / NANO_PER_USD,
             "saved": outcome.saved_nano_usd / NANO_PER_USD,
             "saved_percent": None if percent is None else round(percent, 3),
         },
         "tokens": {
-            one.name: {"before": getattr(outcome.before, one.name), "after": getattr(outcome.after, one.name)}
+            one.name: {
+                "before": getattr(outcome.before, one.name),
+                "first_sight": getattr(outcome.first_sight, one.name),
+                "after": getattr(outcome.after, one.name),
+            }
             for one in fields(Spent)
             if one.name != "cost_nano_usd"
         },
@@ -127,6 +141,8 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         },
         "left_alone": dict(sorted(outcome.left_alone.items())),
         "epochs": dict(sorted(outcome.epochs.items())),
+        "epoch_turns": [{"turn": turn, "trigger": trigger} for turn, trigger in outcome.epoch_turns],
+        "facts": {"needed": outcome.facts, "hidden": outcome.hidden_facts},
         "unpriced_turns": dict(sorted(outcome.unpriced.items())),
         "milliseconds": {
             "mean_turn": round(outcome.turn_ms_sum / outcome.turns, 3) if outcome.turns else None,

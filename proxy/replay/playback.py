@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from headroom.values import Policy
 from proxy import cache_prices, conversations, decisions, splice
@@ -53,7 +53,7 @@ class Settings:
 
 @dataclass(slots=True)
 class _Side:
-    """One of the two worlds: what its provider has cached, and what was spent there."""
+    """One of the worlds (without us, with us, with first sight alone): what its provider has cached, and what was spent there."""
 
     cache: Cache
     spent: Spent
@@ -66,13 +66,15 @@ class Playback:
         self._session, self._road, self._settings = session, road, settings
         self._provider = PROVIDERS[session.dialect]
         self._prompts = Prompts()
-        self._sides = (_Side({}, Spent()), _Side({}, Spent()))
+        self._sides = (_Side({}, Spent()), _Side({}, Spent()), _Side({}, Spent()))
         self._prefix_tokens: dict[str, int] = {}
         self._counted: set[str] = set()
         self._forms: dict[str, Form] = {}
         self._left_alone: Counter[str] = Counter()
         self._unpriced: Counter[str] = Counter()
         self._epochs: Counter[str] = Counter()
+        self._epoch_turns: list[tuple[int, str]] = []
+        self._facts = self._hidden_facts = 0
         self._turn_ms: list[float] = []
 
     async def play(self, on_turn: Callable[[], None]) -> Outcome:
@@ -86,6 +88,10 @@ class Playback:
             turns=len(self._turn_ms),
             before=self._sides[0].spent,
             after=self._sides[1].spent,
+            first_sight=self._sides[2].spent,
+            epoch_turns=tuple(self._epoch_turns),
+            facts=self._facts,
+            hidden_facts=self._hidden_facts,
             forms=self._forms,
             left_alone=dict(self._left_alone),
             unpriced=dict(self._unpriced),
@@ -113,8 +119,25 @@ class Playback:
         self._note(call)
         if plan.epoch:
             self._epochs[plan.epoch] += 1
+            self._epoch_turns.append((len(self._turn_ms), plan.epoch))
             self._note_deeper(call, plan)
-        self._pay(turn, model, call, sent)
+        self._note_facts(turn, sent)
+        first_sight = await self._at_first_sight(call, at_s)
+        self._pay(turn, model, call, sent, sent if first_sight is None else first_sight)
+
+    async def _at_first_sight(self, call: Call, at_s: float) -> bytes | None:
+        """What would go out if older results were never shortened further; `None` where they never are."""
+        if self._settings.mode == "cache":
+            return None
+        plan = await self._road.plan(call, self._provider, owner=OWNER, policy=self._settings.policy, at_s=at_s)
+        return _rendered(self._provider, call, plan)
+
+    def _note_facts(self, turn: Turn, sent: bytes) -> None:
+        needed = self._session.needed.get(turn.length)
+        if needed:
+            visible = "\n".join(_strings(splice.loads(sent)))
+            self._facts += len(needed)
+            self._hidden_facts += sum(fact not in visible for fact in needed)
 
     def _billing(self, model: str, at_s: float) -> Billing | None:
         dialect = self._session.dialect
@@ -122,7 +145,7 @@ class Playback:
             return None
         return cache_prices.billing(self._settings.prices, dialect, UPSTREAMS[dialect], model, at_s)
 
-    def _pay(self, turn: Turn, model: str, call: Call, sent: bytes) -> None:
+    def _pay(self, turn: Turn, model: str, call: Call, sent: bytes, first_sight: bytes) -> None:
         dialect = self._session.dialect
         at_s = self._settings.now_s if turn.at_s is None else turn.at_s
         tariff = self._settings.prices.tariff(PROVIDERS[dialect].NAME, UPSTREAMS[dialect], model, at_s)
@@ -130,8 +153,9 @@ class Playback:
             self._unpriced[model] += 1
             return
         before = self._with_prefix(turn, self._prompts.blocks(call.document or {}, dialect))
-        after = (
-            before if sent is call.body else self._with_prefix(turn, self._prompts.blocks(splice.loads(sent), dialect))
+        after, first = (
+            before if body is call.body else self._with_prefix(turn, self._prompts.blocks(splice.loads(body), dialect))
+            for body in (sent, first_sight)
         )
         if billing.refusal(after):
             after = before  # the provider would answer 400, and the proxy would then send the client's own bytes
@@ -140,7 +164,7 @@ class Playback:
         output_tokens = max(turn.recorded_output_tokens, size_of(turn.answer))
         billed = [
             bill(blocks, side.cache, at_s=at_s, scope=model.encode())
-            for side, blocks in zip(self._sides, (before, after), strict=True)
+            for side, blocks in zip(self._sides, (before, after, first), strict=True)
         ]
         usages = [replace(one.usage, output=output_tokens) for one in billed]
         costs = [pricing.cost_nano_usd(tariff, usage) for usage in usages]
@@ -202,6 +226,18 @@ def _rendered(provider: Provider, call: Call, plan: Plan) -> bytes:
         return provider.render(call, plan)
     except splice.Unspliceable:
         return call.body
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strings(part)
 
 
 def _bills_writes(tariff: Tariff) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy import splice
-from proxy.replay import claude_code, message_files
+from proxy.replay import claude_code, codex, message_files
 from proxy.replay.values import Session, Unreadable
 
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
@@ -60,8 +60,11 @@ def _lines(content: bytes, name: str, seen: set[str] | None) -> Session:
         except ValueError:
             bad_lines += 1
             continue
-        if claude_code.is_record(value):
+        if claude_code.is_record(value) or codex.is_record(value):
             records.append(value)
     if not records:
-        raise Unreadable("neither JSON nor a session of Claude Code")
+        raise Unreadable("neither JSON nor a session of Claude Code or Codex")
+    if codex.is_record(records[0]):
+        rollout = [record for record in records if codex.is_record(record)]
+        return codex.read(rollout, name=name, bad_lines=bad_lines)
     return claude_code.read(records, name=name, bad_lines=bad_lines, seen=seen)

@@ -31,6 +31,7 @@ def _headline(every: Outcome) -> str:
     if priced:
         lines += [
             f"  bill without headroom  {_usd(every.before.cost_nano_usd):>12}",
+            f"  first sight alone      {_usd(every.first_sight.cost_nano_usd):>12}",
             f"  bill with headroom     {_usd(every.after.cost_nano_usd):>12}",
             f"  saved                  {_usd(every.saved_nano_usd):>12}  {_percent(every)}",
         ]
@@ -73,23 +74,40 @@ def _forms(every: Outcome) -> str:
     table = (
         _table(("shrunk by", "results", "tokens", "shorter", "change"), shown) if shown else "no tool result was shrunk"
     )
-    lines = [table, f"left as they were: {alone}" if alone else "", f"epochs: {epochs}" if epochs else ""]
+    facts = f"texts that answers used: {every.facts:,}, hidden from them: {every.hidden_facts:,}" if every.facts else ""
+    lines = [table, f"left as they were: {alone}" if alone else "", f"epochs: {epochs}" if epochs else "", facts]
     return "\n".join(line for line in lines if line)
 
 
 def _sessions(outcomes: Sequence[Outcome]) -> str:
     if len(outcomes) < 2:
-        return ""
+        return _epochs(outcomes[0]) if outcomes else ""
     largest = sorted(outcomes, key=lambda one: -one.before.cost_nano_usd)[:LISTED_SESSIONS]
     shown = [(_clipped(one.name), str(one.turns), *_bill(one)) for one in largest]
     title = "largest bills" if len(outcomes) > len(largest) else "session"
-    return _table((title, "turns", "without", "with", "saved"), shown)
+    head = (title, "turns", "without", "first sight", "with", "saved", "written", "epochs", "hidden")
+    return _table(head, shown)
 
 
-def _bill(outcome: Outcome) -> tuple[str, str, str]:
+def _epochs(outcome: Outcome) -> str:
+    """When the epochs of one session began, and why."""
+    return "\n".join(f"epoch at turn {turn}: {trigger}" for turn, trigger in outcome.epoch_turns)
+
+
+def _bill(outcome: Outcome) -> tuple[str, ...]:
     if outcome.turns and outcome.turns == sum(outcome.unpriced.values()):
-        return ("no price", "", "")
-    return (_usd(outcome.before.cost_nano_usd), _usd(outcome.after.cost_nano_usd), _percent(outcome))
+        return ("no price", *[""] * 6)
+    written = outcome.after.cache_write_5m + outcome.after.cache_write_1h
+    direct = outcome.before.cache_write_5m + outcome.before.cache_write_1h
+    return (
+        _usd(outcome.before.cost_nano_usd),
+        _usd(outcome.first_sight.cost_nano_usd),
+        _usd(outcome.after.cost_nano_usd),
+        _percent(outcome),
+        f"{written - direct:+,}",
+        ", ".join(f"{trigger} {count}" for trigger, count in sorted(outcome.epochs.items())),
+        f"{outcome.hidden_facts} of {outcome.facts}" if outcome.facts else "",
+    )
 
 
 def _foot(every: Outcome) -> str:

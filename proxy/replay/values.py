@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.replay.billing import Ttl
@@ -52,3 +52,5 @@ class Session:
     ttl: Ttl = "5m"
     leaves_out_prefix: bool = False
     bad_lines: int = 0
+    needed: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Texts that an answer made use of, by the answer's place in the history: they should be visible when it is asked for."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from headroom.values import Policy
 from proxy.conversations import Conversations
-from proxy.replay import message_files, outcomes, recordings
+from proxy.replay import html_report, message_files, outcomes, recordings
 from proxy.replay.outcomes import Form, Outcome, Spent
 from proxy.replay.playback import DEEPER, Playback, Settings
 from proxy.replay.values import Unreadable
@@ -280,3 +281,27 @@ def test_no_recording_makes_it_fail(document: dict[str, Any]) -> None:
     outcome = asyncio.run(Playback(session, Conversations(store=NoStore()), options).play(lambda: None))
     assert outcome.turns == len(session.turns)
     assert outcome.before == outcome.after or outcome.forms
+
+
+async def test_first_sight_alone_is_priced_beside_the_rest(tmp_path: Path) -> None:
+    document = {"messages": steps(RECORDS, "ok", "ok"), "model": MODEL}
+    outcome = await play(tmp_path, document)
+    alone = await play(tmp_path, document, mode="cache")
+    assert outcome.first_sight == alone.after == alone.first_sight
+    assert outcome.before.cost_nano_usd > outcome.first_sight.cost_nano_usd > 0
+
+
+async def test_texts_that_an_answer_used_are_looked_for_in_what_was_sent(tmp_path: Path) -> None:
+    facts = [{"fact": "server-0", "used_at": 3}, {"fact": "never said", "used_at": 3}]
+    weak = {"fact": "neither", "used_at": 3, "strength": "weak"}
+    outcome = await play(tmp_path, {"messages": steps(RECORDS, "ok"), "model": MODEL, "needed": [*facts, weak]})
+    assert (outcome.facts, outcome.hidden_facts) == (2, 1)
+    assert outcomes.as_json(outcome)["facts"] == {"needed": 2, "hidden": 1}
+
+
+async def test_a_page_shows_every_session_and_escapes_its_name(tmp_path: Path) -> None:
+    outcome = await play(tmp_path, {"messages": steps(RECORDS, "ok"), "model": MODEL})
+    page = html_report.page([replace(outcome, name="<b>one</b>"), outcome])
+    assert "&lt;b&gt;one&lt;/b&gt;" in page
+    assert "<b>one" not in page
+    assert page.count("<rect") == 9

@@ -18,6 +18,7 @@ COMMANDS = {
     "explain": "headroom_site.cli.explain",
     "key": "headroom_site.cli.key",
     "migrate": "headroom_site.cli.migrate",
+    "patterns": "headroom_site.cli.patterns",
     "proxy": "headroom_site.cli.proxy",
     "replay": "headroom_site.cli.replay",
     "rollups": "headroom_site.cli.rollups",

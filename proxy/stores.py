@@ -62,9 +62,9 @@ class ObservedStore(DatabaseStore):
         now = datetime.now(UTC)
         return await database.run(decisions.store, owner, sizes, results, policy, now, decisions.lifetime())
 
-    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> None:
+    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> Held:
         deep = tuple((key, result, _without_text(decided)) for key, result, decided in beginning.deep)
-        await super().save_epoch(owner, replace(beginning, deep=deep), policy)
+        return await super().save_epoch(owner, replace(beginning, deep=deep), policy)
 
 
 def _without_text(decided: Decided) -> Decided:

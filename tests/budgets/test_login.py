@@ -15,6 +15,12 @@ pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough one"
 
 
+@pytest.fixture(autouse=True)
+def quick_hashes(settings):
+    """Passwords take a third of a second to check, on purpose; here that would be most of the time."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 def test_a_link_lets_in_once():
     token = people.login_token(people.create("olga", "owner"))
     browser = Client()

@@ -21,6 +21,7 @@ from proxy.decisions import Decided
 from proxy.epochs import Billing
 from proxy.offload import Offload
 from proxy.repeats import Earlier, Repeats
+from proxy.retrieval import words
 from proxy.stores import DatabaseStore, ObservedStore, Store
 from proxy.values import Call, Plan, Provider, ToolResult
 from proxy.window.fitting import Window
@@ -142,8 +143,10 @@ class Conversations:
         made: dict[str, Decided] = {}
         results = dict(new)
         for key, result in new.items():
-            shrunk = await self.offload.shrink(result.text, ToolCall(result.tool, result.arguments), policy)
-            made[key] = Decided.from_shrunk(shrunk)
+            call = ToolCall(result.tool, result.arguments)
+            made[key] = Decided.from_shrunk(await self.offload.shrink(result.text, call, policy))
+            if words.is_retrieval(call):
+                continue  # whoever went to get it wants it in full, not a word about the copy that was shortened
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
             found = self._repeats.find(result, _in_sight(above, made, hidden))
             repeated = repeats.decided(*found, made[key]) if found else None

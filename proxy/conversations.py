@@ -7,6 +7,7 @@ then on their form is fixed. A block that was first seen further back stays as i
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,12 @@ logger = logging.getLogger(__name__)
 
 BYTES_PER_TOKEN = 4
 """For the parts of a request that we do not count exactly; o200k needs 3.5 to 4.5 bytes for a token of real prompts."""
+CACHED_FROM_TOKENS = 1200
+"""Providers cache prompts of 1,024 tokens and more (Anthropic's and OpenAI's documentation of prompt caching); the rest is
+for what our estimate may be off. Below that a text that is shorter by less than this can cost more than it saves: the
+discount on the whole prompt, turn after turn until it has grown."""
+LARGE_TOKENS = 50_000
+"""No result is shortened by more; prompts beyond need no look."""
 SMALL_CHARS = 400
 """Shorter results cannot reach the policy's floor of tokens and need no decision."""
 
@@ -70,7 +77,8 @@ class Conversations:
             look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
         standing = await self.aging.standing(look) if look is not None else Standing()
         new = {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}
-        made = await self._decide(owner, new, stands, standing.deepened | hidden, policy) if new else {}
+        room = _room_above_minimum(call, provider, stands)
+        made = await self._decide(owner, new, stands, standing.deepened | hidden, policy, room) if new else {}
         stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
         stands = await self._in_view(stands, standing.deepened | hidden)
         if look is None:
@@ -139,7 +147,9 @@ class Conversations:
         stands: Sequence[Stand],
         hidden: frozenset[str],
         policy: Policy,
+        room_tokens: float,
     ) -> dict[str, Decided]:
+        """Decide on what is new. `room_tokens`: so many may be taken out before the prompt is too short to be cached."""
         made: dict[str, Decided] = {}
         results = dict(new)
         for key, result in new.items():
@@ -147,6 +157,11 @@ class Conversations:
             made[key] = Decided.from_shrunk(await self.offload.shrink(result.text, call, policy))
             if words.is_retrieval(call):
                 continue  # whoever went to get it wants it in full, not a word about the copy that was shortened
+            taken_out = made[key].tokens_before - made[key].tokens_after
+            if room_tokens < taken_out < CACHED_FROM_TOKENS:
+                made[key] = _left_alone(made[key], "small_prompt")
+                continue
+            room_tokens -= taken_out
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
             found = self._repeats.find(result, _in_sight(above, made, hidden))
             repeated = repeats.decided(*found, made[key]) if found else None
@@ -184,11 +199,26 @@ def _as_it_is(stand: Stand) -> Decided:
     return Decided(None, "", "store_down", before, before)
 
 
+def _left_alone(decided: Decided, reason: str) -> Decided:
+    return Decided(None, "", reason, decided.tokens_before, decided.tokens_before)
+
+
+def _room_above_minimum(call: Call, provider: Provider, stands: Sequence[Stand]) -> float:
+    """How many tokens may go before the provider would not cache the prompt any more; no bound where it would not anyway."""
+    size = len(call.body) // BYTES_PER_TOKEN
+    if size > LARGE_TOKENS:
+        return math.inf
+    if provider.DIALECT == "anthropic" and not provider.outline(call).marks:
+        return math.inf
+    saved = sum(s.decided.tokens_before - s.decided.tokens_after for s in stands if s.decided is not None)
+    return size - saved - CACHED_FROM_TOKENS
+
+
 def _without_loss(decided: Decided) -> Decided:
     """The decision to make when its original could not be stored: nothing may go out that cannot be had back."""
     if not decided.original_hash:
         return decided
-    return Decided(None, "", "store_down", decided.tokens_before, decided.tokens_before)
+    return _left_alone(decided, "store_down")
 
 
 def _plan(call: Call, stands: Sequence[Stand], aged: Aged) -> Plan:

@@ -178,3 +178,16 @@ async def test_histories_may_shrink_fork_repeat_and_lose_results() -> None:
         first = await planned(road, body)
         again = await planned(road, body)
         assert sessions.sent(body, again, "openai") == sessions.sent(body, first, "openai")
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_a_prompt_does_not_shrink_below_what_providers_cache(dialect: str) -> None:
+    steps = [run("make", log(1, lines=40))]
+    small = sessions.bodies(steps, dialect, task="Why?")[-1]
+    large = sessions.bodies([run("make", log(1, lines=400))], dialect, task="Why?")[-1]
+    left, shortened = [await planned(Conversations(NoStore()), body, dialect) for body in (small, large)]
+    assert (left.replacements, left.reason) == ({}, "small_prompt")
+    assert shortened.replacements, "so much less is worth more than the discount on the rest"
+    unmarked = small.replace(b',"cache_control":{"type":"ephemeral"}', b"")
+    if dialect == "anthropic":
+        assert (await planned(Conversations(NoStore()), unmarked, dialect)).replacements

@@ -12,7 +12,7 @@ from django.db import connection
 
 from budgets import balances
 from budgets.models import BudgetPeriod
-from savings.models import LedgerEntry
+from savings.models import LedgerEntry, SealedCost
 
 QUARTER_S = 900
 """Every zone's clock differs from UTC by a multiple of a quarter of an hour, and so do the moments at which periods begin."""
@@ -76,7 +76,7 @@ def _rows(periods: Sequence[BudgetPeriod]) -> dict[str, list[_Row]]:
 
 
 def _sums(since: datetime) -> Iterator[tuple[str, str, int, int]]:
-    """(key, owner, quarter of an hour, cost) of all entries since then that cost anything."""
+    """(key, owner, quarter of an hour, cost) of all entries since then that cost anything, deleted ones included."""
     table = connection.ops.quote_name(LedgerEntry._meta.db_table)
     query = (
         f"SELECT key_id, owner, {_QUARTERS[connection.vendor]}, sum(cost_nano_usd) FROM {table} "  # noqa: S608 - our own names
@@ -87,6 +87,9 @@ def _sums(since: datetime) -> Iterator[tuple[str, str, int, int]]:
         while rows := cursor.fetchmany(ROWS_AT_ONCE):
             for key_id, owner, quarter, cost in rows:
                 yield key_id, owner, _number(quarter), int(cost)
+    sealed = SealedCost.objects.filter(starts_at__gte=since, cost_nano_usd__gt=0)
+    for key_id, owner, quarter, cost in sealed.values_list("key_id", "owner", "starts_at", "cost_nano_usd").iterator():
+        yield key_id, owner, _number(quarter), cost
 
 
 def _number(quarter: int | datetime) -> int:

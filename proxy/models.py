@@ -19,7 +19,8 @@ class Decision(models.Model):
     tokens_before = models.PositiveIntegerField()
     tokens_after = models.PositiveIntegerField()
     original_hash = models.CharField(max_length=24, blank=True)
-    refers_to = models.CharField(max_length=32, blank=True, default="")
+    # The database's default too: workers of an older version go on while a newer one starts.
+    refers_to = models.CharField(max_length=32, blank=True, default="", db_default="")
     level = models.CharField(max_length=16)
     policy_version = models.PositiveIntegerField()
     engine_version = models.PositiveIntegerField()

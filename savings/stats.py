@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import QuerySet, Sum
 
 from savings import sums
-from savings.figures import NANO, Figures
+from savings.figures import Figures
 from savings.models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, LedgerEntry, RollupMark
 
 Dimension = Literal["team", "key_id", "key_label", "provider", "model", "agent", "project"]
@@ -165,48 +165,6 @@ def start_of(grain: Grain, moment: datetime) -> datetime:
     if grain == "weekly":
         return _day(moment) - timedelta(days=moment.weekday())
     return _day(moment).replace(day=1) if grain == "monthly" else moment
-
-
-WINDOW = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """The last 24 hours. Tokens before, after and saved are our estimates; dollars are what providers charged.
-
-    `unpriced` counts calls that have no known price: they are in no sum of dollars.
-    """
-
-    calls: int
-    not_whole: int
-    tokens_before: int
-    tokens_saved: int
-    cost_usd: float
-    unpriced: int
-
-    @property
-    def saved_percent(self) -> float:
-        return 100 * self.tokens_saved / self.tokens_before if self.tokens_before else 0.0
-
-
-def overview(now: datetime) -> Overview:
-    """Sum up the last 24 hours."""
-    found = LedgerEntry.objects.filter(admitted_at__gt=now - WINDOW).aggregate(
-        calls=Count("id"),
-        not_whole=Count("id", filter=~Q(status="complete")),
-        before=Sum("tokens_before"),
-        saved=Sum("tokens_saved"),
-        cost=Sum("cost_nano_usd"),
-        unpriced=Count("id", filter=Q(cost_nano_usd__isnull=True)),
-    )
-    return Overview(
-        calls=found["calls"],
-        not_whole=found["not_whole"],
-        tokens_before=found["before"] or 0,
-        tokens_saved=found["saved"] or 0,
-        cost_usd=(found["cost"] or 0) / NANO,
-        unpriced=found["unpriced"],
-    )
 
 
 def recent(limit: int) -> QuerySet[LedgerEntry]:

@@ -101,7 +101,9 @@ def _table(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
         lines.append(_line(row["name"][:44], row))
         lines += [f"    hidden {said} → {used}: {text[:150]!r}" for said, used, text in row["hidden"]]
     longest = sorted(rows, key=lambda row: row["turns"])[:-2]
-    lines += [_line("all", _summed(rows)), _line("without the two longest", _summed(longest))]
+    lines.append(_line("all", _summed(rows)))
+    if longest:
+        lines.append(_line("without the two longest", _summed(longest)))
     shares = [_share(row) for row in rows if row["direct"] - row["limit"] > 1e-9]
     dearest = max(rows, key=lambda row: row["charged"] / row["direct"])
     lines.append(

@@ -19,7 +19,7 @@ def rows(lines: Sequence[str], words: Iterable[str], max_chars: int | None = Non
     """Return the lines that have one of the names as a whole word, those of the rarest names first while there is room:
     `max_chars`, or a share of the text.
 
-    >>> sorted(rows(["def load():", "    reload()", "    load()"], ("load",)))
+    >>> sorted(rows(["def load():", "    reload()", "    load()"], ("load",), max_chars=100))
     [0, 2]
     """
     asked = sorted({word for word in words if len(word) >= MIN_WORD_CHARS and "\n" not in word})[:MAX_WORDS]

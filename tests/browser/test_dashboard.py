@@ -18,6 +18,12 @@ pytestmark = pytest.mark.browser
 
 LONG_OUTPUT = "\n".join(f"2026-03-01 12:00:{n % 60:02} INFO worker {n % 7} is alive" for n in range(400))
 NANO = 10**9
+USAGE = {
+    "input_tokens": 700,
+    "output_tokens": 9,
+    "cache_read_input_tokens": 0,
+    "cache_creation_input_tokens": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +34,7 @@ def watched(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def ask(proxy: Proxy, provider: Provider, project: str = "shop") -> dict[str, object]:
-    provider.say(answers.json_answer(answers.message("the answer")))
+    provider.say(answers.json_answer(answers.message("the answer", usage=USAGE)))
     call = {"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "journalctl"}}
     messages = [
         {"role": "user", "content": "what is up?"},
@@ -56,7 +62,7 @@ def test_figures_move_without_a_reload(watched, provider, page):
     ask(watched, provider)
     spent = sum(row["cost_nano_usd"] for row in watched.rows())
     expect(page.locator('[data-figure="spent"]')).to_have_attribute("data-number", str(spent), timeout=10_000)
-    saved = sum(row["saved_nano_usd"] for row in watched.rows())
+    saved = sum(row["saved_nano_usd"] or 0 for row in watched.rows())
     assert saved > 0
     assert (number(page, "saved"), number(page, "would_have_been")) == (saved, spent + saved)
     assert page.evaluate("window.isTheSamePage")

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -18,7 +18,7 @@ import openai
 import psycopg
 import pytest
 
-from tests.live import answers
+from tests.live import answers, proxies
 from tests.live.provider import Provider, Received
 from tests.live.proxies import ROOT, Proxy, eventually
 
@@ -56,11 +56,26 @@ def ask(proxy: Proxy, path: str, **headers: str) -> httpx.Response:
     )
 
 
+@pytest.fixture(scope="module")
+def spent(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """A proxy that has nothing to spend."""
+    workspace = tmp_path_factory.mktemp("spent") / "workspace"
+    with proxies.running(workspace, _provider.url, flags=("--budget", "0")) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def limited(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """A proxy with five dollars a day, of which nothing is spent here."""
+    workspace = tmp_path_factory.mktemp("limited") / "workspace"
+    with proxies.running(workspace, _provider.url, flags=("--budget", "5")) as proxy:
+        yield proxy
+
+
 @pytest.mark.parametrize("path", [*BODIES, "/chat/completions", "/embeddings", "/p/some/v1/messages"])
-def test_a_spent_budget_stops_every_billable_route(path: str, start_proxy: Callable[..., Proxy]) -> None:
-    proxy = start_proxy("--budget", "0")
+def test_a_spent_budget_stops_every_billable_route(path: str, spent: Proxy, provider: Provider) -> None:
     answer = httpx.post(
-        f"{proxy.url}{path}",
+        f"{spent.url}{path}",
         json=next(body for known, body in BODIES.items() if known.endswith(path[-8:])),
         trust_env=False,
     )
@@ -84,13 +99,12 @@ def test_what_costs_nothing_still_passes_when_all_is_spent(
 
 @pytest.mark.parametrize("path", ["/v1/messages/batches", "/v1/batches", "/v1/images/generations", "/v1/completions"])
 def test_routes_whose_price_nobody_knows_are_refused_to_callers_with_a_budget(
-    path: str, start_proxy: Callable[..., Proxy], provider: Provider
+    path: str, limited: Proxy, provider: Provider
 ) -> None:
-    proxy = start_proxy("--budget", "5")
-    answer = ask(proxy, path)
+    answer = ask(limited, path)
     assert (answer.status_code, answer.headers["x-headroom-error"]) == (403, "no_price")
     assert f"POST {path} has no known price" in answer.json()["error"]["message"]
-    assert ask(proxy, "/v1/something/new").status_code == 200
+    assert ask(limited, "/v1/something/new").status_code == 200
     assert [one.path for one in provider.requests] == ["/v1/something/new"]
 
 

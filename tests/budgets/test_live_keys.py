@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
+from tests.live import proxies
 from tests.live.provider import Provider
 from tests.live.proxies import ROOT, Proxy, eventually
 
@@ -41,13 +42,23 @@ def new_key(proxy: Proxy, *arguments: str) -> str:
     return secret
 
 
+@pytest.fixture(scope="module")
+def _house(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    workspace = tmp_path_factory.mktemp("house") / "workspace"
+    with proxies.running(workspace, _provider.url, flags=("--require-key",)) as proxy:
+        furnish(proxy)
+        yield proxy
+
+
 @pytest.fixture
-def house(start_proxy: Callable[..., Proxy]) -> Proxy:
-    """A proxy that has a credential for each provider."""
-    proxy = start_proxy("--require-key")
+def house(_house: Proxy, provider: Provider) -> Proxy:
+    """A proxy that has a credential for each provider. It is the same one for all tests."""
+    return _house
+
+
+def furnish(proxy: Proxy) -> None:
     assert "encrypted" in headroom(proxy, "key", "credential", "anthropic", given=OURS + "\n")
     headroom(proxy, "key", "credential", "openai", given="sk-openai-of-the-house")
-    return proxy
 
 
 @pytest.mark.parametrize(
@@ -121,7 +132,9 @@ def test_a_key_in_an_address_is_refused_and_never_repeated(place: str, house: Pr
     assert provider.requests == []
 
 
-def test_no_secret_is_in_the_workspace_or_the_log(house: Proxy) -> None:
+def test_no_secret_is_in_the_workspace_or_the_log(start_proxy: Callable[..., Proxy]) -> None:
+    house = start_proxy("--require-key")
+    furnish(house)
     secret = new_key(house)
     httpx.post(f"{house.v1}/messages", json=BODY, headers={"x-api-key": secret}, trust_env=False)
     house.stop()

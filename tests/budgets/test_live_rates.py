@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import anthropic
 import httpx
 import psycopg
 import pytest
 
+from tests.live import proxies
 from tests.live.provider import Provider
 from tests.live.proxies import ROOT, Proxy, eventually
 
@@ -19,18 +20,23 @@ ON = {"HEADROOM_RATE_LIMIT_ENABLED": "1"}
 BODY = {"model": "claude-sonnet-5", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
 
 
-def ask(proxy: Proxy, path: str = "/v1/messages") -> httpx.Response:
-    return httpx.post(f"{proxy.url}{path}", json=BODY, headers={"x-api-key": "sk-ant-x"}, trust_env=False, timeout=20)
+def ask(proxy: Proxy, path: str = "/v1/messages", credential: str = "sk-ant-x") -> httpx.Response:
+    return httpx.post(f"{proxy.url}{path}", json=BODY, headers={"x-api-key": credential}, trust_env=False, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def slow(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """A proxy for thirty requests a minute of each credential."""
+    workspace = tmp_path_factory.mktemp("slow") / "workspace"
+    with proxies.running(workspace, _provider.url, flags=("--rpm", "30"), env=ON) as proxy:
+        yield proxy
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/embeddings", "/v1/batches"])
-def test_who_comes_too_often_is_told_when_to_come_again(
-    path: str, start_proxy: Callable[..., Proxy], provider: Provider
-) -> None:
-    proxy = start_proxy("--rpm", "30", **ON)
+def test_who_comes_too_often_is_told_when_to_come_again(path: str, slow: Proxy, provider: Provider) -> None:
     started = time.monotonic()
     passed = 0
-    while (refusal := ask(proxy, path)).status_code == 200:
+    while (refusal := ask(slow, path, credential=f"sk-ant{path}")).status_code == 200:
         passed += 1
     # The bucket fills while they come: by one in two seconds.
     assert refusal.status_code == 429 and 30 <= passed <= 31 + (time.monotonic() - started) / 2
@@ -40,7 +46,7 @@ def test_who_comes_too_often_is_told_when_to_come_again(
     assert "30 requests a minute" in refusal.json()["error"]["message"]
     assert len(provider.requests) == passed
     time.sleep(int(refusal.headers["retry-after-ms"]) / 1000)
-    assert ask(proxy, path).status_code == 200
+    assert ask(slow, path, credential=f"sk-ant{path}").status_code == 200
 
 
 def test_an_sdk_waits_and_gets_through(start_proxy: Callable[..., Proxy], provider: Provider) -> None:

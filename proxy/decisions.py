@@ -155,14 +155,17 @@ def store(
     policy: Policy,
     now: datetime,
     lifetime: timedelta,
+    *,
+    has_originals: bool = True,
 ) -> dict[str, Decided]:
     """Store new decisions with the originals behind them, in one transaction; whoever was first is right.
 
     Returns the decisions that hold now: ours, or another worker's that was quicker.
     """
     with transaction.atomic():
-        kept = [_kept(results[key], made) for key, made in decided.items() if made.original_hash]
-        keep_originals(owner, kept, now, lifetime)
+        if has_originals:
+            kept = [_kept(results[key], made) for key, made in decided.items() if made.original_hash]
+            keep_originals(owner, kept, now, lifetime)
         Decision.objects.bulk_create(
             [
                 Decision(

@@ -58,9 +58,12 @@ class ObservedStore(DatabaseStore):
     async def save(
         self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
     ) -> dict[str, Decided]:
-        sizes = {key: _without_text(decided) for key, decided in made.items()}
-        now = datetime.now(UTC)
-        return await database.run(decisions.store, owner, sizes, results, policy, now, decisions.lifetime())
+        # Whether something was left out is kept: only what is whole can be referred to by what is nearly the same.
+        sizes = {
+            key: replace(_without_text(decided), original_hash=decided.original_hash) for key, decided in made.items()
+        }
+        now, lifetime = datetime.now(UTC), decisions.lifetime()
+        return await database.run(decisions.store, owner, sizes, results, policy, now, lifetime, has_originals=False)
 
     async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> Held:
         deep = tuple((key, result, _without_text(decided)) for key, result, decided in beginning.deep)

@@ -107,7 +107,7 @@ def _table(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
     shares = [_share(row) for row in rows if row["direct"] - row["limit"] > 1e-9]
     dearest = max(rows, key=lambda row: row["charged"] / row["direct"])
     lines.append(
-        f"per-session mean {mean(shares):.1%} of its limit; dearest {dearest['charged'] / dearest['direct'] - 1:+.2%} "
+        f"per-session mean {mean(shares or [0.0]):.1%} of its limit; dearest {dearest['charged'] / dearest['direct'] - 1:+.2%} "
         f"({dearest['name']}); more than 1 % dearer: {sum(r['charged'] > 1.01 * r['direct'] for r in rows)}"
     )
     return "\n".join(lines)

@@ -13,8 +13,8 @@ from headroom.values import Policy
 from proxy import database, standings
 from proxy.conversations import Conversations
 from proxy.epochs import Billing
-from proxy.models import EpochRecord
-from proxy.stores import DatabaseStore, NoStore
+from proxy.models import EpochRecord, Original
+from proxy.stores import DatabaseStore, NoStore, ObservedStore
 from proxy.values import Plan
 from tests.proxy import sessions
 from tests.proxy.sessions import Step, edit, log, long_session, module, read, run
@@ -191,3 +191,12 @@ async def test_a_prompt_does_not_shrink_below_what_providers_cache(dialect: str)
     unmarked = small.replace(b',"cache_control":{"type":"ephemeral"}', b"")
     if dialect == "anthropic":
         assert (await planned(Conversations(NoStore()), unmarked, dialect)).replacements
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_an_observer_counts_what_the_real_thing_would_have_sent(store: DatabaseStore, dialect: str) -> None:
+    real = await played(Conversations(NoStore()), long_session(), dialect)
+    observed = await played(Conversations(ObservedStore()), long_session(), dialect)
+    assert [plan.tokens_after for plan in observed] == [plan.tokens_after for plan in real]
+    assert await database.run(Original.objects.count) == 0, "nothing went out that would have to be had back"

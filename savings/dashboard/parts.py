@@ -9,7 +9,7 @@ from typing import Any
 from savings import stats
 from savings.dashboard.definitions import Tile, tiles
 from savings.dashboard.scope import Scope
-from savings.figures import Figures
+from savings.figures import NANO, Figures
 from savings.stats import Window
 
 COLUMNS = ("requests", "spent", "would_have_been", "saved", "saved_percent", "tokens_saved", "cache_hit")
@@ -20,7 +20,6 @@ BREAKDOWNS: dict[str, tuple[stats.Dimension, str]] = {
     "project": ("project", "Project"),
     "key": ("key_label", "Key"),
 }
-NANO = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

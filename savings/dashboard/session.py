@@ -44,7 +44,7 @@ def page(request: HttpRequest, scope: Scope) -> HttpResponse:
 
 def _todays(request: HttpRequest, scope: Scope) -> HttpResponse:
     window = stats.Window.last(TODAY, datetime.now(UTC))
-    figures = stats.totals(window, with_imported=False, **scope.labels)
+    figures = _of_today(scope)
     context = {
         "tab": "session",
         "started_at": window.start,

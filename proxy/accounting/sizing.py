@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from headroom import tokens
 from proxy.providers import bodies
@@ -168,7 +165,7 @@ def _print(unit: Any) -> int:
 def size_of(value: Any, *, is_schema: bool = False, count: Callable[[str], int] = tokens.count) -> int:
     """o200k tokens of one block or message, its frame included. Definitions of tools are read as JSON."""
     if is_schema:
-        return FRAME_TOKENS + count(encoded(value).decode())
+        return FRAME_TOKENS + count(bodies.dumped(value))
     return FRAME_TOKENS + sum(MEDIA_TOKENS if text is None else count(text) for text in texts(value))
 
 
@@ -183,26 +180,18 @@ def sampled(text: str) -> int:
 
 def texts(value: Any) -> Iterator[str | None]:
     """The texts that a model reads in a block; None stands for an image or a document."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from texts(part)
-    elif isinstance(value, dict):
-        if bodies.text(value.get("type")) in MEDIA:
+    ahead = [value]
+    while ahead:
+        part = ahead.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, list):
+            ahead += reversed(part)
+        elif not isinstance(part, dict):
+            continue
+        elif (kind := bodies.text(part.get("type"))) in MEDIA:
             yield None
-            return
-        if bodies.text(value.get("type")) in CALLS:
-            yield encoded(value).decode()
-            return
-        for key in PARTS:
-            if value.get(key):
-                yield from texts(value[key])
-
-
-def encoded(value: Any) -> bytes:
-    """Compact JSON, as JavaScript clients write it."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # lone surrogates and integers over 64 bits
-        return json.dumps(value, separators=(",", ":")).encode("ascii")
+        elif kind in CALLS:
+            yield bodies.dumped(part)
+        else:
+            ahead += (part[key] for key in reversed(PARTS) if part.get(key))

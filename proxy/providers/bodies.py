@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -36,14 +36,35 @@ def count(value: Any) -> int | None:
 
 
 def dumped(value: Any) -> str:
-    """Any JSON value as text; "" for one that is nested deeper than anybody can write."""
+    """A JSON value as compact text, however deeply it is nested."""
     try:
         return orjson.dumps(value).decode()
-    except (TypeError, ValueError):
+    except TypeError:  # lone surrogates, integers over 64 bits, more than 254 levels
         try:
-            return json.dumps(value)
+            return json.dumps(value, separators=(",", ":"))
         except RecursionError:
-            return ""
+            return "".join(_spelled(value))
+
+
+def _spelled(value: Any) -> Iterator[str]:
+    """The pieces of the text, without recursion. What is in a tuple is spelled already."""
+    ahead = [value]
+    while ahead:
+        match ahead.pop():
+            case (str(piece),):
+                yield piece
+            case dict() as members:
+                yield "{"
+                ahead.append(("}",))
+                for n, (name, part) in reversed(list(enumerate(members.items()))):
+                    ahead += part, (f"{',' * (n > 0)}{json.dumps(name)}:",)
+            case list() as parts:
+                yield "["
+                ahead.append(("]",))
+                for n, part in reversed(list(enumerate(parts))):
+                    ahead += part, ("," * (n > 0),)
+            case scalar:
+                yield json.dumps(scalar)
 
 
 _TIERS = frozenset(("batch", "fast", "flex", "priority"))
@@ -68,27 +89,34 @@ def items(value: Any) -> list[Any]:
 
 BLOCK_CHARS = 20
 """What a block costs beside its text."""
+_TOLD = ("content", "text", "output")
 _CALLS = frozenset(["tool_use", "function_call", "custom_tool_call"])
 OPAQUE = frozenset(["image", "image_url", "input_image", "document", "input_file", "input_audio"])
 
 
 def size(value: Any) -> int:
     """About how many characters of text a JSON value is to the model."""
-    if isinstance(value, str):
-        return len(value)
-    if not isinstance(value, dict):
-        return sum(map(size, value)) + len(value) if isinstance(value, list) else 4
-    kind = text(value.get("type"))
-    if kind == "text" and isinstance(value.get("text"), str):
-        return len(value["text"]) + BLOCK_CHARS
-    if kind in _CALLS:
-        return len(dumped(value))
-    if kind in OPAQUE:
-        return OPAQUE_CHARS
-    # Nearly all there is to a message are these; the rest is counted as the JSON that it is, which no loop here could do as fast.
-    known = value.get("content"), value.get("text"), value.get("output")
-    rest = {key: part for key, part in value.items() if key not in ("content", "text", "output")}
-    return sum(size(part) for part in known if part is not None) + len(dumped(rest))
+    chars, ahead = 0, [value]
+    while ahead:
+        part = ahead.pop()
+        if isinstance(part, str):
+            chars += len(part)
+        elif isinstance(part, list):
+            chars += len(part)
+            ahead += part
+        elif not isinstance(part, dict):
+            chars += 4
+        elif (kind := text(part.get("type"))) == "text" and isinstance(part.get("text"), str):
+            chars += len(part["text"]) + BLOCK_CHARS
+        elif kind in _CALLS:
+            chars += len(dumped(part))
+        elif kind in OPAQUE:
+            chars += OPAQUE_CHARS
+        else:
+            # Nearly all there is to a message are these; the rest is counted as the JSON that it is, which no loop here could do as fast.
+            ahead += (part[key] for key in _TOLD if part.get(key) is not None)
+            chars += len(dumped({key: value for key, value in part.items() if key not in _TOLD}))
+    return chars
 
 
 class JsonMeter:

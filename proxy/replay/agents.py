@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.accounting.sizing import encoded
 from proxy.providers import bodies
 from proxy.replay.values import Message, Session, Turn
 
@@ -14,11 +13,8 @@ UNMARKABLE = frozenset({"thinking", "redacted_thinking"})
 
 def request(session: Session, turn: Turn, *, model: str) -> bytes:
     """The body of a turn's request. Anthropic: marks on the system prompt and on the newest block, moved every turn."""
-    return encoded(
-        _messages_request(session, turn, model)
-        if session.dialect == "anthropic"
-        else _chat_request(session, turn, model)
-    )
+    is_messages = session.dialect == "anthropic"
+    return bodies.dumped((_messages_request if is_messages else _chat_request)(session, turn, model)).encode()
 
 
 def _messages_request(session: Session, turn: Turn, model: str) -> Message:

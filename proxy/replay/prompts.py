@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
-from proxy.accounting.sizing import encoded, size_of
+from proxy.accounting.sizing import size_of
 from proxy.providers import bodies
 from proxy.replay.billing import Block, Ttl
 from proxy.values import Dialect
@@ -28,7 +28,7 @@ class Prompts:
         if isinstance(value, dict) and "cache_control" in value:
             mark = _ttl(value["cache_control"])
             value = {key: field for key, field in value.items() if key != "cache_control"}
-        digest = blake2b(place.encode() + b"\0" + encoded(value), digest_size=16).digest()
+        digest = blake2b(f"{place}\0{bodies.dumped(value)}".encode(), digest_size=16).digest()
         size = self._sizes.get(digest)
         if size is None:
             size = self._sizes[digest] = size_of(value, is_schema=place == "tools")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.accounting import sizing
 from proxy.providers import anthropic, bodies, openai_chat, openai_responses, passthrough
 from proxy.values import Meter, Plan
 from savings.receipts import Usage
@@ -235,8 +236,21 @@ def test_credentials_choose_the_provider(lines: dict[str, str], chosen: str) -> 
     assert chosen == passthrough.choose(make_exchange(**lines)).DIALECT
 
 
-def test_arguments_too_deep_to_write_are_left_out() -> None:
-    deep: list[Any] = []
-    for _ in range(5000):
-        deep = [deep]
-    assert bodies.dumped(deep) == ""
+DEPTH = 5000
+
+
+def nested(core: Any) -> Any:
+    for _ in range(DEPTH):
+        core = {"content": [core]}
+    return core
+
+
+def test_nesting_has_no_limit() -> None:
+    deep = nested({"ü": [1, None], "text": "\ud800"})
+    assert bodies.dumped(deep) == '{"content":[' * DEPTH + '{"\\u00fc":[1,null],"text":"\\ud800"}' + "]}" * DEPTH
+    assert bodies.size(deep) == bodies.size({"content": [[]]}) * DEPTH + bodies.size({"ü": [1, None], "text": "\ud800"})
+    assert list(sizing.texts(nested({"text": "told", "content": [{"type": "image"}, "once"]}))) == [
+        "told",
+        None,
+        "once",
+    ]

@@ -6,6 +6,7 @@ from typing import Any
 from headroom import tokens
 from proxy.accounting import sizing
 from proxy.accounting.sizing import FRAME_TOKENS, MEDIA_TOKENS
+from proxy.providers import bodies
 from proxy.replay import agents
 from proxy.replay.prompts import Prompts
 from proxy.replay.values import Session, Turn
@@ -63,7 +64,7 @@ def test_a_chat_request_carries_its_messages_and_a_cache_key() -> None:
 
 def test_lone_surrogates_and_huge_integers_are_written_as_json() -> None:
     value = {"text": "\ud83d", "n": 2**70}
-    assert json.loads(sizing.encoded(value)) == value
+    assert json.loads(bodies.dumped(value)) == value
 
 
 def test_a_block_is_as_long_as_what_the_model_reads_of_it() -> None:
@@ -79,5 +80,5 @@ def test_a_block_is_as_long_as_what_the_model_reads_of_it() -> None:
     assert sizing.size_of(thought) == FRAME_TOKENS + tokens.count("hm")
     assert sizing.size_of(picture) == FRAME_TOKENS + MEDIA_TOKENS
     assert sizing.size_of({"role": "assistant", "content": None, "tool_calls": [call]}) == FRAME_TOKENS + tokens.count(
-        sizing.encoded(call).decode()
+        bodies.dumped(call)
     )

@@ -39,18 +39,19 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    # What it may be used for; empty is everything. A model may end in `*`.
-    allowed_models = models.JSONField(default=list, blank=True)
-    allowed_routes = models.JSONField(default=list, blank=True)
-    allowed_upstreams = models.JSONField(default=list, blank=True)
+    # What it may be used for; empty is everything. A model may end in `*`. What came after the table has its default in the
+    # database too, as processes of an older version go on while a newer one starts.
+    allowed_models = models.JSONField(default=list, db_default=[], blank=True)
+    allowed_routes = models.JSONField(default=list, db_default=[], blank=True)
+    allowed_upstreams = models.JSONField(default=list, db_default=[], blank=True)
     # Null is what the settings say, 0 is no limit.
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
     # May it manage keys, teams and budgets: its own team's, or all of them where it has no team?
-    is_admin = models.BooleanField(default=False)
+    is_admin = models.BooleanField(default=False, db_default=False)
     # The secret before the last rotation, good until its clients have the new one.
-    previous_prefix = models.CharField(max_length=16, blank=True, editable=False)
-    previous_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    previous_prefix = models.CharField(max_length=16, blank=True, editable=False, default="", db_default="")
+    previous_sha256 = models.CharField(max_length=64, blank=True, editable=False, default="", db_default="")
     previous_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -138,6 +139,13 @@ def redeem(token: str) -> User | None:
         # Whoever deletes the row is the one who came in: two who click at once are never both.
         used, _ = LoginLink.objects.filter(token_sha256=_sha256(token)).delete()
         return user if used else None
+
+
+def forget_expired(now: datetime) -> int:
+    """Delete sessions and login links that let nobody in any more; how many that were."""
+    sessions, _ = Session.objects.filter(expire_date__lte=now).delete()
+    links, _ = LoginLink.objects.filter(expires_at__lte=now).delete()
+    return sessions + links
 
 
 def grant() -> None:

@@ -82,7 +82,8 @@ def prepare_database() -> None:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as exc:
-        raise CannotServe(f"the database does not answer: {exc}") from exc
+        hint = "" if settings.IS_EMBEDDED else "; check HEADROOM_DATABASE_URL and that the server runs"
+        raise CannotServe(f"the database does not answer: {str(exc).strip()}{hint}") from exc
     if not pending:
         return
     if not settings.IS_EMBEDDED:

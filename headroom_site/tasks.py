@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from budgets import alerts
+from budgets import alerts, people
 from budgets import audit as audits
 from headroom_site.celery import app
 from proxy import decisions
@@ -62,9 +62,12 @@ def send_telemetry() -> bool:
 
 @app.task(name="headroom.forget_unused")  # type: ignore[untyped-decorator]
 def forget_unused() -> int:
-    """Delete decisions and originals whose conversations ended long ago, and old alerts. Returns how many rows went."""
+    """Delete decisions and originals whose conversations ended long ago, old alerts, and sessions that have ended.
+
+    Returns how many rows went.
+    """
     now = datetime.now(UTC)
-    return decisions.prune(now, decisions.lifetime()) + alerts.prune(now)
+    return decisions.prune(now, decisions.lifetime()) + alerts.prune(now) + people.forget_expired(now)
 
 
 @app.task(name="headroom.deliver_alerts")  # type: ignore[untyped-decorator]

@@ -69,8 +69,9 @@ class EpochRecord(models.Model):
     saved_tokens = models.IntegerField()
     predicted_cost = models.FloatField()
     predicted_gain = models.FloatField()
-    read_share = models.FloatField(default=0.1)
-    last_turn = models.PositiveIntegerField(default=0)
+    # For workers of an older version, as above.
+    read_share = models.FloatField(default=0.1, db_default=0.1)
+    last_turn = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:

@@ -46,8 +46,8 @@ def record_many(entries: Sequence[PricedReceipt], *, post_balances: PostBalances
     return len(new)
 
 
-# The database fills in the rest: when the row was written.
-_FIELDS = tuple(field for field in LedgerEntry._meta.concrete_fields if not field.has_db_default())
+# The database fills in when the row was written.
+_FIELDS = tuple(field for field in LedgerEntry._meta.concrete_fields if field.name != "recorded_at")
 _COLUMNS = tuple(str(field.column) for field in _FIELDS)
 _MAX_CHARS = {field.name: field.max_length for field in _FIELDS if isinstance(field, models.CharField)}
 

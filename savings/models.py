@@ -77,10 +77,11 @@ class LedgerEntry(models.Model):
     key_label = models.CharField(max_length=200, blank=True)
     team = models.CharField(max_length=200, blank=True)
 
-    # Why there is a call; see savings.receipts.Origin.
-    origin = models.CharField(max_length=16, default="client")
-    conversation = models.CharField(max_length=40, blank=True)
-    is_observed = models.BooleanField(default=False)
+    # Why there is a call; see savings.receipts.Origin. What came after the table has its default in the database too, as
+    # workers of an older version go on while a newer one starts.
+    origin = models.CharField(max_length=16, default="client", db_default="client")
+    conversation = models.CharField(max_length=40, blank=True, default="", db_default="")
+    is_observed = models.BooleanField(default=False, db_default=False)
 
     is_streaming = models.BooleanField(default=False)
     status = models.CharField(max_length=12)
@@ -107,8 +108,8 @@ class LedgerEntry(models.Model):
     cache_discount_nano_usd = models.BigIntegerField(null=True)
     saved_nano_usd = models.BigIntegerField(null=True)
     avoided_nano_usd = models.BigIntegerField(null=True)
-    savings_basis = models.CharField(max_length=20, blank=True)
-    cache_outcome = models.CharField(max_length=16, blank=True)
+    savings_basis = models.CharField(max_length=20, blank=True, default="", db_default="")
+    cache_outcome = models.CharField(max_length=16, blank=True, default="", db_default="")
     price_source = models.CharField(max_length=20, blank=True)
     price_version = models.CharField(max_length=60, blank=True)
 

@@ -47,8 +47,9 @@ class Sums(models.Model):
     observed_tokens_saved = _sum()
 
     cost_nano_usd = _sum()
-    output_cost_nano_usd = _sum()
-    cache_discount_nano_usd = _sum()
+    # They came after the tables, and old workers do not know them.
+    output_cost_nano_usd = models.BigIntegerField(default=0, db_default=0)
+    cache_discount_nano_usd = models.BigIntegerField(default=0, db_default=0)
     saved_nano_usd = _sum()
     observed_saved_nano_usd = _sum()
     avoided_nano_usd = _sum()

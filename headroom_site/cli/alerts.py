@@ -45,6 +45,18 @@ def test() -> None:
     click.echo("The webhook took it.")
 
 
+@command.command("reset")
+@click.argument("budget_id", type=int)
+def reset(budget_id: int) -> None:
+    """Have budget BUDGET_ID say again, in its running period, when 80 % and when all of it is spent."""
+    setup.database()
+    try:
+        import_module("budgets.limits").reset_alert(budget_id)
+    except LookupError as exc:
+        raise click.ClickException(str(exc)) from exc
+    click.echo(f"Budget {budget_id} will say again when 80 % and when all of it is spent.")
+
+
 def _open() -> tuple[Any, Any]:
     return setup.database(), import_module("budgets.alerts")
 

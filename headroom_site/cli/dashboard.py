@@ -19,8 +19,7 @@ from headroom_site.cli import setup, user
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, and open nothing.")
 def command(name: str | None, no_open: bool, as_json: bool) -> None:
     """Open the dashboard of a running proxy in a browser, by a link that logs in once, within a quarter of an hour."""
-    setup.django()
-    import_module("headroom_site.server").prepare_database()
+    setup.database()
     people = import_module("budgets.people")
     try:
         person = people.find(name) if name else people.first_owner()

@@ -19,8 +19,7 @@ def command(as_json: bool) -> None:
     Where that is often, a value for HEADROOM_TOOL_LEVELS is proposed that shortens that tool less. May run beside serving
     proxies.
     """
-    setup.django()
-    import_module("headroom_site.server").prepare_database()
+    setup.database()
     learned = import_module("proxy.patterns")
     patterns = learned.read()
     proposed = learned.proposal(patterns)

@@ -25,8 +25,7 @@ def command(as_json: bool) -> None:
 
     Days are UTC. Sums up what is new first, so that nothing is missing. By model, agent and project: the last 30 days.
     """
-    setup.django()
-    import_module("headroom_site.server").prepare_database()
+    setup.database()
     rollups = import_module("savings.rollups")
     with contextlib.suppress(rollups.Busy):  # whoever is at it will be done in a moment
         rollups.roll()

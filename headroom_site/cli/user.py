@@ -111,8 +111,7 @@ def login_link(token: str) -> str:
 
 
 def _people() -> Any:
-    setup.django()
-    import_module("headroom_site.server").prepare_database()
+    setup.database()
     return import_module("budgets.people")
 
 

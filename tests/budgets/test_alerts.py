@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from budgets import alerts, balances, periods, webhook
 from budgets.alert_models import Alert
+from headroom_site.cli import main
 from headroom_site.watch import Watch
 from savings.journal import Journal
 from savings.pricing import PriceBook
-from tests.budgets.builders import NOON, USD, book, make_budget, priced
+from tests.budgets.builders import NOON, USD, account, book, make_budget, priced
 from tests.savings.receipts import make_admission
 
 SECRET = "whsec_" + base64.b64encode(b"of the house").decode()
@@ -101,6 +103,18 @@ def test_each_threshold_is_said_once_in_a_period() -> None:
     for _ in range(5):
         book(balances.post, priced(USD))
     assert [alert.details["percent"] for alert in alerts.recent()] == [100, 80]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_threshold_is_said_again_once_it_is_reset() -> None:
+    budget = make_budget(10, "total")
+    balances.open_period(budget.pk, periods.containing("total", "UTC", NOON))
+    book(balances.post, priced(8 * USD))
+    done = CliRunner().invoke(main, ["alerts", "reset", str(budget.pk)])
+    assert (done.exit_code, account(budget).alerted_percent) == (0, 0), done.output
+    book(balances.post, priced(1))
+    assert [alert.details["percent"] for alert in alerts.recent()] == [80, 80]
+    assert CliRunner().invoke(main, ["alerts", "reset", "0"]).output == "Error: no budget in force has the id 0\n"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -135,6 +135,22 @@ def test_no_answer_tells_which_keys_there_are() -> None:
     assert len(texts) == 1, "a revoked key says so to nobody who does not have all of it"
 
 
+class NeverCompared(bytes):
+    """A digest that may only be compared in a time that does not depend on how much of it was guessed."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("a digest was compared with ==, which stops at the first difference")
+
+
+def test_comparing_takes_as_long_however_much_was_guessed() -> None:
+    keys = make_snapshot(make_key(secret_sha256=NeverCompared(hashlib.sha256(SECRET).digest())))
+    assert identify((b"x-api-key", SECRET), keys=keys).key_id == "7c0e"
+    with pytest.raises(gate.UnknownKey):
+        identify((b"x-api-key", SECRET[:-1] + b"x"), keys=keys)
+
+
 def test_two_different_keys_in_our_header_are_one_too_many() -> None:
     with pytest.raises(gate.UnknownKey):
         identify((b"x-headroom-key", OTHER), (b"x-headroom-key", SECRET))

@@ -249,26 +249,50 @@ def test_unknown_paths_go_to_the_provider_of_their_credentials(
 
 
 def test_originals_are_for_their_owner_alone(guarded: Proxy, provider: Provider) -> None:
-    made = json.loads(command(guarded, "key", "create", "neighbour", "--json").stdout)
+    ours, theirs = (
+        json.loads(command(guarded, "key", "create", team, "--team", team, "--json").stdout)["secret"]
+        for team in ("payments", "rivals")
+    )
     log = "\n".join(f"12:00:{n % 60:02} INFO owner run {n} took {n % 7} ms, nothing else to say" for n in range(800))
     messages = [
         {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {}}]},
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": log}]},
     ]
     body = json.dumps({"model": "m", "messages": messages}).encode()
-    wire.ask(guarded.url, wire.request(body=body, lines=[(b"x-headroom-key", KEY.encode())]))
+    proxies.eventually(
+        lambda: wire.ask(guarded.url, wire.request(body=body, lines=[(b"x-headroom-key", ours.encode())])),
+        lambda heard: heard.status == 200,
+        4,
+    )
     sent = provider.last.json["messages"][1]["content"][0]["content"]
     digest = sent.rpartition("/v1/retrieve/")[2][:24]
     assert len(digest) == 24
     mine = proxies.eventually(
-        lambda: ask(guarded, f"/v1/retrieve/{digest}", "GET", x_headroom_key=KEY), lambda heard: heard.status == 200
+        lambda: ask(guarded, f"/v1/retrieve/{digest}", "GET", x_headroom_key=ours), lambda heard: heard.status == 200
     )
     assert json.loads(mine.body)["original_content"] == log
     proxies.eventually(
-        lambda: ask(guarded, f"/v1/retrieve/{digest}", "GET", x_headroom_key=made["secret"]).status,
+        lambda: ask(guarded, f"/v1/retrieve/{digest}", "GET", x_headroom_key=theirs).status,
         lambda status: status == 404,
         4,
     )
+    unknown = "0" * 24
+    for path in ("/v1/retrieve", "/v1/retrieve/tool_call"):
+        answers = {
+            (heard.status, heard.body.replace(hash.encode(), b""))
+            for hash in (digest, unknown)
+            for heard in [fetch(guarded, path, hash, theirs)]
+        }
+        assert len(answers) == 1, "a hash of another team's is as unknown as one of nobody's"
+        assert log[:40].encode() not in answers.pop()[1]
+        assert b"owner run 700 took" in fetch(guarded, path, digest, ours).body
+
+
+def fetch(proxy: Proxy, path: str, hash: str, secret: str) -> wire.Heard:
+    call = {"id": "t", "name": "headroom_retrieve", "input": {"hash": hash, "query": "run 700"}}
+    asked = {"tool_call": call} if path.endswith("tool_call") else call["input"]
+    lines = [(b"x-headroom-key", secret.encode())]
+    return wire.ask(proxy.url, wire.request("POST", path.encode(), lines, json.dumps(asked).encode()))
 
 
 def test_a_second_proxy_on_the_workspace_is_refused(proxy: Proxy) -> None:

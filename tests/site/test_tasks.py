@@ -11,7 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.contrib.sessions.models import Session
 
+from budgets import people
+from budgets.models import LoginLink
 from headroom_site import tasks
 from headroom_site.celery import app
 from proxy import decisions
@@ -42,6 +45,17 @@ def test_decisions_that_nobody_used_for_a_lifetime_are_forgotten():
     assert tasks.forget_unused.apply().get() == 1
     assert [decision.key for decision in Decision.objects.all()] == ["recent"]
     assert tasks.forget_unused.apply().get() == 0
+
+
+@pytest.mark.django_db
+def test_sessions_and_links_that_have_ended_are_forgotten():
+    now = datetime.now(UTC)
+    for name, hours in (("ended", -1), ("running", 1)):
+        Session.objects.create(session_key=name, session_data="", expire_date=now + timedelta(hours=hours))
+        people.login_token(people.create(name, "owner"), lifetime=timedelta(hours=hours))
+    tasks.forget_unused.apply().get()
+    assert [session.session_key for session in Session.objects.all()] == ["running"]
+    assert [link.user.username for link in LoginLink.objects.all()] == ["running"]
 
 
 def test_every_periodic_task_exists():

@@ -206,7 +206,7 @@ def _left_alone(decided: Decided, reason: str) -> Decided:
 def _room_above_minimum(call: Call, provider: Provider, stands: Sequence[Stand]) -> float:
     """How many tokens may go before the provider would not cache the prompt any more; no bound where it would not anyway."""
     size = len(call.body) // BYTES_PER_TOKEN
-    if size > LARGE_TOKENS:
+    if size > LARGE_TOKENS or call.is_continued:
         return math.inf
     if provider.DIALECT == "anthropic" and not provider.outline(call).marks:
         return math.inf

@@ -67,7 +67,7 @@ class Call:
     """A request as its provider understands it. `body` is what the client sent (decoded), `document` its JSON.
 
     `document` is `None` when the body was not JSON of a known shape: it is then forwarded as it is. `turns` is the number
-    of answers of the model in it.
+    of answers of the model in it. `is_continued`: what came before it is kept by the provider and not sent again.
     """
 
     body: bytes
@@ -78,6 +78,7 @@ class Call:
     asks_for_usage: bool = False
     results: tuple[ToolResult, ...] = ()
     turns: int = 0
+    is_continued: bool = False
     session_hint: str = ""
     user_hint: str = ""
 

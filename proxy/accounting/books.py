@@ -64,9 +64,11 @@ class Books:
         self._max_books = max_books
 
     def open(self, conversation: str, request: Request) -> Entry | None:
-        """The entry of a request that is about to be sent, `None` for what has no other side: what is no conversation, and
-        what had to lose messages to fit, since nobody knows what the client had done without us."""
-        if not conversation or request.call.document is None or request.plan.cuts:
+        """The entry of a request that is about to be sent, `None` for what has no other side: what is no conversation, what
+        is billed for more than it holds, and what had to lose messages to fit, since nobody knows what the client had done
+        without us."""
+        call = request.call
+        if not conversation or call.document is None or call.is_continued or request.plan.cuts:
             return None
         return Entry(self, conversation, request)
 

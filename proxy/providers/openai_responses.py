@@ -18,8 +18,8 @@ _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output", "local_
 _CALLS = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
 _FAILED = frozenset({"failed", "cancelled", "queued", "in_progress"})
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
-# Items that the model produced: a tool output before one of these was already answered.
-_ANSWERS = _CALLS | {"reasoning"}
+# Items that the model produced, or may have: a tool output before one of these was already answered.
+_ANSWERS = _CALLS | {"reasoning", "item_reference"}
 
 
 def parse(body: bytes) -> Call:
@@ -33,7 +33,8 @@ def parse(body: bytes) -> Call:
         model=bodies.text(document.get("model")),
         is_streaming=document.get("stream") is True,
         results=tuple(_results(document.get("input"))),
-        turns=_ages([*bodies.items(document.get("input")), None])[0],
+        turns=_ages([None, *bodies.items(document.get("input"))])[0],
+        is_continued=bool(document.get("previous_response_id") or document.get("conversation")),
         session_hint=bodies.text(document.get("prompt_cache_key")),
         user_hint=bodies.text(document.get("user")),
     )

@@ -129,6 +129,20 @@ def test_a_response_is_created(client: openai.OpenAI) -> None:
     assert answer.usage.input_tokens == 100
 
 
+@pytest.mark.parametrize("kept", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}])
+def test_a_result_is_shortened_where_the_provider_keeps_the_conversation(
+    client: openai.OpenAI, provider: Provider, kept: Any
+) -> None:
+    output = "\n".join(f"2024-01-02 03:04:{at:02} INFO served /{next(iter(kept))} in 3 ms" for at in range(50))
+    result = {"type": "function_call_output", "call_id": "call_1", "output": output}
+    for _ in range(2):  # and again in the same form
+        client.responses.create(model=MODEL, input=[result], **kept)
+        sent = provider.last.json
+        assert sent | {"input": None} == {"model": MODEL, "input": None, **kept}
+        assert sent["input"][0] | {"output": ""} == result | {"output": ""}
+        assert len(sent["input"][0]["output"]) < len(output) / 2
+
+
 @pytest.mark.parametrize("size", [9, 100_000])
 def test_a_response_is_streamed(client: openai.OpenAI, provider: Provider, size: int) -> None:
     provider.say(answers.chunked(answers.recut(answers.response_events(["Gr", "üß"]), size)))

@@ -155,6 +155,18 @@ def test_results_of_responses_are_found_with_their_calls() -> None:
     )
 
 
+def test_a_result_before_an_item_that_the_provider_keeps_is_history() -> None:
+    items = [
+        {"type": "item_reference", "id": "fc_1"},
+        {"type": "function_call_output", "call_id": "a", "output": "old"},
+        {"type": "item_reference", "id": "fc_2"},
+        {"type": "function_call_output", "call_id": "b", "output": "new"},
+    ]
+    call = openai_responses.parse(json.dumps({"input": items}).encode())
+    assert [(result.text, result.is_newest) for result in call.results] == [("old", False), ("new", True)]
+    assert (call.turns, call.is_continued) == (2, False)
+
+
 STREAMS: list[tuple[Any, list[bytes], Usage]] = [
     (
         anthropic,

@@ -10,7 +10,7 @@ import pytest
 
 from headroom import tokens
 from proxy.accounting.books import Books, Request
-from proxy.providers import anthropic, openai_chat
+from proxy.providers import anthropic, openai_chat, openai_responses
 from proxy.replay import billing
 from proxy.replay.billing import Cache
 from proxy.replay.prompts import Prompts
@@ -160,6 +160,13 @@ def test_what_the_client_changes_is_laid_at_its_door() -> None:
 def test_a_request_that_goes_out_as_it_came_saves_nothing() -> None:
     world = play(World("anthropic"), turns=4, lines=10)
     assert world.claimed == 0.0
+
+
+def test_nothing_is_claimed_where_the_provider_bills_what_it_keeps() -> None:
+    call = openai_responses.parse(
+        b'{"model":"m","previous_response_id":"r","input":[{"role":"user","content":"go on"}]}'
+    )
+    assert Books().open("c", Request(call, "openai", Plan(), NOON, is_edited=False)) is None
 
 
 def test_what_cannot_be_sized_up_costs_a_figure_and_nothing_else() -> None:

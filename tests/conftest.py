@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import django
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 import redis
 
+ROOT = Path(__file__).parent.parent
 POSTGRES_URL = os.environ.get("HEADROOM_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/postgres")
 REDIS_URL = os.environ.get("HEADROOM_TEST_REDIS_URL", "redis://127.0.0.1:6379")
 REQUIRED = frozenset(os.environ.get("HEADROOM_TEST_REQUIRE", "").replace(",", " ").split())
@@ -43,8 +45,21 @@ def _start_django() -> None:
     del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
+def _shown() -> set[str]:
+    """What the top of the checkout shows."""
+    return {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}
+
+
 _enter_own_workspace()
 _start_django()
+SHOWN_BEFORE = _shown()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that leaves something in the checkout."""
+    if not hasattr(session.config, "workerinput") and (left := _shown() - SHOWN_BEFORE):
+        session.config.get_terminal_writer().line(f"\nThe tests left {sorted(left)} in {ROOT}.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

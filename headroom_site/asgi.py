@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
+from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
@@ -15,10 +16,9 @@ import django
 django.setup()
 
 from django.conf import settings
-from django.core.handlers.asgi import ASGIHandler
 
 from budgets import gate, keys
-from headroom_site import listening, live, serving
+from headroom_site import listening, serving
 from proxy import dataplane, errors, exchange, hosts
 
 Scope = MutableMapping[str, Any]
@@ -27,7 +27,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PAGES = ("/dashboard", "/admin", "/login", "/logout", "/static/", "/favicon.ico")
 
-_pages = ASGIHandler()
+LIVE = "/dashboard/live"
+
 _starting = asyncio.Lock()
 
 
@@ -44,8 +45,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             await _page(scope, receive, send)
         else:
             await dataplane.handle(scope, receive, send)
-    elif scope["type"] == "websocket" and scope["path"] == live.PATH:
-        await live.application(scope, receive, send)
+    elif scope["type"] == "websocket" and scope["path"] == LIVE:
+        await (await _browsing()).socket(scope, receive, send)
     else:
         await receive()
         await send({"type": "websocket.close", "code": 1003})
@@ -82,7 +83,11 @@ async def _page(scope: Scope, receive: Receive, send: Send) -> None:
     except (hosts.ForbiddenHost, gate.KeyInUrl) as exc:
         await _refuse(send, *errors.status_and_code(exc), str(exc))
         return
-    await _pages(scope, receive, send)  # type: ignore[arg-type]
+    await (await _browsing()).page(scope, receive, send)
+
+
+async def _browsing() -> Any:
+    return await asyncio.to_thread(import_module, "headroom_site.browsing")
 
 
 async def _refuse_elsewhere(scope: Scope, receive: Receive, send: Send) -> None:

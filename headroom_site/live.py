@@ -18,7 +18,6 @@ from savings.dashboard.scope import Scope
 
 logger = logging.getLogger("headroom.live")
 
-PATH = "/dashboard/live"
 EVERY_S = 2.0
 SEND_TIMEOUT_S = 1.0
 MAX_READERS = 1000
@@ -121,4 +120,3 @@ class Reader(AsyncWebsocketConsumer):  # type: ignore[misc]
 
 
 application = AuthMiddlewareStack(Reader.as_asgi())
-"""What serves `PATH`."""

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import cast
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, close_old_connections, co
 
 from budgets import alerts, snapshot
 from budgets.balances import Holder
-from budgets.rates import Buckets, LocalBuckets, Rate, SharedBuckets
+from budgets.rates import Buckets, LocalBuckets, Rate
 from budgets.throttle import Throttle
 from budgets.till import Till, Unpriced
 from headroom import tokens
@@ -28,7 +29,7 @@ from headroom_site.embedded import Embedded
 from headroom_site.observers import Observers
 from headroom_site.watch import Watch
 from proxy import database, decisions, ids, lineage, standings, worker
-from proxy.response_cache import Answers, LocalAnswers, SharedAnswers
+from proxy.response_cache import Answers, LocalAnswers
 from proxy.retrieval import files, turns
 from proxy.window import records
 from savings import tallies
@@ -107,7 +108,8 @@ def _buckets() -> Buckets | None:
         return None
     if settings.IS_EMBEDDED or not settings.REDIS_URL:
         return LocalBuckets()
-    return SharedBuckets(settings.REDIS_URL, workers=settings.WORKERS)
+    buckets: Buckets = import_module("budgets.shared_rates").SharedBuckets(settings.REDIS_URL, workers=settings.WORKERS)
+    return buckets
 
 
 def _answers() -> Answers | None:
@@ -115,7 +117,9 @@ def _answers() -> Answers | None:
         return None
     if settings.IS_EMBEDDED or not settings.REDIS_URL:
         return LocalAnswers(settings.CACHE_MAX_ENTRIES, settings.CACHE_TTL_S)
-    return SharedAnswers(settings.REDIS_URL, settings.CACHE_MAX_ENTRIES, settings.CACHE_TTL_S)
+    shared = import_module("proxy.shared_answers").SharedAnswers
+    answers: Answers = shared(settings.REDIS_URL, settings.CACHE_MAX_ENTRIES, settings.CACHE_TTL_S)
+    return answers
 
 
 def is_started() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from headroom import commands
 from headroom.shrinkers import fixed, prose, reads, table
@@ -142,6 +142,10 @@ _CODE = re.compile(
 )
 
 
+# Our own words above results grouped by file and paths grouped by folder: nobody reads those as anything else again.
+_GROUPED = re.compile(
+    r"[\d,]+ (?:matches in [\d,]+ files?:|paths in [\d,]+ folders; further names on a line are in the folder)"
+)
 _TABLE_CHARS = 4_096
 _RUNNERS = frozenset(["build_output", "test_output"])
 _SETTLING = frozenset(["build_output", "diff", "git_log", "path_list", "search", "test_events", "xml_report"])
@@ -178,15 +182,15 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
         return ("prose",)
     if _WHOLE_JSON.match(text) and text[-200:].rstrip()[-1:] in ("}", "]"):
         return ("test_events",) if _EVENTS.search(text[:HEAD_CHARS]) else ("json",)
+    if _GROUPED.match(text):
+        return ("blob",)
     called = [*_by_call(call)]
     if "search" not in called and _is_log(text):
         return tuple(dict.fromkeys([*(kind for kind in called if kind in _RUNNERS), "logs", "json"]))
-    built = [*_by_structure(text)]
-    found = dict.fromkeys([*called, *built])
-    settled = _SETTLING.intersection(built) | _RUNNERS.intersection(called)
-    if settled:
-        # Shrinkers that look for records or sentences would drop what these know to keep. They strip escape codes themselves, where those are not content.
-        found = dict.fromkeys(kind for kind in found if kind in _SETTLING or kind in ("json", *called))
+    # Shrinkers that look for records or sentences would drop what these know to keep. They strip escape codes themselves, where those are not content.
+    built = [*_settling(text)]
+    is_settled = not _SETTLING.isdisjoint(built) or not _RUNNERS.isdisjoint(called)
+    found = dict.fromkeys([*called, *(built if is_settled else _by_structure(text, built))])
     if "table" in found and table.read(text[:HEAD_CHARS]) is not None:
         found = dict.fromkeys(kind for kind in found if kind not in ("logs", "prose", "code"))
     if "test_events" in found:
@@ -227,24 +231,39 @@ def _by_call(call: ToolCall) -> Iterator[str]:
     yield from TOOLS.get(call.name.lower().rpartition("__")[2], ())
 
 
-def _by_structure(text: str) -> Iterator[str]:
+def _settling(text: str) -> Iterator[str]:
+    """Yield the kinds whose structure leaves no doubt, and JSON, which may be inside them."""
     head = text[:HEAD_CHARS]
-    if _NUMBERED.search(head):
-        yield "numbered"
     probe = _probe(head.split("\n"))
-    is_json = head.lstrip()[:1] in ("{", "[") and text[-200:].rstrip()[-1:] in ("}", "]")
     if _EVENTS.search(head):
         yield "test_events"
     if _XML.search(head) and not _HTML.search(head[:1_000]):
         yield "xml_report"
-    if is_json or head.lstrip()[:1] == "{" or '{"' in head or "[{" in head:
+    if _is_json(text) or head.lstrip()[:1] == "{" or '{"' in head or "[{" in head:
         yield "json"
     if _share(_FINDING, probe) > _FINDING_SHARE:
         yield "build_output"
     for kind, pattern, share in _SHAPES:
-        if _share(pattern, probe) > share if share else _is_twice(pattern, head):
+        if kind in _SETTLING and _is_like(pattern, share, head, probe):
             yield kind
-    if not is_json:
-        yield from ("table", "command", "blob", "prose")
-    else:
-        yield "blob"
+
+
+def _by_structure(text: str, settling: Sequence[str]) -> Iterator[str]:
+    """Yield the kinds of a text of which nothing is sure but what was found already."""
+    head = text[:HEAD_CHARS]
+    if _NUMBERED.search(head):
+        yield "numbered"
+    yield from settling
+    probe = _probe(head.split("\n"))
+    for kind, pattern, share in _SHAPES:
+        if kind not in _SETTLING and _is_like(pattern, share, head, probe):
+            yield kind
+    yield from ("blob",) if _is_json(text) else ("table", "command", "blob", "prose")
+
+
+def _is_json(text: str) -> bool:
+    return text[:HEAD_CHARS].lstrip()[:1] in ("{", "[") and text[-200:].rstrip()[-1:] in ("}", "]")
+
+
+def _is_like(pattern: re.Pattern[str], share: float, head: str, probe: list[str]) -> bool:
+    return _share(pattern, probe) > share if share else _is_twice(pattern, head)

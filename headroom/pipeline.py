@@ -188,13 +188,18 @@ class _Work:
         found = [(kind, form) for kind, form in self._proposed(text, policy) if form.text.strip()]
         whole = min((len(form.text) for _, form in found if not form.is_lossy), default=len(text))
         lossy = min((len(form.text) for _, form in found if form.is_lossy), default=len(text))
-        scale = scales.Scale(text, cost)
-        for kind, form in found:
-            limit = lossy if form.is_lossy else min(whole, _FAR * lossy)
-            is_near = policy.target_ratio is not None or len(form.text) <= _NEAR * limit
+        has_target = policy.target_ratio is not None
+        near = {
+            id(form)
+            for _, form in found
             # Who finds our marker at the end of a whole text would take it for ours.
-            if is_near and len(form.text) <= len(text) and (form.is_lossy or not is_shrunk(form.text)):
-                yield self._measured(kind, form, scale)
+            if len(form.text) <= len(text) and (form.is_lossy or not is_shrunk(form.text))
+            if has_target or len(form.text) <= _NEAR * (lossy if form.is_lossy else min(whole, _FAR * lossy))
+        }
+        weigh = scales.Scale(text, cost).weigh if len(near) > 1 else tokens.estimate
+        for kind, form in found:
+            if id(form) in near:
+                yield self._measured(kind, form, weigh)
             else:
                 self.attempts.append(Attempt(form.name, None, form.is_lossy, kind, self.round))
 
@@ -260,11 +265,11 @@ class _Work:
             Attempt(f"{kind} raised {type(error).__name__}", None, is_lossy=False, kind=kind, round=self.round)
         )
 
-    def _measured(self, kind: str, form: Form, scale: scales.Scale) -> _Candidate:
+    def _measured(self, kind: str, form: Form, weigh: Callable[[str], int]) -> _Candidate:
         text = form.text
         if form.is_lossy:
             text = f"{text.rstrip()}\n{marker(form.left_out, self.policy, self.digest)}"
-        found = _Candidate(text, scale.weigh(text), kind, form.name, form.left_out, len(self.attempts))
+        found = _Candidate(text, weigh(text), kind, form.name, form.left_out, len(self.attempts))
         self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy, kind, self.round))
         return found
 

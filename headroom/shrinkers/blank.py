@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 
 LONG_RUN = 12
 """Shorter runs are somebody's layout."""
+
+_MANY = re.compile(rf"\n[^\S\n]*+(?:\n[^\S\n]*+){{{LONG_RUN - 2}}}")
 
 
 def collapse(text: str) -> str:
@@ -14,7 +17,7 @@ def collapse(text: str) -> str:
     >>> collapse("a" + 20 * "\n" + "b")
     'a\n[19 blank lines]\nb'
     """
-    if text.count("\n") < LONG_RUN:
+    if not _MANY.search(text):
         return text
     lines: list[str] = []
     for is_blank, run in groupby(text.split("\n"), key=_is_blank):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from string import hexdigits
 
 from headroom.values import Form, Source
 
 MIN_RUN_CHARS = 256
 MIN_LINE_CHARS = 2000
 _MIN_WRAPPED_CHARS = 48
+_MIN_WRAPPED_LINES = 6
+_MIN_DUMP_LINES = 8
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{256,}+={0,2}")
 _WRAPPED = re.compile(r"(?:(?>^[ \t]*+[A-Za-z0-9+/=_-]{48,}+[ \t]*+(?:\n|\Z))){6,}+", re.MULTILINE)
 _DUMP = re.compile(r"(?:(?>^[0-9a-fA-F]{4,16}:? +(?:[0-9a-fA-F]{2,8} +){4,}.*(?:\n|\Z))){8,}+", re.MULTILINE)
+_ADDRESS = re.compile(r"[0-9a-fA-F]{4}")
 _HEX = re.compile(r"[0-9a-fA-F\s]+")
 
 
@@ -32,14 +36,16 @@ def forms(source: Source) -> Iterable[Form]:
         tail = "\n" if run.endswith("\n") else ""
         return f"[{_kind(run)}, {len(run):,} characters, begins {run.strip()[:24]}, sha256 {_digest(run)}]{tail}"
 
-    # Asking for long words first is ten times faster than the expressions, and most texts have none.
-    longest = max(map(len, text.split()), default=0)
-    if longest >= _MIN_WRAPPED_CHARS:
+    # Asking every line first is ten times faster than the expressions, and most texts have none like these.
+    lines = text.split("\n")
+    longest = max(map(len, lines))
+    if sum(len(line) >= _MIN_WRAPPED_CHARS and " " not in line.strip() for line in lines) >= _MIN_WRAPPED_LINES:
         text = _WRAPPED.sub(named, text)
-    text = _DUMP.sub(lambda found: _dump(found, gone), text)
+    if sum(line[:1] in hexdigits and _ADDRESS.match(line) is not None for line in lines) >= _MIN_DUMP_LINES:
+        text = _DUMP.sub(lambda found: _dump(found, gone), text)
     if longest >= MIN_RUN_CHARS:
         text = _RUN.sub(named, text)
-    if source.policy.level == "deep" or not gone:
+    if longest >= MIN_LINE_CHARS and (source.policy.level == "deep" or not gone):
         text = "\n".join(_minified(line, gone) for line in text.split("\n"))
     if gone:
         parts = "an opaque run" if len(gone) == 1 else f"{len(gone):,} opaque runs"

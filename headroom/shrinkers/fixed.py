@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from headroom.shrinkers import barred
 from headroom.shrinkers.grid import MAX_COLUMNS, Item, Row, Sheet, Sheets, unique
@@ -12,6 +13,7 @@ from headroom.shrinkers.grid import MAX_COLUMNS, Item, Row, Sheet, Sheets, uniqu
 MIN_ROWS = 3
 MIN_UNNAMED_ROWS = 8
 PROBED_ROWS = 400
+PROBED_BODY = 200
 MAX_UNNAMED_WORDS = 12
 """Lines with more words are sentences or log lines: their words are no columns."""
 MAX_WIDTH_CHARS = 4000
@@ -23,6 +25,7 @@ _LONG_LISTING = re.compile(
 _LONG_NAMES = ("mode", "links", "owner", "group", "size", "changed", "name")
 _LOGGED = re.compile(r"\s*[{\[<]|.{0,60}?\d\d:\d\d:\d\d")
 _RULE = re.compile(r"^[\s\-=+|_─━═]+$")
+_WORD = re.compile(r"\S+")
 _NUMERIC = re.compile(r"[-+]?[\d.,:%/]+[A-Za-z%]{0,3}")
 
 
@@ -56,9 +59,10 @@ def _paragraph(lines: list[str], sheets: Sheets) -> list[Item]:
         if not all(isinstance(item, str) for item in barred_items):
             return barred_items
     items: list[Item] = []
+    spread = [line.expandtabs(8).rstrip() for line in lines]
     start, tries = 0, 0
     while start < len(lines):
-        end, found = _table(lines, start, sheets) if tries < 8 else (start, [])
+        end, found = _table(lines, spread, start, sheets) if tries < 8 else (start, [])
         if found:
             items += found
             start, tries = end, 0
@@ -83,10 +87,13 @@ def _long_listing(lines: list[str], sheets: Sheets) -> list[Item]:
     return items
 
 
-def _table(lines: list[str], start: int, sheets: Sheets) -> tuple[int, list[Item]]:
-    """Return where the table that begins at `start` ends, and its items; none when the line heads no table."""
-    header = lines[start].expandtabs(8).rstrip()
-    words = [found.span() for found in re.finditer(r"\S+", header)]
+def _table(lines: list[str], spread: list[str], start: int, sheets: Sheets) -> tuple[int, list[Item]]:
+    """Return where the table that begins at `start` ends, and its items; none when the line heads no table.
+
+    `spread` are the lines with blanks for their tabs.
+    """
+    header = spread[start]
+    words = [found.span() for found in _WORD.finditer(header)]
     if not 3 <= len(words) <= MAX_COLUMNS or len(header) > MAX_WIDTH_CHARS:
         return start, []
     known = sheets.get(tuple(header.split()))
@@ -95,21 +102,35 @@ def _table(lines: list[str], start: int, sheets: Sheets) -> tuple[int, list[Item
     body_at += ruled
     if len(lines) - body_at < (1 if known else MIN_ROWS):
         return start, []
-    if len(_gaps(words, [line.expandtabs(8).rstrip() for line in lines[body_at : body_at + MIN_UNNAMED_ROWS]])) < 2:
+    gaps = _clear_gaps(words, spread[body_at : body_at + MIN_UNNAMED_ROWS])
+    if len(gaps) < 2:
         return start, []
-    body = [line.expandtabs(8).rstrip() for line in lines[body_at:]]
-    gaps = _gaps(words, body[:MIN_UNNAMED_ROWS])
-    body = body[: _fitting(gaps, body, header.split())]
+    body = spread[body_at : body_at + _fitting(gaps, spread[body_at:], frozenset(header.split()))]
     gaps = _without_split_names(header, _gaps(words, body), body)
     names = _cut(header, gaps)
-    columns = list(zip(*(_cut(line, gaps) for line in body[:200]), strict=True))
+    cells = [_cut(line, gaps) for line in body[:PROBED_BODY]]
+    columns = list(zip(*cells, strict=True))
     if len(names) < 3 or not (known or (len(body) >= MIN_ROWS and _is_header(names, columns))):
         return start, []
     sheet = sheets.get(names) or Sheet(unique(names), lines[start])
     sheets[names] = sheets[tuple(header.split())] = sheet
     end = body_at + len(body)
-    rows = [_row(line, source, gaps) for line, source in zip(body, lines[body_at:end], strict=True)]
+    cells += [_cut(line, gaps) for line in body[PROBED_BODY:]]
+    rows = [
+        Row(() if any(line[at : at + 1].strip() for at in gaps) else own, source)
+        for line, own, source in zip(body, cells, lines[body_at:end], strict=True)
+    ]
     return end, [lines[start], *sheet.take(rows)]
+
+
+def _clear_gaps(words: Sequence[tuple[int, int]], body: Sequence[str]) -> list[int]:
+    """Return the last position between each two words of a header that is blank in every row, where there is one."""
+    places = [(at, number) for number, (left, right) in enumerate(pairwise(words)) for at in range(left[1], right[0])]
+    for line in body:
+        places = [place for place in places if line[place[0] : place[0] + 1] in ("", " ")]
+        if not places:
+            break
+    return list({number: at for at, number in places}.values())
 
 
 def _gaps(words: Sequence[tuple[int, int]], body: Sequence[str]) -> list[int]:
@@ -142,11 +163,11 @@ def _without_split_names(header: str, gaps: Sequence[int], body: Sequence[str]) 
     return kept
 
 
-def _fitting(gaps: Sequence[int], body: Sequence[str], names: Sequence[str]) -> int:
+def _fitting(gaps: Sequence[int], body: Sequence[str], names: frozenset[str]) -> int:
     """Return how many rows belong to the table: it ends at another header, and where three rows do not fit."""
     strangers = 0
     for index, line in enumerate(body):
-        if len(set(names).intersection(line.split())) >= 3:
+        if len(names.intersection(line.split())) >= 3:
             return index
         crossed = sum(1 for at in gaps if line[at : at + 1].strip())
         strangers = strangers + 1 if crossed * 3 > len(gaps) or (crossed and len(gaps) == 2) else 0
@@ -159,10 +180,6 @@ def _cut(line: str, gaps: Sequence[int]) -> tuple[str, ...]:
     edges = [0, *gaps]
     cells = [" ".join(line[start:end].split()) for start, end in zip(edges, gaps, strict=False)]
     return (*cells, line[edges[-1] :].strip())
-
-
-def _row(line: str, source: str, gaps: Sequence[int]) -> Row:
-    return Row((), source) if any(line[at : at + 1].strip() for at in gaps) else Row(_cut(line, gaps), source)
 
 
 def _is_header(names: tuple[str, ...], columns: Sequence[Sequence[str]]) -> bool:
@@ -193,20 +210,21 @@ def _unnamed(lines: list[str], sheets: Sheets) -> list[Item]:
     """Return rows of lines without a header that have the same number of words, most of them in two columns or more."""
     if len(lines) < MIN_UNNAMED_ROWS:
         return [*lines]
-    counts = Counter(len(line.split()) for line in lines if len(line) <= MAX_WIDTH_CHARS)
+    words = [tuple(line.split()) if len(line) <= MAX_WIDTH_CHARS else () for line in lines]
+    counts = Counter(map(len, words))
+    counts.pop(0, None)
     count, times = max(counts.items(), key=lambda pair: (pair[1], -pair[0]), default=(0, 0))
-    if sum(1 for line in lines if _LOGGED.match(line)) * 3 > len(lines):
-        return [*lines]
     if not 2 <= count <= MAX_UNNAMED_WORDS or times * 10 < len(lines) * 8:
+        return [*lines]
+    if sum(1 for line in lines if _LOGGED.match(line)) * 3 > len(lines):
         return [*lines]
     names = tuple(f"word {index}" for index in range(1, count + 1))
     sheet = sheets.setdefault(names, Sheet(names, is_named=False))
-    words = [cells if len(cells := tuple(line.split())) == count else () for line in lines]
-    alike = _alike([cells for cells in words if cells])
+    alike = _alike([cells for cells in words if len(cells) == count])
     items: list[Item] = []
     for line, cells in zip(lines, words, strict=True):
-        differing = sum(1 for index, value in alike if cells and cells[index] != value)
-        items += sheet.take([Row(cells, line)]) if cells and differing * 2 <= len(alike) else [line]
+        is_row = len(cells) == count and sum(cells[index] != value for index, value in alike) * 2 <= len(alike)
+        items += sheet.take([Row(cells, line)]) if is_row else [line]
     return items
 
 

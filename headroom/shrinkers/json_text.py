@@ -27,7 +27,7 @@ _CLOSING = {"{": "}", "[": "]"}
 
 
 # Such numbers come in several spellings, which the fast reader and writer do not keep: they carry the mark.
-_EXPONENT = re.compile(r"\d[eE][-+]?\d")
+_EXPONENT = re.compile(rb"[\[:,]-?\d[\d.]*[eE]")
 _BLANKS = b" \t\r\n"
 HEAD_LINE_CHARS = 100_000
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
@@ -58,7 +58,7 @@ class Document:
 
 def read(text: str) -> Document | None:
     """Return the JSON in a text when it makes up most of it, else None."""
-    if NUMBER in text or not _START.search(text, 0, _HEAD_CHARS) or _WRITTEN.search(text, 0, _HEAD_CHARS):
+    if NUMBER in text or not _START.search(text, 0, _HEAD_CHARS) or _is_written(text[:_HEAD_CHARS]):
         return None
     quick = _quick(text)
     if quick is not None:
@@ -70,13 +70,17 @@ def read(text: str) -> Document | None:
         return None
 
 
+def _is_written(head: str) -> bool:
+    return any(word in head for word in (" rows", " items", " values")) and _WRITTEN.search(head) is not None
+
+
 def _quick(text: str) -> Document | None:
     """Read well-formed JSON at full speed, and prove by writing it again that nothing was lost: no key, no digit."""
     is_lines = "\n{" in text and text[:1] == "{" and text[:HEAD_LINE_CHARS].find("}\n{") > 0
     given = f"[{','.join(filter(None, map(str.strip, text.split(chr(10)))))}]" if is_lines else text
     try:
         there = given.encode().translate(None, _BLANKS)
-        value = orjson.loads(given) if _EXPONENT.search(given) is None else None
+        value = orjson.loads(given) if _EXPONENT.search(there) is None else None
         if not isinstance(value, (dict, list)):
             return None
         if orjson.dumps(value).translate(None, _BLANKS) == there:

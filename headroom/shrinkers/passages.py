@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 # Finding repeats looks at every word: a longer text is left alone.
@@ -18,7 +18,7 @@ _SHOWN_WORDS = 3
 _MAX_WORD_CHARS = 64
 
 # Text runs together where a page was flattened: a word may begin behind a letter ("RoleContentUser").
-_WORD_START = re.compile(r"(?<!\S)\S|(?<=[^\w\s/.-])\w|(?<=[a-z])[A-Z]")
+_INNER_START = re.compile(r"(?<=[^\w\s/.-])\w|(?<=[a-z])[A-Z]")
 _WORD = re.compile(r"[\w'-]+")
 _RUN = re.compile(r"\S+")
 _HEADING = re.compile(r"(?m)^[ \t]{0,3}#{1,6} .*$")
@@ -57,17 +57,13 @@ class Memory:
         dense, known = self._dense, self._known
         headings = _HEADING.finditer(text) if self._headings else ()
         barriers = [spots.dense(heading.start()) for heading in headings]
-        behind = run = 0
-        for word in _WORD_START.finditer(text):
-            place = word.start()
-            while spots.ends[run] <= place:
-                run += 1
-            at = spots.dense_starts[run] + place - spots.starts[run]
-            seed = dense[at : at + _SEED_CHARS]
-            if at < behind or len(seed) < _SEED_CHARS:
+        behind = 0
+        for at, place in spots.words(text):
+            if at < behind:
                 continue
+            seed = dense[at : at + _SEED_CHARS]
             earlier = known.setdefault(seed, at)
-            if earlier == at:
+            if earlier == at or len(seed) < _SEED_CHARS:
                 continue
             barrier = bisect_left(barriers, at)
             stop = barriers[barrier] if barrier < len(barriers) else len(dense)
@@ -98,6 +94,12 @@ class _Spots:
         self.starts = [start for start, _ in spans]
         self.ends = [end for _, end in spans]
         self.dense_starts = list(accumulate((end - start for start, end in spans), initial=base))
+
+    def words(self, text: str) -> Iterable[tuple[int, int]]:
+        """Return where words begin, in order: among the characters without blanks, and in the text."""
+        starts = zip(self.dense_starts, self.starts, strict=False)
+        inner = [found.start() for found in _INNER_START.finditer(text)]
+        return sorted([*starts, *((self.dense(place), place) for place in inner)]) if inner else starts
 
     def dense(self, place: int) -> int:
         """Return how many characters without blanks stand before a place of the text, all that was read counted."""

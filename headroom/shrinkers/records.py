@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from headroom.shrinkers import drawn, trouble
 from headroom.shrinkers.grid import Item, Row, Sheet, unique, weight
@@ -126,7 +126,11 @@ def _tightened(records: Sequence[Record]) -> list[Record]:
         for place, (text, short) in enumerate(zip(texts, drawn.squeezed(texts), strict=True))
     )
     return [
-        replace(record, entries=tuple([replace(entry, text=next(tight)) for entry in record.entries]))
+        Record(
+            record.title,
+            tuple([Entry(entry.label, entry.parent, next(tight), entry.depth) for entry in record.entries]),
+            record.lines,
+        )
         for record in records
     ]
 

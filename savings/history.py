@@ -12,8 +12,9 @@ import orjson
 from django.db import connection
 
 from savings import checkpoints, csv_export, live, stats
+from savings.checkpoints import Checkpoint
 from savings.figures import NANO, Figures
-from savings.models import BucketTotal, SavingsCheckpoint
+from savings.models import BucketTotal
 from savings.stats import Grain, Window
 
 Series = Literal["history", "hourly", "daily", "weekly", "monthly"]
@@ -26,8 +27,7 @@ SHOWN = {"hourly": timedelta(days=14), "daily": timedelta(days=400)}
 
 def document(mode: checkpoints.Mode, window: Window, now: datetime) -> dict[str, Any]:
     """Everything, as JSON."""
-    found = checkpoints.read(mode)
-    stored = checkpoints.stored()
+    found, stored = checkpoints.read(mode)
     lifetime = live.lifetime()
     return {
         "schema_version": SCHEMA_VERSION,
@@ -59,7 +59,7 @@ def document(mode: checkpoints.Mode, window: Window, now: datetime) -> dict[str,
 def table(series: Series, window: Window) -> tuple[tuple[str, ...], Iterator[list[Any]]]:
     """The header and rows of one series, dollars as exact decimals. Without a time, all there is."""
     if series == "history":
-        found = [one for one in checkpoints.read("full") if window.start <= one.at < window.end]
+        found = [one for one in checkpoints.read("full")[0] if window.start <= one.at < window.end]
         return HISTORY_COLUMNS, (_cells(_checkpoint(one), HISTORY_COLUMNS) for one in found)
     return SERIES_COLUMNS, (_cells(row, SERIES_COLUMNS) for row in _Buckets().rows(series, window))
 
@@ -101,7 +101,7 @@ def totals(figures: Figures) -> dict[str, Any]:
     }
 
 
-def points(found: Iterable[SavingsCheckpoint]) -> list[dict[str, Any]]:
+def points(found: Iterable[Checkpoint]) -> list[dict[str, Any]]:
     """Checkpoints as JSON."""
     return [_json(_checkpoint(one)) for one in found]
 
@@ -111,7 +111,7 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _checkpoint(point: SavingsCheckpoint) -> dict[str, Any]:
+def _checkpoint(point: Checkpoint) -> dict[str, Any]:
     return {
         "timestamp": timestamp(point.at),
         "provider": point.provider,
@@ -127,7 +127,7 @@ def _checkpoint(point: SavingsCheckpoint) -> dict[str, Any]:
         "avoided_usd": point.avoided_nano_usd,
         "output_tokens": point.output_tokens,
         "requests": point.requests,
-        "is_imported": point.is_imported,
+        "is_imported": bool(point.is_imported),
     }
 
 

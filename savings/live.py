@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,11 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models.functions import Now
 
-from savings import rollup_sql, tallies
+from savings import rollup_sql, tallies, tally_sql
 from savings.figures import NAMES, Figures
-from savings.models import SavingsCheckpoint, ServingWorker, Tally, TallyReason
+from savings.models import ServingWorker, Tally, TallyReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ def version() -> tuple[Any, ...]:
     workers, counted = rollup_sql.table(ServingWorker), rollup_sql.table(Tally)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT (SELECT SUM(calls) FROM {counted}), (SELECT COUNT(*) FROM {counted}),"  # noqa: S608
-            f" (SELECT MAX(seen_at) FROM {workers}), (SELECT COUNT(*) FROM {workers})"
+            f"SELECT calls, tallies, seen_at, workers FROM (SELECT SUM(calls) AS calls, COUNT(*) AS tallies FROM {counted})"  # noqa: S608
+            f" AS counted, (SELECT MAX(seen_at) AS seen_at, COUNT(*) AS workers FROM {workers}) AS serving"
         )
         return tuple(cursor.fetchone())
 
@@ -84,26 +84,45 @@ _COLUMNS = ", ".join(NAMES)
 
 
 def _live(rows: list[_Row]) -> Live:
-    alive = ServingWorker.objects.filter(seen_at__gte=Now() - tallies.ALIVE_WITHIN)
-    workers = list(ServingWorker.objects.filter(run__in=alive.values("run")))
-    names = {worker.name for worker in workers}
+    workers = _serving()
+    names = {name for name, _, _ in workers}
     mine = [row for row in rows if row.worker in names]
-    reasons: dict[str, int] = defaultdict(int)
-    for reason, calls in TallyReason.objects.filter(worker__in=names).values_list("reason", "calls"):
-        reasons[reason] += calls
     refused: dict[str, int] = defaultdict(int)
-    for worker in workers:
-        for code, count in worker.refused.items():
+    for _, _, counts in workers:
+        for code, count in json.loads(counts).items():
             refused[code] += count
     return Live(
-        started_at=min((worker.started_at for worker in workers), default=None),
+        started_at=min((started_at for _, started_at, _ in workers), default=None),
         workers=len(workers),
         figures=Figures.sum(row.figures for row in mine),
         by_model=_by((row.model, row.figures) for row in mine),
         by_provider=_by((row.provider, row.figures) for row in mine),
-        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        reasons=_reasons(),
         refused=dict(sorted(refused.items())),
     )
+
+
+def _serving() -> list[tuple[str, datetime, str]]:
+    """The workers of every run that has a living one: name, start, and what they refused as JSON."""
+    with connection.cursor() as cursor:
+        workers = rollup_sql.table(ServingWorker)
+        cursor.execute(f"SELECT name, started_at, refused FROM {workers} WHERE {_is_serving()}", [])  # noqa: S608
+        return [(name, rollup_sql.moment(started_at), refused) for name, started_at, refused in cursor.fetchall()]
+
+
+def _is_serving() -> str:
+    return tally_sql.is_serving(tallies.ALIVE_WITHIN.total_seconds())
+
+
+def _reasons() -> dict[str, int]:
+    names = f"SELECT name FROM {rollup_sql.table(ServingWorker)} WHERE {_is_serving()}"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT reason, SUM(calls) FROM {rollup_sql.table(TallyReason)} WHERE worker IN ({names})"  # noqa: S608
+            " GROUP BY reason ORDER BY 2 DESC, reason",
+            [],
+        )
+        return {reason: int(calls) for reason, calls in cursor.fetchall()}
 
 
 def _lifetime(rows: list[_Row]) -> Lifetime:
@@ -112,17 +131,6 @@ def _lifetime(rows: list[_Row]) -> Lifetime:
         imported=Figures.sum(row.figures for row in rows if row.worker == tallies.IMPORTED),
         by_model=_by((row.model, row.figures) for row in rows),
     )
-
-
-def tokens_saved_since(started_at: datetime | None, points: int) -> list[tuple[datetime, int]]:
-    """How tokens saved grew since a time: the newest points, oldest first."""
-    if started_at is None:
-        return []
-    checkpoints = SavingsCheckpoint.objects.values_list("at", "tokens_saved")
-    before = checkpoints.filter(at__lt=started_at).order_by("-at").first()
-    base = before[1] if before else 0
-    newest = list(checkpoints.filter(at__gte=started_at).order_by("-at")[:points])
-    return [(at, tokens - base) for at, tokens in reversed(newest)]
 
 
 def _by(labelled: Iterable[tuple[str, Figures]]) -> dict[str, Figures]:

@@ -71,7 +71,7 @@ class Mirror:
 
 def document(now: datetime) -> dict[str, Any]:
     """What the file holds."""
-    lifetime, session = live.lifetime(), live.live()
+    session, lifetime = live.both()
     return {
         "schema_version": history.SCHEMA_VERSION,
         "generator": foreign.GENERATOR,
@@ -81,7 +81,7 @@ def document(now: datetime) -> dict[str, Any]:
             **history.totals(session.figures),
             "started_at": session.started_at and history.timestamp(session.started_at),
         },
-        "history": history.points(checkpoints.read("compact")),
+        "history": history.points(checkpoints.read("compact")[0]),
         "projects": {},
         "by_model": {name: history.totals(figures) for name, figures in lifetime.by_model.items()},
     }

@@ -6,6 +6,7 @@ Every statement takes the span of time as its two parameters, start included and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -153,6 +154,12 @@ def all_hours() -> str:
 def table(model: type[Any]) -> str:
     """A model's table, quoted."""
     return connection.ops.quote_name(model._meta.db_table)
+
+
+def moment(value: datetime | str) -> datetime:
+    """A time as a raw query gives it: SQLite has no zones, and text where it computed something."""
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _bucket(grain: str, column: str) -> str:

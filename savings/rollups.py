@@ -178,15 +178,11 @@ def _hours(since: datetime | None) -> list[datetime]:
             cursor.execute(rollup_sql.all_hours())
         else:
             cursor.execute(rollup_sql.hours_recorded_since(), [_time(since)])
-        return sorted(_read_time(row[0]) for row in cursor.fetchall())
+        return sorted(rollup_sql.moment(row[0]) for row in cursor.fetchall())
 
 
 def _time(moment: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
-
-
-def _read_time(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 def _replace(span: _Span, run: Run) -> None:

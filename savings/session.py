@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
+import orjson
 from django.db import connection
 
-from savings import checkpoints, history, live, stats
+from savings import checkpoints, history, live, rollup_sql
+from savings.checkpoints import Checkpoint
 from savings.figures import Figures, percent, usd
 from savings.live import Lifetime, Live
-from savings.models import SavingsCheckpoint
+from savings.models import LedgerEntry
 
 RECENT_REQUESTS = 25
 RECENT_CHECKPOINTS = 20
@@ -31,6 +34,7 @@ def _put_together(_database: str, _version: tuple[Any, ...], with_requests: bool
     """Once for each state of the tallies: pages ask every second, also when nothing happens."""
     session, lifetime = live.both()
     figures = session.figures
+    newest = checkpoints.newest(HISTORY_POINTS)
     found: dict[str, Any] = {
         "summary": _summary(session),
         "requests": _requests(session),
@@ -41,22 +45,17 @@ def _put_together(_database: str, _version: tuple[Any, ...], with_requests: bool
         "cost": _cost(session),
         "uncompressed_requests": session.reasons,
         "prefix_cache": _prefix_cache(session),
-        "savings_history": [
-            [history.timestamp(at), tokens]
-            for at, tokens in live.tokens_saved_since(session.started_at, HISTORY_POINTS)
-        ],
+        "savings_history": _savings_history(session, lifetime, newest),
         "display_session": {
             **history.totals(figures),
             "started_at": session.started_at and history.timestamp(session.started_at),
         },
-        "persistent_savings": _persistent(lifetime),
+        "persistent_savings": _persistent(lifetime, newest[:RECENT_CHECKPOINTS]),
         "workers": session.workers,
         "started_at": session.started_at and history.timestamp(session.started_at),
     }
     if with_requests:
-        found["recent_requests"] = [
-            _request(SimpleNamespace(**row)) for row in stats.recent(RECENT_REQUESTS).values(*_OF_A_REQUEST)
-        ]
+        found["recent_requests"] = [_request(call) for call in _newest_calls(RECENT_REQUESTS)]
     return found
 
 
@@ -212,8 +211,16 @@ def _cache(figures: Figures) -> dict[str, Any]:
     return found
 
 
-def _persistent(lifetime: Lifetime) -> dict[str, Any]:
-    newest = SavingsCheckpoint.objects.order_by("-at")[:RECENT_CHECKPOINTS]
+def _savings_history(session: Live, lifetime: Lifetime, newest: list[Checkpoint]) -> list[list[Any]]:
+    """How tokens saved grew since the start, oldest first. Checkpoints hold totals of all time, of which this is the end."""
+    if session.started_at is None:
+        return []
+    before = lifetime.figures.tokens_saved - session.figures.tokens_saved
+    since = session.started_at
+    return [[history.timestamp(one.at), one.tokens_saved - before] for one in reversed(newest) if one.at >= since]
+
+
+def _persistent(lifetime: Lifetime, newest: list[Checkpoint]) -> dict[str, Any]:
     return {
         "schema_version": history.SCHEMA_VERSION,
         "lifetime": history.totals(lifetime.figures),
@@ -224,27 +231,55 @@ def _persistent(lifetime: Lifetime) -> dict[str, Any]:
     }
 
 
-_OF_A_REQUEST = (
-    *("request_id", "admitted_at", "provider", "model_answered", "model_asked", "agent", "project", "origin", "status"),
-    *(
-        "http_status",
-        "tokens_before",
-        "tokens_after",
-        "tokens_saved",
-        "output_tokens",
-        "cost_nano_usd",
-        "saved_nano_usd",
-    ),
-    *("overhead_ms", "latency_ms", "basis", "transforms", "reason", "cache_read_tokens", "cache_write_5m_tokens"),
-    *("cache_write_1h_tokens", "input_fresh_tokens"),
-)
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What is told of one call, as the ledger has it."""
+
+    request_id: Any
+    admitted_at: Any
+    provider: str
+    model_answered: str
+    model_asked: str
+    agent: str
+    project: str
+    origin: str
+    status: str
+    http_status: int | None
+    tokens_before: int | None
+    tokens_after: int | None
+    tokens_saved: int | None
+    output_tokens: int | None
+    cost_nano_usd: int | None
+    saved_nano_usd: int | None
+    overhead_ms: float | None
+    latency_ms: float | None
+    basis: str
+    transforms: Any
+    reason: str
+    cache_read_tokens: int | None
+    cache_write_5m_tokens: int | None
+    cache_write_1h_tokens: int | None
+    input_fresh_tokens: int | None
 
 
-def _request(entry: Any) -> dict[str, Any]:
+_CALL_COLUMNS = ", ".join(field.name for field in fields(_Call))
+
+
+def _newest_calls(limit: int) -> list[_Call]:
+    """Newest first, in plain SQL, as an ORM takes most of the time of the whole document for it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_CALL_COLUMNS} FROM {rollup_sql.table(LedgerEntry)} ORDER BY admitted_at DESC LIMIT %s",  # noqa: S608
+            [limit],
+        )
+        return [_Call(*row) for row in cursor.fetchall()]
+
+
+def _request(entry: _Call) -> dict[str, Any]:
     before, saved = entry.tokens_before, entry.tokens_saved
     return {
-        "request_id": str(entry.request_id),
-        "timestamp": history.timestamp(entry.admitted_at),
+        "request_id": str(UUID(str(entry.request_id))),
+        "timestamp": history.timestamp(rollup_sql.moment(entry.admitted_at)),
         "provider": entry.provider,
         "model": entry.model_answered or entry.model_asked,
         "agent": entry.agent,
@@ -260,7 +295,7 @@ def _request(entry: Any) -> dict[str, Any]:
         "total_latency_ms": entry.latency_ms,
         "has_exact_tokens": entry.basis == "measured",
         "token_accounting_status": {"measured": "complete", "partial": "partial"}.get(entry.basis, "missing"),
-        "transforms_applied": entry.transforms,
+        "transforms_applied": orjson.Fragment(entry.transforms),
         "reason": entry.reason,
         "status": entry.status,
         "http_status": entry.http_status,

@@ -15,7 +15,7 @@ from django.db.models import QuerySet, Sum
 
 from savings import sums
 from savings.figures import Figures
-from savings.models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, LedgerEntry, RollupMark
+from savings.models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, RollupMark
 
 Dimension = Literal["team", "key_id", "key_label", "provider", "model", "agent", "project"]
 Grain = Literal["hourly", "daily", "weekly", "monthly"]
@@ -165,8 +165,3 @@ def start_of(grain: Grain, moment: datetime) -> datetime:
     if grain == "weekly":
         return _day(moment) - timedelta(days=moment.weekday())
     return _day(moment).replace(day=1) if grain == "monthly" else moment
-
-
-def recent(limit: int) -> QuerySet[LedgerEntry]:
-    """The newest calls, newest first."""
-    return LedgerEntry.objects.order_by("-admitted_at")[:limit]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connection
 
 from savings import sums
-from savings.models import LedgerEntry, SavingsCheckpoint, Tally, TallyReason
+from savings.models import LedgerEntry, SavingsCheckpoint, ServingWorker, Tally, TallyReason
 from savings.rollup_sql import OTHER, adding, table
 
 PAST = "past"
@@ -71,6 +71,15 @@ def checkpoint() -> str:
         f" SELECT {_this_second()}, {_false()}, %s, %s, %s, {totals} FROM {table(Tally)} WHERE true"
         " ON CONFLICT (at) DO NOTHING"
     )
+
+
+def is_serving(within_s: float) -> str:
+    """Whether a worker belongs to a run that has a living one: one that gave a sign within so many seconds."""
+    if connection.vendor == "postgresql":
+        since = f"STATEMENT_TIMESTAMP() - INTERVAL '{within_s} seconds'"
+    else:
+        since = f"STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{within_s} seconds')"
+    return f"run IN (SELECT run FROM {table(ServingWorker)} WHERE seen_at >= {since})"
 
 
 def _this_second() -> str:

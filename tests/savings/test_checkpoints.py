@@ -19,7 +19,7 @@ def make(*times: datetime, is_imported: bool = False) -> None:
 
 def test_a_compact_list_has_the_newest_and_the_others_evenly() -> None:
     make(*(NOON + timedelta(seconds=20 * number) for number in range(2000)))
-    found = checkpoints.read("compact")
+    found, stored = checkpoints.read("compact")
     requests = [one.requests for one in found]
     assert len(found) <= 500
     assert requests == sorted(requests)
@@ -27,14 +27,16 @@ def test_a_compact_list_has_the_newest_and_the_others_evenly() -> None:
     assert requests[-166:] == list(range(1834, 2000))
     gaps = {after - before for before, after in zip(requests[:-166], requests[1:-165], strict=True)}
     assert max(gaps) <= 7
-    assert len(checkpoints.read("full")) == checkpoints.stored() == 2000
-    assert checkpoints.read("none") == []
+    assert len(checkpoints.read("full")[0]) == stored == 2000
+    assert checkpoints.read("none") == ([], 2000)
 
 
 def test_a_short_list_is_whole() -> None:
-    assert checkpoints.read("compact") == []
+    assert checkpoints.read("compact") == ([], 0)
     make(NOON, NOON + timedelta(days=9))
-    assert [one.requests for one in checkpoints.read("compact")] == [0, 1]
+    found, stored = checkpoints.read("compact")
+    assert ([one.requests for one in found], stored) == ([0, 1], 2)
+    assert found[0].at == NOON
 
 
 def test_old_ones_are_thinned_out_and_the_last_of_a_time_stays() -> None:

@@ -54,7 +54,7 @@ async def stats(request: RoadRequest) -> HttpResponseBase:
 async def stats_history(request: RoadRequest) -> HttpResponseBase:
     """What came together over time, as JSON or CSV."""
     try:
-        await _admit(request)
+        sees_all = await _admit(request)
         query = _query(request)
         form = _choice(query, "format", ("json", "csv"), "json")
         series = _choice(query, "series", ("history", *history.GRAINS), "history")
@@ -62,7 +62,8 @@ async def stats_history(request: RoadRequest) -> HttpResponseBase:
         window = _window(query)
         if form == "csv":
             return await database.run(_table, series, window)
-        return _json(await database.run(history.document, mode, window, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        return _json(await database.run(history.document, mode, window, now, with_projects=sees_all))
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, "openai")
     except BadParameter as exc:

@@ -67,18 +67,21 @@ class Figures:
     unknown_miss_calls: int = 0
     latency_calls: int = 0
     latency_us: int = 0
+    latency_min_us: int | None = None
     latency_max_us: int = 0
     overhead_calls: int = 0
     overhead_us: int = 0
+    overhead_min_us: int | None = None
     overhead_max_us: int = 0
     ttfb_calls: int = 0
     ttfb_us: int = 0
+    ttfb_min_us: int | None = None
     ttfb_max_us: int = 0
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Figures:
-        """The columns found in a row; null and missing ones are 0."""
-        return cls(**{name: int(row.get(name) or 0) for name in NAMES})
+        """The columns found in a row; null and missing sums are 0."""
+        return cls(**{name: int(value) for name in NAMES if (value := row.get(name)) is not None})
 
     @classmethod
     def sum(cls, parts: Iterable[Figures]) -> Figures:
@@ -86,7 +89,7 @@ class Figures:
         columns = list(zip(*map(_values, parts), strict=True))
         if not columns:
             return cls()
-        return cls(*(max(column) if number in _MAXIMA else sum(column) for number, column in enumerate(columns)))
+        return cls(*(join(column) for join, column in zip(_JOINS, columns, strict=True)))
 
     @property
     def spent_usd(self) -> Decimal:
@@ -157,8 +160,17 @@ class Figures:
 
 
 NAMES = tuple(field.name for field in fields(Figures))
-_MAXIMA = frozenset(number for number, name in enumerate(NAMES) if name.endswith("_max_us"))
 _values = attrgetter(*NAMES)
+
+
+def _least(column: Iterable[int | None]) -> int | None:
+    return min((value for value in column if value is not None), default=None)
+
+
+_JOINS: tuple[Any, ...] = tuple(
+    _least if name.endswith("_min_us") else max if name.endswith("_max_us") else sum for name in NAMES
+)
+"""How each column of several figures becomes one."""
 
 
 def _mean_ms(total_us: int, calls: int) -> float:

@@ -20,15 +20,17 @@ from savings.stats import Grain, Window
 Series = Literal["history", "hourly", "daily", "weekly", "monthly"]
 
 SCHEMA_VERSION = 6
+MAX_PROJECTS = 50
 GRAINS: tuple[Grain, ...] = ("hourly", "daily", "weekly", "monthly")
 SHOWN = {"hourly": timedelta(days=14), "daily": timedelta(days=400)}
 """How far back the series of a whole document go, unless a time was asked for. Weeks and months go back to the first call."""
 
 
-def document(mode: checkpoints.Mode, window: Window, now: datetime) -> dict[str, Any]:
-    """Everything, as JSON."""
+def document(mode: checkpoints.Mode, window: Window, now: datetime, *, with_projects: bool) -> dict[str, Any]:
+    """Everything, as JSON. Without projects for those who may not see what others work on."""
     found, stored = checkpoints.read(mode)
     lifetime = live.lifetime()
+    found_projects = {"projects": projects(), "projects_limit": MAX_PROJECTS} if with_projects else {}
     return {
         "schema_version": SCHEMA_VERSION,
         "generated_at": timestamp(now),
@@ -37,6 +39,7 @@ def document(mode: checkpoints.Mode, window: Window, now: datetime) -> dict[str,
         "history": points(found),
         "series": _all_series(window, now),
         "by_model": {name: totals(figures) for name, figures in lifetime.by_model.items()},
+        **found_projects,
         "exports": {
             "default_format": "json",
             "available_formats": ["json", "csv"],
@@ -99,6 +102,16 @@ def totals(figures: Figures) -> dict[str, Any]:
         "cost_nano_usd": figures.cost_nano_usd,
         "saved_nano_usd": figures.saved_nano_usd,
     }
+
+
+def projects() -> dict[str, Any]:
+    """What each project has come to since the first call, the dearest first; as of the last rollup."""
+    return _projects(str(connection.settings_dict["NAME"]), stats.revision())
+
+
+@lru_cache(maxsize=4)
+def _projects(_database: str, _revision: int) -> dict[str, Any]:
+    return {name: totals(figures) for name, figures in stats.by("project", limit=MAX_PROJECTS).items()}
 
 
 def points(found: Iterable[Checkpoint]) -> list[dict[str, Any]]:

@@ -33,7 +33,10 @@ def repair() -> dict[str, int]:
                 past, _ = Tally.objects.get_or_create(worker=tallies.PAST, provider=label[0], model=label[1])
                 right = Figures.sum([Figures.of(vars(past)), replace(_of(said, label), **_NOTHING)])
                 Tally.objects.filter(pk=past.pk).update(
-                    **{name: getattr(right, name) + missing.get(name, 0) for name in NAMES}
+                    **{
+                        name: getattr(right, name) + missing[name] if name in missing else getattr(right, name)
+                        for name in NAMES
+                    }
                 )
     return {name: value for name, value in difference.items() if value}
 
@@ -63,8 +66,8 @@ def _of(rows: list[_Labelled], label: tuple[str, str]) -> Figures:
 
 
 def _less(said: Figures, counted: Figures) -> dict[str, int]:
-    """What is missing of each sum. The longest times are no sums."""
+    """What is missing of each sum. The shortest and longest times are no sums."""
     return {name: getattr(said, name) - getattr(counted, name) for name in _NOTHING}
 
 
-_NOTHING = {name: 0 for name in NAMES if not name.endswith("_max_us")}
+_NOTHING = {name: 0 for name in NAMES if not name.endswith(("_min_us", "_max_us"))}

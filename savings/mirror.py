@@ -82,6 +82,6 @@ def document(now: datetime) -> dict[str, Any]:
             "started_at": session.started_at and history.timestamp(session.started_at),
         },
         "history": history.points(checkpoints.read("compact")[0]),
-        "projects": {},
+        "projects": history.projects(),
         "by_model": {name: history.totals(figures) for name, figures in lifetime.by_model.items()},
     }

@@ -9,10 +9,15 @@ def _sum() -> models.BigIntegerField[int, int]:
     return models.BigIntegerField(default=0)
 
 
+def _least() -> models.BigIntegerField[int | None, int | None]:
+    return models.BigIntegerField(null=True)
+
+
 class Sums(models.Model):
     """What is summed over calls, the same everywhere; `savings.sums` says how each column is computed.
 
     Money in nano-dollars, times in microseconds, all whole numbers: sums are the same in whatever order they were added.
+    The shortest time of no calls is null.
     """
 
     calls = _sum()
@@ -63,12 +68,15 @@ class Sums(models.Model):
 
     latency_calls = _sum()
     latency_us = _sum()
+    latency_min_us = _least()
     latency_max_us = _sum()
     overhead_calls = _sum()
     overhead_us = _sum()
+    overhead_min_us = _least()
     overhead_max_us = _sum()
     ttfb_calls = _sum()
     ttfb_us = _sum()
+    ttfb_min_us = _least()
     ttfb_max_us = _sum()
 
     class Meta:

@@ -118,14 +118,7 @@ def seals() -> tuple[str, ...]:
 
 def adding(model: type[Any], unique: str, columns: tuple[str, ...]) -> str:
     """What becomes of a row that is there already: the new one is added to it."""
-    greatest = "GREATEST" if connection.vendor == "postgresql" else "MAX"
-    old = table(model)
-    added = ", ".join(
-        f"{name} = {greatest}({old}.{name}, excluded.{name})"
-        if name.endswith("_max_us")
-        else f"{name} = {old}.{name} + excluded.{name}"
-        for name in columns
-    )
+    added = ", ".join(f"{name} = {sums.added(name, table(model))}" for name in columns)
     return f"ON CONFLICT ({unique}) DO UPDATE SET {added}"
 
 

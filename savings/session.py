@@ -39,9 +39,11 @@ def _put_together(_database: str, _version: tuple[Any, ...], with_requests: bool
         "summary": _summary(session),
         "requests": _requests(session),
         "tokens": _tokens(figures),
-        "latency": _times(figures.latency_ms, figures.latency_max_us, figures.latency_calls),
-        "overhead": _times(figures.overhead_ms, figures.overhead_max_us, figures.overhead_calls),
-        "ttfb": _times(figures.ttfb_ms, figures.ttfb_max_us, figures.ttfb_calls),
+        "latency": _times(figures.latency_ms, figures.latency_min_us, figures.latency_max_us, figures.latency_calls),
+        "overhead": _times(
+            figures.overhead_ms, figures.overhead_min_us, figures.overhead_max_us, figures.overhead_calls
+        ),
+        "ttfb": _times(figures.ttfb_ms, figures.ttfb_min_us, figures.ttfb_max_us, figures.ttfb_calls),
         "cost": _cost(session),
         "uncompressed_requests": session.reasons,
         "prefix_cache": _prefix_cache(session),
@@ -55,6 +57,7 @@ def _put_together(_database: str, _version: tuple[Any, ...], with_requests: bool
         "started_at": session.started_at and history.timestamp(session.started_at),
     }
     if with_requests:
+        found["persistent_savings"] |= {"projects": history.projects(), "projects_limit": history.MAX_PROJECTS}
         found["recent_requests"] = [_request(call) for call in _newest_calls(RECENT_REQUESTS)]
     return found
 
@@ -124,8 +127,13 @@ def _tokens(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _times(average_ms: float, max_us: int, calls: int) -> dict[str, Any]:
-    return {"average_ms": average_ms, "max_ms": max_us / 1000, "total_requests": calls}
+def _times(average_ms: float, min_us: int | None, max_us: int, calls: int) -> dict[str, Any]:
+    return {
+        "average_ms": average_ms,
+        "min_ms": (min_us or 0) / 1000,
+        "max_ms": max_us / 1000,
+        "total_requests": calls,
+    }
 
 
 def _cost(session: Live) -> dict[str, Any]:

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from django.db.models import QuerySet, Sum
+from django.db import connection
+from django.db.models import Case, F, QuerySet, Sum, Value, When
 
 from savings import sums
 from savings.figures import Figures
 from savings.models import BucketTotal, DailyRollup, HourlyReason, HourlyRollup, RollupMark
+from savings.rollup_sql import LIVE, OTHER
 
 Dimension = Literal["team", "key_id", "key_label", "provider", "model", "agent", "project"]
 Grain = Literal["hourly", "daily", "weekly", "monthly"]
 
-LIVE = ("ledger", "sealed")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -62,18 +63,33 @@ def totals(window: Window = EVER, *, with_imported: bool = False, **labels: str)
 
 def by(dimension: Dimension, window: Window = EVER, *, limit: int | None = None, **labels: str) -> dict[str, Figures]:
     """Figures for each value of a label, the dearest first; those beyond `limit` together as "other"."""
+    name: Any = F(dimension)
+    if limit is not None:
+        shown = _dearest(dimension, window, limit, labels)
+        name = Case(When(**{f"{dimension}__in": shown}, then=name), default=Value(OTHER))
     found: dict[str, Figures] = {}
     for rows in _rollup_rows(window):
-        for row in rows.filter(**labels).values(dimension).order_by(dimension).annotate(**sums.AGGREGATES):
-            figures = Figures.of(row)
-            known = found.get(row[dimension])
-            found[row[dimension]] = Figures.sum((known, figures)) if known else figures
-    names = sorted(found, key=lambda name: (-found[name].cost_nano_usd, -found[name].calls, name))
-    if limit is None or len(names) <= limit:
-        return {name: found[name] for name in names}
-    shown = [name for name in names if name != "other"][:limit]
-    rest = Figures.sum(figures for name, figures in found.items() if name not in shown)
-    return {name: found[name] for name in shown} | {"other": rest}
+        for row in rows.filter(**labels).values(name=name).order_by("name").annotate(**sums.AGGREGATES):
+            figures, known = Figures.of(row), found.get(row["name"])
+            found[row["name"]] = Figures.sum((known, figures)) if known else figures
+    names = sorted(found, key=lambda name: (name == OTHER, -found[name].cost_nano_usd, -found[name].calls, name))
+    return {name: found[name] for name in names}
+
+
+def _dearest(dimension: Dimension, window: Window, limit: int, labels: dict[str, str]) -> list[str]:
+    """The names worth showing. There may be a hundred thousand, so only these come out of the database."""
+    parts = [
+        rows.filter(**labels).exclude(**{dimension: OTHER}).values_list(dimension, "cost_nano_usd", "calls")
+        for rows in _rollup_rows(window)
+    ]
+    together, parameters = parts[0].union(*parts[1:], all=True).query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {dimension} FROM ({together}) AS found GROUP BY {dimension}"  # noqa: S608
+            f" ORDER BY SUM(cost_nano_usd) DESC, SUM(calls) DESC, {dimension} LIMIT %s",
+            [*parameters, limit],
+        )
+        return [name for (name,) in cursor.fetchall()]
 
 
 def series(grain: Grain, window: Window = EVER, *, with_imported: bool = False, **labels: str) -> list[Bucket]:

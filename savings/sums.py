@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.db.models import Max, Sum
+from django.db import connection
+from django.db.models import Max, Min, Sum
 
 from savings.rollup_models import Sums
 
@@ -37,6 +38,7 @@ def _times(name: str) -> dict[str, str]:
     return {
         f"{name}_calls": f"COUNT({column})",
         f"{name}_us": f"COALESCE(SUM({_us(column)}), 0)",
+        f"{name}_min_us": f"MIN({_us(column)})",
         f"{name}_max_us": f"COALESCE(MAX({_us(column)}), 0)",
     }
 
@@ -99,8 +101,22 @@ LABELS = ("team", "key_id", "key_label", "provider", "model", "agent", "project"
 
 def again(column: str) -> str:
     """How a column is summed over rows that are sums already."""
-    return f"MAX({column})" if column.endswith("_max_us") else f"SUM({column})"
+    return f"{_how(column)}({column})"
 
 
-AGGREGATES = {name: Max(name) if name.endswith("_max_us") else Sum(name) for name in COLUMNS}
+def added(column: str, old: str) -> str:
+    """How a new value joins the one of an `old` row."""
+    pair, is_postgres = f"{old}.{column}, excluded.{column}", connection.vendor == "postgresql"
+    if _how(column) == "MAX":
+        return f"{'GREATEST' if is_postgres else 'MAX'}({pair})"
+    if _how(column) == "MIN":
+        return f"COALESCE({'LEAST' if is_postgres else 'MIN'}({pair}), {pair})"
+    return f"{old}.{column} + excluded.{column}"
+
+
+def _how(column: str) -> str:
+    return "MIN" if column.endswith("_min_us") else "MAX" if column.endswith("_max_us") else "SUM"
+
+
+AGGREGATES = {name: {"MIN": Min, "MAX": Max, "SUM": Sum}[_how(name)](name) for name in COLUMNS}
 """The same for querysets."""

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.db.models.functions import Now
 
-from savings import ledger, lifetime_repair, live, rollups, session, stats, tallies
+from savings import history, ledger, lifetime_repair, live, rollups, session, stats, tallies
 from savings.models import LedgerEntry, SavingsCheckpoint, ServingWorker, Tally
 from savings.pricing import PricedReceipt
 from tests.savings.ledgers import make_priced, some_entries
@@ -144,3 +144,24 @@ def test_stats_are_put_together_again_when_something_was_booked_and_only_then() 
     assert "recent_requests" not in session.document(NOON, with_requests=False)
     record(counter, [make_priced(NOON)])
     assert session.document(NOON, with_requests=True)["requests"]["calls"] == 6
+
+
+def test_the_shortest_and_the_longest_time_are_told() -> None:
+    assert session.document(NOON, with_requests=False)["overhead"]["min_ms"] == 0
+    counter = make_counter()
+    for overhead_ms in (None, 7.25, 1.5, 40):
+        record(counter, [make_priced(NOON, overhead_ms=overhead_ms)])
+    found = session.document(NOON, with_requests=False)["overhead"]
+    assert found == {"average_ms": 16.25, "min_ms": 1.5, "max_ms": 40.0, "total_requests": 3}
+
+
+def test_projects_are_told_to_those_who_may_see_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MAX_PROJECTS", 2)
+    counter = make_counter()
+    for project, count in (("payments", 3), ("shop", 2), ("<b>", 1), ("other", 9)):
+        record(counter, [make_priced(NOON, project=project) for _ in range(count)])
+    rollups.roll()
+    found = session.document(NOON, with_requests=True)["persistent_savings"]["projects"]
+    assert [(name, one["requests"]) for name, one in found.items()] == [("payments", 3), ("shop", 2), ("other", 10)]
+    assert "projects" not in session.document(NOON, with_requests=False)["persistent_savings"]
+    assert history.document("none", stats.EVER, NOON, with_projects=True)["projects"] == found

@@ -246,6 +246,8 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "headroom_site" / "static"]
 SERVESTATIC_USE_FINDERS = True
+# Looked at anew for each request: the length of a file from before an update would cut off the new one.
+SERVESTATIC_AUTOREFRESH = True
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "/dashboard"

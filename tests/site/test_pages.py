@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles import finders
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*.html"))
@@ -26,6 +27,17 @@ def test_every_answer_carries_the_headers(client, path):
     if not path.startswith("/static/"):
         assert headers["X-Frame-Options"] == "DENY"
         assert "no-store" in headers["Cache-Control"]
+
+
+async def test_a_file_that_an_update_made_longer_is_served_whole(async_client, settings, tmp_path):
+    settings.STATICFILES_DIRS = [tmp_path]
+    finders.get_finder.cache_clear()
+    for text in (b"short", b"a good deal longer", b""):
+        (tmp_path / "new.css").write_bytes(text)
+        answer = await async_client.get("/static/new.css")
+        assert b"".join([part async for part in answer.streaming_content]) == text
+        assert answer.headers["Content-Length"] == str(len(text))
+    finders.get_finder.cache_clear()
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)

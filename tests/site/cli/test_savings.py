@@ -1,0 +1,47 @@
+"""`headroom savings` says what the ledger says, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from headroom_site.cli import main
+from savings.pricing import Saving
+from tests.savings.ledgers import book, make_priced, sum_by_hand
+
+pytestmark = pytest.mark.django_db
+
+
+def said(*arguments: str) -> str:
+    done = CliRunner().invoke(main, ["savings", *arguments])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_every_time_and_label_adds_up_to_the_ledger() -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=1)
+    for days, project in ((0, "payments"), (6, "=shop"), (29, ""), (400, "payments")):
+        book(
+            make_priced(today - timedelta(days=days), project=project, saving=Saving(-1_234_567, None, "exact", "hit"))
+        )
+    found = json.loads(said("--json"))
+    assert [one["requests"] for one in found["times"].values()] == [1, 2, 3, 4]
+    lifetime = found["times"]["lifetime"]
+    assert lifetime["cost_nano_usd"] == sum_by_hand("cost_nano_usd") > 0
+    assert lifetime["saved_nano_usd"] == -4 * 1_234_567
+    assert {name: one["requests"] for name, one in found["by_project"].items()} == {
+        "payments": 1,
+        "=shop": 1,
+        "(none)": 1,
+    }
+    table = said().splitlines()
+    assert table[4].split()[:2] == ["lifetime", "4"]
+    assert "-$0.0049" in table[4]
+    assert any(line.startswith("by model, 30 days") for line in table)
+
+
+def test_an_empty_ledger_is_a_table_of_nothing() -> None:
+    assert said().splitlines()[1].split() == ["today", "0", "$0.0000", "$0.0000", "$0.0000", "0.0", "%", "0"]

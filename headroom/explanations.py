@@ -10,6 +10,7 @@ from headroom.values import Attempt, Policy, Shrunk
 
 _REFUSALS = {
     "excluded": "the policy excludes this tool",
+    "wanted_whole": "readers came back from such forms of this tool's results too often",
     "already_shrunk": "it ends in the mark of a text that was shortened before",
     "retrieved": "it was fetched back because it is wanted in full",
     "not_text": "it is not text",

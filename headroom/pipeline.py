@@ -37,6 +37,9 @@ _SLACK = 1.03
 
 _MAX_ROUNDS = 8
 
+MILDER: tuple[Level, ...] = ("deep", "balanced", "lossless")
+"""Levels, each milder than the one before it."""
+
 
 def shrink(text: str, *, call: ToolCall, policy: Policy, extra: Extra | None = None) -> Shrunk:
     """Return the shortest form that clears the policy's margin, or the text itself and the reason why not.
@@ -53,8 +56,12 @@ def shrink(text: str, *, call: ToolCall, policy: Policy, extra: Extra | None = N
         return Shrunk(text, before, before, reason="already_shrunk", level=level)
     if before < policy.min_tokens:
         return Shrunk(text, before, before, reason="too_small", level=level)
-    work = _Work(call, replace(policy, level=level), original_hash(text), before, extra or {})
-    return work.outcome(text)
+    for milder in MILDER[MILDER.index(level) :]:
+        work = _Work(call, replace(policy, level=milder), original_hash(text), before, extra or {})
+        outcome = work.outcome(text)
+        if not _is_unwanted(outcome, call, policy):
+            return outcome
+    return Shrunk(text, before, before, reason="wanted_whole", level=level)
 
 
 def is_shrunk(text: str) -> bool:
@@ -87,6 +94,16 @@ def _level(call: ToolCall, policy: Policy) -> Level | None:
         return None
     levels = (level for pattern, level in policy.tool_levels if fnmatchcase(name, pattern.lower()))
     return next(levels, policy.level)
+
+
+def _is_unwanted(outcome: Shrunk, call: ToolCall, policy: Policy) -> bool:
+    """Return whether experience with this tool speaks against such a form."""
+    return outcome.is_changed and (call.name, outcome.form, form_level(outcome)) in policy.unwanted_forms
+
+
+def form_level(outcome: Shrunk) -> Level:
+    """Return how far the form itself goes: one that leaves nothing out is lossless at every level."""
+    return outcome.level if outcome.is_lossy else "lossless"
 
 
 @dataclass(frozen=True, slots=True)

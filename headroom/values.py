@@ -32,7 +32,8 @@ class Policy:
     of rules: stored forms of another version are never mixed with it. `keep_words` are names that the conversation speaks
     of: lines, rows and definitions with one of them stay, word for word, as long as few lines have it. They are part of
     what decides the bytes, their order is not. `deep_share`: at level "deep", forms that keep about this share of any
-    kind of text may win, too.
+    kind of text may win, too. `unwanted_forms` are (tool, form, level) that readers came back from too often: where such a
+    form would win, the best one of the next milder level does, and below lossless the text itself.
     """
 
     level: Level = "balanced"
@@ -46,6 +47,7 @@ class Policy:
     retrieval: str = "original kept as {hash}"
     keep_words: tuple[str, ...] = ()
     deep_share: float | None = None
+    unwanted_forms: frozenset[tuple[str, str, Level]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class Attempt:
 class Shrunk:
     """The outcome for one tool result. `text` is the original itself when nothing was gained, and then `reason` says why.
 
-    Reasons: `too_small`, `already_shrunk`, `excluded`, `retrieved`, `no_gain`, `not_text`, `failed:<shrinker>`.
+    Reasons: `too_small`, `already_shrunk`, `excluded`, `retrieved`, `no_gain`, `wanted_whole`, `not_text`,
+    `failed:<shrinker>`.
     `original_hash` is 24 hex digits of the original's SHA-256 for lossy forms, else "". `detected` are the kinds that the
     text may be of, likeliest first, and `level` how far its forms were allowed to go.
     """

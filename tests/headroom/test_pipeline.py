@@ -62,6 +62,24 @@ def test_deep_is_shorter_than_balanced() -> None:
     assert shrink(LOG, level="deep").tokens_after < shrink(LOG).tokens_after
 
 
+def test_a_form_that_was_unwanted_makes_way_for_the_next_milder_one() -> None:
+    deep, usual = shrink(LOG, level="deep"), shrink(LOG)
+    unwanted = {("Bash", deep.form, "deep")}
+    assert shrink(LOG, level="deep", unwanted_forms=unwanted).text == usual.text
+    assert shrink(LOG, unwanted_forms=unwanted).text == usual.text, "it was unwanted at another level"
+    assert shrink(LOG, call=ToolCall("Read"), level="deep", unwanted_forms=unwanted).text == deep.text
+    unwanted |= {("Bash", usual.form, "balanced")}
+    whole = shrink(LOG, level="deep", unwanted_forms=unwanted)
+    assert not whole.is_lossy and whole.text == shrink(LOG, level="lossless").text
+
+
+def test_even_a_form_that_is_whole_may_be_unwanted() -> None:
+    text = json.dumps([{"id": at, "zone": "eu-central-1", "state": "running"} for at in range(200)], indent=2)
+    form = shrink(text, level="lossless").form
+    left = shrink(text, level="lossless", unwanted_forms={("Bash", form, "lossless")})
+    assert (left.text, left.reason) == (text, "wanted_whole")
+
+
 def test_a_target_takes_the_mildest_form_that_reaches_it() -> None:
     text = json.dumps(
         [{"id": at, "name": f"user {at * 31 % 977}", "zone": "eu-central-1"} for at in range(400)], indent=2

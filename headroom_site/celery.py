@@ -40,6 +40,7 @@ app.conf.update(
         },
         "deliver-alerts": {"task": "headroom.deliver_alerts", "schedule": 30.0, "options": {"expires": 25.0}},
         "prune": {"task": "headroom.prune", "schedule": crontab(minute="23"), "options": {"expires": 3000.0}},
+        "learn": {"task": "headroom.learn", "schedule": 1800.0, "options": {"expires": 1500.0}},
         "forget-unused": {"task": "headroom.forget_unused", "schedule": 3600.0, "options": {"expires": 3000.0}},
     },
 )

@@ -29,6 +29,7 @@ from headroom_site.embedded import Embedded
 from headroom_site.observers import Observers
 from headroom_site.watch import Watch
 from proxy import database, decisions, ids, lineage, standings, worker
+from proxy.learning import in_force
 from proxy.response_cache import Answers, LocalAnswers
 from proxy.retrieval import files, turns
 from proxy.window import records
@@ -138,6 +139,7 @@ async def start() -> None:
     if _parts.worker.answers is not None:
         await _parts.worker.answers.open()
     await asyncio.to_thread(snapshot.start)
+    await asyncio.to_thread(in_force.start)
     _parts.flusher.start()
     _parts.till.start()
     _parts.chores.start()
@@ -179,6 +181,7 @@ async def stop() -> None:
     await parts.throttle.close()
     if parts.worker.answers is not None:
         await parts.worker.answers.close()
+    await asyncio.to_thread(in_force.stop)
     await asyncio.to_thread(snapshot.stop)
     await asyncio.to_thread(database.close)
     await asyncio.to_thread(_close_pool)

@@ -140,6 +140,7 @@ TARGET_RATIO = env.share("HEADROOM_TARGET_RATIO")
 EXCLUDE_TOOLS = env.words("HEADROOM_EXCLUDE_TOOLS")
 ML_MODEL_DIR = env.text("HEADROOM_ML_MODEL_DIR")
 TOOL_LEVELS = env.pairs("HEADROOM_TOOL_LEVELS", ("lossless", "balanced", "deep"))
+TOIN_AUTO_ADOPT = env.boolean("HEADROOM_TOIN_AUTO_ADOPT", False)
 # Only an agent on this machine can read a file of ours, and only loopback says that it is.
 ORIGINAL_FILES = env.boolean("HEADROOM_ORIGINAL_FILES", IS_LOOPBACK)
 RETRIEVE_TOOL = env.choice("HEADROOM_RETRIEVE_TOOL", "auto", ("auto", "on", "off"))

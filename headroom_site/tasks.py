@@ -14,6 +14,7 @@ from budgets import alerts, people
 from budgets import audit as audits
 from headroom_site.celery import app
 from proxy import decisions
+from proxy.learning import cycle
 from savings import checkpoints, retention, rollups, tallies
 from savings.observability import telemetry
 
@@ -74,6 +75,13 @@ def forget_unused() -> int:
 def deliver_alerts() -> int:
     """Send alerts that are due; serving processes do it too. Returns how many were delivered."""
     return alerts.deliver_due(datetime.now(UTC))
+
+
+@app.task(name="headroom.learn")  # type: ignore[untyped-decorator]
+def learn() -> int:
+    """Sum up which shortened results were wanted back, and propose what follows. Returns the open proposal's number or 0."""
+    proposed = cycle.run(datetime.now(UTC))
+    return proposed.pk if proposed is not None else 0
 
 
 @app.task(name="headroom.roll")  # type: ignore[untyped-decorator]

@@ -138,7 +138,7 @@ class EpochStore(Protocol):
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         """The standing after the last epoch up to a turn among these links of a chain, which come in order."""
 
-    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> Held:
+    async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         """Store an epoch with its deep forms and the originals behind them, in one transaction; the first writer's holds."""
 
     async def load(self, keys: list[str]) -> dict[str, Decided]:
@@ -217,7 +217,7 @@ class Aging:
             chain, after, await self._fresh_forms(chosen, look), _trigger(billing), epoch, billing.read
         )
         try:
-            held = await self._store.save_epoch(look.owner, beginning, look.policy)
+            held = await self._store.save_epoch(look.owner, beginning)
         except (DatabaseError, TimeoutError):
             logger.warning("the decision store is down; no epoch begins until it is back")
             return standing, ""
@@ -278,7 +278,7 @@ class Aging:
         shrunk = await self._offload.shrink(
             stand.result.text, ToolCall(stand.result.tool, stand.result.arguments), deep
         )
-        return Decided.from_shrunk(shrunk)
+        return Decided.from_shrunk(shrunk, deep)
 
     def _remember(self, request: tuple[str, int], standing: Standing) -> None:
         """Keep how a conversation stands after a request: its chain, and how many answers there were."""

@@ -17,7 +17,7 @@ from headroom.messages import Block, Result
 from headroom.values import Level, Policy, Shrunk
 from headroom.walk import Text
 from proxy import decisions
-from proxy.decisions import Decided
+from proxy.decisions import Decided, FormLevel
 from proxy.values import ToolResult
 
 STAGES = ("first", "deep", DROPPED)
@@ -26,8 +26,9 @@ MIN_CHARS = 400
 """Shorter texts are never shortened, so there is nothing to keep to."""
 
 
-def load(owner: str, session: str, texts: Sequence[Text], usual: Level) -> dict[int, Shrunk]:
-    """Return what holds, by the number of the text: of several stored forms the last. Runs queries."""
+def load(owner: str, session: str, texts: Sequence[Text], policy: Policy) -> tuple[dict[int, Shrunk], int]:
+    """Return what holds, by the number of the text (of several stored forms the last), and the number of the policy version
+    that the session began with. Runs queries."""
     results = _results(session, texts)
     keys = {(number, stage): _key(owner, result, stage) for number, result in results.items() for stage in STAGES}
     stored: dict[str, Decided] = {}
@@ -35,11 +36,13 @@ def load(owner: str, session: str, texts: Sequence[Text], usual: Level) -> dict[
     for start in range(0, len(wanted), 500):
         stored |= decisions.load(wanted[start : start + 500])
     decisions.touch(list(stored), datetime.now(UTC), decisions.lifetime())
-    return {
-        number: _shrunk(stored[key], results[number].text, usual if stage == "first" else "deep")
+    settled = {
+        number: _shrunk(stored[key], results[number].text, policy.level if stage == "first" else "deep")
         for (number, stage), key in keys.items()
         if key in stored
     }
+    version = next((stored[key].policy_version for key in keys.values() if key in stored), policy.version)
+    return settled, version
 
 
 def store(owner: str, session: str, texts: Sequence[Text], result: Result, policy: Policy) -> dict[int, Shrunk]:
@@ -50,12 +53,12 @@ def store(owner: str, session: str, texts: Sequence[Text], result: Result, polic
     for number, tool_result in results.items():
         block = result.explain[number]
         key = _key(owner, tool_result, _stage(block, policy))
-        made[key], of[key] = _decided(block, has_originals=bool(policy.retrieval)), tool_result
+        made[key], of[key] = _decided(block, policy), tool_result
     held: dict[str, Decided] = {}
     wanted = list(made)
     for start in range(0, len(wanted), 500):
         batch = {key: made[key] for key in wanted[start : start + 500]}
-        held |= decisions.store(owner, batch, of, policy, datetime.now(UTC), decisions.lifetime())
+        held |= decisions.store(owner, batch, of, datetime.now(UTC), decisions.lifetime())
     numbers = {key: number for number, key in zip(results, made, strict=True)}
     return {
         numbers[key]: _shrunk(decided, of[key].text, policy.level)
@@ -88,14 +91,17 @@ def _stage(block: Block, policy: Policy) -> str:
     return "deep" if block.level == "deep" != policy.level else "first"
 
 
-def _decided(block: Block, *, has_originals: bool) -> Decided:
+def _decided(block: Block, policy: Policy) -> Decided:
+    level: FormLevel = "whole" if block.reason else block.level if block.original_hash else "lossless"
     return Decided(
         form=None if block.reason else block.text,
         label=block.form,
         reason=block.reason,
         tokens_before=block.tokens_before,
         tokens_after=block.tokens_after,
-        original_hash=block.original_hash if has_originals else "",
+        original_hash=block.original_hash if policy.retrieval else "",
+        level=level,
+        policy_version=policy.version,
     )
 
 

@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.http import HttpResponse, JsonResponse
 
 from headroom import walk
-from headroom.messages import Result
+from headroom.messages import Block, Result
 from headroom.values import Level, Policy, Scope, Shrunk
 from proxy import compress_sessions, database, decisions, errors, own_routes, policies, worker
 from proxy.decisions import Kept
+from proxy.learning import uses
+from proxy.learning.uses import Sent
 from proxy.offload import Busy
 from proxy.own_routes import BadRequest, field
 from proxy.requests import OwnError, RoadRequest
@@ -91,7 +93,8 @@ async def _kept(owner: str, asked: Asked) -> Result:
             await database.run(_keep_originals, owner, result)
         return result
     texts = walk.texts(asked.messages, asked.scope)
-    settled = await database.run(compress_sessions.load, owner, asked.session, texts, asked.policy.level)
+    settled, version = await database.run(compress_sessions.load, owner, asked.session, texts, asked.policy)
+    asked = replace(asked, policy=policies.pinned(asked.policy, version))
     result = await _compressed(asked, settled)
     others = await database.run(compress_sessions.store, owner, asked.session, texts, result, asked.policy)
     # Another call of the session was quicker with some of them: what it answered holds.
@@ -163,11 +166,15 @@ def _policy(mode: str, ratio: float | None) -> Policy:
     # Whoever asks for a compressed text passes it on: who will read it, and where, is unknown, so no file is named.
     usual = policies.usual("" if mode == INLINE else words.by_route("{hash}"))
     level = usual.level if usual.level == "lossless" else MODES[mode] or usual.level
-    levels = usual.tool_levels if MODES[mode] is None else ()
-    return replace(usual, level=level, tool_levels=levels, target_ratio=ratio or usual.target_ratio)
+    usual = replace(usual, level=level, target_ratio=ratio or usual.target_ratio)
+    return usual if MODES[mode] is None else replace(usual, tool_levels=(), unwanted_forms=frozenset())
 
 
 def _keep_originals(owner: str, result: Result) -> None:
+    now = datetime.now(UTC)
+    lossy = [block for block in result.explain if block.original_hash]
+    if not lossy:
+        return
     kept = [
         Kept(
             block.original_hash,
@@ -177,11 +184,24 @@ def _keep_originals(owner: str, result: Result) -> None:
             block.tokens_after,
             block.lines_after,
         )
-        for block in result.explain
-        if block.original_hash
+        for block in lossy
     ]
-    if kept:
-        decisions.keep_originals(owner, kept, datetime.now(UTC), decisions.lifetime())
+    with transaction.atomic():
+        decisions.keep_originals(owner, kept, now, decisions.lifetime())
+        uses.note_sent(owner, (_sent(owner, block) for block in lossy if block.tool), now)
+
+
+def _sent(owner: str, block: Block) -> Sent:
+    return Sent(
+        key=uses.key_of(owner, block.original_hash, block.tool),
+        hash=block.original_hash,
+        tool=block.tool,
+        form=block.form,
+        level=uses.DROPPED if block.form == uses.DROPPED else block.level,
+        is_file=False,
+        tokens_before=block.tokens_before,
+        tokens_after=block.tokens_after,
+    )
 
 
 def _report(result: Result, asked: Asked) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from headroom.values import Policy, ToolCall
-from proxy import decisions, repeats
+from proxy import decisions, policies, repeats
 from proxy.aging import Aged, Aging, Look, Stand, Standing
 from proxy.decisions import Decided
 from proxy.epochs import Billing
+from proxy.learning import rereads
 from proxy.offload import Offload
 from proxy.repeats import Earlier, Repeats
 from proxy.retrieval import words
@@ -72,21 +73,24 @@ class Conversations:
         if not sizable:
             return untouched(call, "too_small" if call.results else "no_tool_results")
         stands = await self._recall(owner, sizable)
+        policy = _pinned(policy, stands)
         look = None
         if billing is not None and policy.level != "lossless":
             look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
         standing = await self.aging.standing(look) if look is not None else Standing()
         new = {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}
         room = _room_above_minimum(call, provider, stands)
-        made = await self._decide(owner, new, stands, standing.deepened | hidden, policy, room) if new else {}
+        gone = standing.deepened | hidden
+        reread = _read_again(call, stands, standing.deepened, hidden) if new else []
+        made = await self._decide(owner, new, stands, gone, policy, room, reread) if new else {}
         stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
-        stands = await self._in_view(stands, standing.deepened | hidden)
+        stands = await self._in_view(stands, gone)
         if look is None:
-            return _plan(call, stands, Aged({}))
+            return _plan(call, stands, Aged({}), policy.version)
         aged = await self.aging.age(replace(look, stands=stands), standing)
         if aged.epoch:
             stands = await self._in_view(stands, aged.deepened | hidden)
-        return _plan(call, stands, aged)
+        return _plan(call, stands, aged, policy.version)
 
     async def _in_view(self, stands: list[Stand], hidden: frozenset[str]) -> list[Stand]:
         """The stands, but for those that refer to a result which is not in full view: those with their form of their own."""
@@ -148,13 +152,15 @@ class Conversations:
         hidden: frozenset[str],
         policy: Policy,
         room_tokens: float,
+        reread: Sequence[str],
     ) -> dict[str, Decided]:
-        """Decide on what is new. `room_tokens`: so many may be taken out before the prompt is too short to be cached."""
+        """Decide on what is new. `room_tokens`: so many may be taken out before the prompt is too short to be cached.
+        `reread` are keys of forms whose files the new results show once more."""
         made: dict[str, Decided] = {}
         results = dict(new)
         for key, result in new.items():
             call = ToolCall(result.tool, result.arguments)
-            made[key] = Decided.from_shrunk(await self.offload.shrink(result.text, call, policy))
+            made[key] = Decided.from_shrunk(await self.offload.shrink(result.text, call, policy), policy)
             if words.is_retrieval(call):
                 continue  # whoever went to get it wants it in full, not a word about the copy that was shortened
             taken_out = made[key].tokens_before - made[key].tokens_after
@@ -169,7 +175,7 @@ class Conversations:
                 alone = decisions.alone_key(key)
                 made[alone], made[key], results[alone] = made[key], repeated, result
         try:
-            held = await self.store.save(owner, made, results, policy)
+            held = await self.store.save(owner, made, results, reread)
         except (DatabaseError, TimeoutError):
             logger.warning("the decision store is down; lossy forms wait until it is back")
             held = {key: _without_loss(decided) for key, decided in made.items()}
@@ -184,6 +190,19 @@ def untouched(call: Call, reason: str) -> Plan:
     return Plan(tokens_before=estimated_tokens, tokens_after=estimated_tokens, reason=reason)
 
 
+def _pinned(policy: Policy, stands: Sequence[Stand]) -> Policy:
+    """The policy in the version that a conversation began with, as its first decision that is still there says."""
+    decided = next((stand.decided for stand in stands if stand.decided is not None), None)
+    return policy if decided is None else policies.pinned(policy, decided.policy_version)
+
+
+def _read_again(call: Call, stands: Sequence[Stand], deepened: frozenset[str], hidden: frozenset[str]) -> list[str]:
+    """The keys of forms in view whose files the newest results show once more."""
+    again = {result.path for result in rereads.find(call.results)}
+    keys = [stand.key for stand in stands if stand.result.path in again and stand.key not in hidden]
+    return [decisions.deep_key(key) if key in deepened else key for key in keys]
+
+
 def _in_sight(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: frozenset[str]) -> list[Earlier]:
     """The results that a new one may refer to: those that do not refer to others themselves and are not deepened."""
     found: list[Earlier] = []
@@ -196,11 +215,12 @@ def _in_sight(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: froz
 
 def _as_it_is(stand: Stand) -> Decided:
     before = stand.decided.tokens_before if stand.decided is not None else len(stand.result.text) // BYTES_PER_TOKEN
-    return Decided(None, "", "store_down", before, before)
+    return Decided(None, "", "store_down", before, before, level="whole")
 
 
 def _left_alone(decided: Decided, reason: str) -> Decided:
-    return Decided(None, "", reason, decided.tokens_before, decided.tokens_before)
+    before = decided.tokens_before
+    return Decided(None, "", reason, before, before, level="whole", policy_version=decided.policy_version)
 
 
 def _room_above_minimum(call: Call, provider: Provider, stands: Sequence[Stand]) -> float:
@@ -221,7 +241,7 @@ def _without_loss(decided: Decided) -> Decided:
     return _left_alone(decided, "store_down")
 
 
-def _plan(call: Call, stands: Sequence[Stand], aged: Aged) -> Plan:
+def _plan(call: Call, stands: Sequence[Stand], aged: Aged, policy_version: int) -> Plan:
     outcomes = [(stand.result, aged.forms.get(stand.key) or stand.decided) for stand in stands]
     before = {stand.result.path: stand.decided.tokens_before for stand in stands if stand.decided is not None}
     replacements = {result.path: made.form for result, made in outcomes if made is not None and made.form is not None}
@@ -240,6 +260,7 @@ def _plan(call: Call, stands: Sequence[Stand], aged: Aged) -> Plan:
         sizes={
             result.path: (before.get(result.path, made.tokens_before), made.tokens_after) for result, made in counted
         },
+        policy_version=policy_version,
     )
 
 

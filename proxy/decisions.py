@@ -13,14 +13,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b, sha256
-from typing import Any
+from typing import Any, Literal, cast
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from headroom.values import ENGINE_VERSION, Policy, Shrunk
+from headroom import pipeline
+from headroom.values import ENGINE_VERSION, Level, Policy, Shrunk
 from proxy import attribution
+from proxy.learning import uses
 from proxy.models import Decision, Original
 from proxy.values import ToolResult
 
@@ -30,11 +32,16 @@ NAME_LIFETIME = timedelta(days=30)
 """How long it is known of an expired original that there was one."""
 
 
+FormLevel = Level | Literal["whole"]
+"""How far a form goes; `whole` is the text as it came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """What goes out for one tool result: `form`, or the text itself when that is `None`.
 
     A form that says "as above" holds only while the result with the key `refers_to` stands above it in full view.
+    `level` says how far the form goes, and `policy_version` which rules it was made by.
     """
 
     form: str | None
@@ -44,13 +51,25 @@ class Decided:
     tokens_after: int
     original_hash: str = ""
     refers_to: str = ""
+    level: FormLevel = "lossless"
+    policy_version: int = 1
 
     @classmethod
-    def from_shrunk(cls, shrunk: Shrunk) -> Decided:
+    def from_shrunk(cls, shrunk: Shrunk, policy: Policy) -> Decided:
         """The decision that an outcome of the engine amounts to."""
-        form = shrunk.text if shrunk.is_changed else None
-        after = shrunk.tokens_after if shrunk.is_changed else shrunk.tokens_before
-        return cls(form, shrunk.form, shrunk.reason, shrunk.tokens_before, after, shrunk.original_hash)
+        if not shrunk.is_changed:
+            before = shrunk.tokens_before
+            return cls(None, shrunk.form, shrunk.reason, before, before, level="whole", policy_version=policy.version)
+        return cls(
+            shrunk.text,
+            shrunk.form,
+            shrunk.reason,
+            shrunk.tokens_before,
+            shrunk.tokens_after,
+            shrunk.original_hash,
+            level=pipeline.form_level(shrunk),
+            policy_version=policy.version,
+        )
 
 
 def key_of(owner: str, result: ToolResult) -> str:
@@ -143,6 +162,8 @@ def load(keys: Iterable[str]) -> dict[str, Decided]:
             row.tokens_after,
             row.original_hash,
             row.refers_to,
+            cast(FormLevel, row.level),
+            row.policy_version,
         )
         for row in rows
     }
@@ -152,7 +173,6 @@ def store(
     owner: str,
     decided: dict[str, Decided],
     results: dict[str, ToolResult],
-    policy: Policy,
     now: datetime,
     lifetime: timedelta,
     *,
@@ -166,6 +186,9 @@ def store(
         if has_originals:
             kept = [_kept(results[key], made) for key, made in decided.items() if made.original_hash]
             keep_originals(owner, kept, now, lifetime)
+        alone = {alone_key(key) for key, made in decided.items() if made.refers_to}
+        sent = {key: made for key, made in decided.items() if key not in alone}
+        uses.note_sent(owner, uses.of_decisions(sent, results), now)
         Decision.objects.bulk_create(
             [
                 Decision(
@@ -177,8 +200,8 @@ def store(
                     tokens_after=made.tokens_after,
                     original_hash=made.original_hash,
                     refers_to=made.refers_to,
-                    level=policy.level,
-                    policy_version=policy.version,
+                    level=made.level,
+                    policy_version=made.policy_version,
                     engine_version=ENGINE_VERSION,
                     created_at=now,
                     used_at=now,

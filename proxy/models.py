@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from django.db import models
 
+from proxy.learning.models import FormCount, FormUse, PolicyVersion
+
+__all__ = [
+    "Decision",
+    "EpochRecord",
+    "FormCount",
+    "FormUse",
+    "Original",
+    "PolicyVersion",
+    "RetrievalOffer",
+    "RetrievalTurn",
+    "WindowRecord",
+]
+
 
 class Decision(models.Model):
     """What was sent instead of one tool result. It is replayed word for word as long as the conversation lives.

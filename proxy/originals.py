@@ -23,7 +23,7 @@ async def retrieve(request: RoadRequest, hash: str = "") -> HttpResponse:
     try:
         principal, document = await own_routes.read(request)
         wanted = _wanted(document | ({"hash": hash} if hash else {}))
-        found = await database.run(lookup.fetch, principal.owner, wanted.hash, "route")
+        found = await database.run(lookup.fetch, principal.owner, wanted)
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, "openai")
     except BadRequest as exc:
@@ -41,7 +41,7 @@ async def answer_tool_call(request: RoadRequest) -> HttpResponse:
         principal, document = await own_routes.read(request)
         provider = field(document, "provider", str, "anthropic")
         call_id, wanted = _tool_call(field(document, "tool_call", dict, {}))
-        found = await database.run(lookup.fetch, principal.owner, wanted.hash, "tool")
+        found = await database.run(lookup.fetch, principal.owner, wanted)
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, "openai")
     except BadRequest as exc:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from django.conf import settings
 
 from headroom.shrinkers import grammars
 from headroom.values import Level, Policy
+from proxy.learning import in_force
 
 
 def usual(retrieval: str) -> Policy:
@@ -20,9 +22,21 @@ def usual(retrieval: str) -> Policy:
     return _policy("balanced", settings.TOOL_LEVELS, retrieval)
 
 
+def pinned(policy: Policy, version: int) -> Policy:
+    """The policy as it is in a version, for a conversation that began with that one. One that this worker has not heard of
+    yet was adopted a moment ago, and the one that it knows will do."""
+    rules = in_force.current().rules
+    if version == policy.version or version not in rules:
+        return policy
+    return replace(policy, version=version, unwanted_forms=rules[version])
+
+
 def _policy(level: Level, tool_levels: dict[str, str], retrieval: str) -> Policy:
+    newest = in_force.current()
     return Policy(
         level=level,
+        version=newest.number,
+        unwanted_forms=newest.rules[newest.number],
         code_aware=settings.CODE_AWARE,
         target_ratio=settings.TARGET_RATIO,
         excluded_tools=frozenset(settings.EXCLUDE_TOOLS),

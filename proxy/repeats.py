@@ -78,7 +78,15 @@ def decided(repeat: Repeat, source: str, alone: Decided) -> Decided | None:
     after = tokens.estimate(repeat.form.text)
     if after > MARGIN * alone.tokens_after:
         return None
-    return Decided(repeat.form.text, repeat.form.name, "", alone.tokens_before, after, refers_to=source)
+    return Decided(
+        repeat.form.text,
+        repeat.form.name,
+        "",
+        alone.tokens_before,
+        after,
+        refers_to=source,
+        policy_version=alone.policy_version,
+    )
 
 
 def _lines(text: str) -> frozenset[int]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, transaction
 
-from headroom.values import Policy
 from proxy import decisions
 from proxy.aging import Beginning, Held, PastEpoch, Progress, Standing
 from proxy.models import EpochRecord
@@ -28,7 +26,7 @@ def load(owner: str, chains: list[str], turns: int) -> Standing | None:
     return Standing(frozenset(past[-1].deepened.split()), past[-1].mark_key, past[-1].turn, epochs)
 
 
-def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifetime: timedelta) -> Held:
+def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) -> Held:
     """Store an epoch with the forms that it begins to send and the originals behind them, in one transaction.
 
     Raises DatabaseError, also when an original's file cannot be written.
@@ -53,7 +51,7 @@ def store(owner: str, beginning: Beginning, policy: Policy, now: datetime, lifet
     if files.written(owner, made, results) != made:
         raise DatabaseError("the originals cannot be written to the workspace")
     with transaction.atomic():
-        held = decisions.store(owner, made, results, replace(policy, level="deep"), now, lifetime)
+        held = decisions.store(owner, made, results, now, lifetime)
         EpochRecord.objects.bulk_create([record], ignore_conflicts=True)
         first = EpochRecord.objects.get(owner=owner, chain=beginning.chain, turn=standing.epoch_turn)
     forms = {key: held[decisions.deep_key(key)] for key, _, _ in beginning.deep}

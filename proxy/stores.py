@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from headroom.values import Policy
 from proxy import database, decisions, standings
 from proxy.aging import Beginning, EpochStore, Held, Standing
 from proxy.decisions import Decided
+from proxy.learning import uses
 from proxy.retrieval import files, lookup
 from proxy.values import ToolResult
 
@@ -18,9 +19,10 @@ class Store(EpochStore, Protocol):
     """Decisions and epochs. Every method may raise DatabaseError or TimeoutError."""
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
     ) -> dict[str, Decided]:
-        """Store new decisions with their originals and return those that hold now: the first writer's."""
+        """Store new decisions with their originals and return those that hold now: the first writer's. `reread` are the keys
+        of earlier forms whose files the new results show once more."""
 
 
 class DatabaseStore:
@@ -30,21 +32,24 @@ class DatabaseStore:
         return await database.run(decisions.load, keys)
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
     ) -> dict[str, Decided]:
-        return await database.run(_save, owner, made, results, policy)
+        return await database.run(_save, owner, made, results, reread)
 
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return await database.run(standings.load, owner, chains, turns)
 
-    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> Held:
-        return await database.run(standings.store, owner, beginning, policy, datetime.now(UTC), decisions.lifetime())
+    async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
+        return await database.run(standings.store, owner, beginning, datetime.now(UTC), decisions.lifetime())
 
 
-def _save(owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy) -> dict[str, Decided]:
+def _save(
+    owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str]
+) -> dict[str, Decided]:
     now = datetime.now(UTC)
     made = files.written(owner, made, results)
-    held = decisions.store(owner, made, results, policy, now, decisions.lifetime())
+    held = decisions.store(owner, made, results, now, decisions.lifetime())
+    uses.note_reread(reread)
     lookup.note_reads(owner, results.values(), now)
     return held
 
@@ -56,18 +61,18 @@ class ObservedStore(DatabaseStore):
     """
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
     ) -> dict[str, Decided]:
         # Whether something was left out is kept: only what is whole can be referred to by what is nearly the same.
         sizes = {
             key: replace(_without_text(decided), original_hash=decided.original_hash) for key, decided in made.items()
         }
         now, lifetime = datetime.now(UTC), decisions.lifetime()
-        return await database.run(decisions.store, owner, sizes, results, policy, now, lifetime, has_originals=False)
+        return await database.run(decisions.store, owner, sizes, results, now, lifetime, has_originals=False)
 
-    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> Held:
+    async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         deep = tuple((key, result, _without_text(decided)) for key, result, decided in beginning.deep)
-        return await super().save_epoch(owner, replace(beginning, deep=deep), policy)
+        return await super().save_epoch(owner, replace(beginning, deep=deep))
 
 
 def _without_text(decided: Decided) -> Decided:
@@ -82,13 +87,13 @@ class NoStore:
         return {}
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
     ) -> dict[str, Decided]:
         return made
 
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return None
 
-    async def save_epoch(self, owner: str, beginning: Beginning, policy: Policy) -> Held:
+    async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         forms = {key: made for key, _, made in beginning.deep}
         return Held(beginning.standing.deepened, beginning.standing.mark_key, forms)

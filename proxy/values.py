@@ -115,7 +115,7 @@ class Plan:
     Tokens are o200k estimates of the whole request; `sizes` has those of results that were counted. `reason` says why nothing was shortened, "" when something was.
     `mark` is the result that carries a cache mark of ours and its ttl. `epoch` names the moment at which older results
     were shortened further, if this is one. `cuts` are messages that go because the context window is full,
-    `added_tokens` those of a tool of ours.
+    `added_tokens` those of a tool of ours. `policy_version` is the conversation's, 0 where none was needed.
     """
 
     replacements: Mapping[Path, str] = field(default_factory=dict)
@@ -128,6 +128,7 @@ class Plan:
     transforms: tuple[str, ...] = ()
     reason: str = ""
     sizes: Sizes = field(default_factory=dict)
+    policy_version: int = 0
 
     @property
     def tokens_saved(self) -> int:

@@ -165,8 +165,8 @@ def show_secret(admin: ModelAdmin[Any], request: HttpRequest, secret: str, **wor
 
 
 def is_ours(exc: Exception) -> bool:
-    """Whether it was raised on purpose by a module of this package, and may be read by people."""
-    return type(exc).__module__.startswith("budgets.")
+    """Whether it was raised on purpose by a module that writes rows, and may be read by people."""
+    return type(exc).__module__.startswith(("budgets.", "proxy."))
 
 
 def badge(text: str, kind: str = "") -> SafeString:

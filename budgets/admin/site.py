@@ -14,6 +14,7 @@ SECTIONS = (
     ("Who may", ("ApiKey", "Team", "User")),
     ("How much", ("Budget", "PriceOverride")),
     ("Providers", ("UpstreamCredential",)),
+    ("Learned", ("PolicyVersion",)),
     ("On record", ("LedgerEntry", "Change")),
 )
 

@@ -1,40 +1,94 @@
-"""`headroom patterns`: which tools' results are wanted back after they were shortened?"""
+"""`headroom patterns`: which tools' results are wanted back after they were shortened, and what follows from it?"""
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib import import_module
+from typing import Any
 
 import click
 
 from headroom_site.cli import setup
 
 
-@click.command("patterns")
+@click.group("patterns", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> None:
-    """Show how each tool's results were shortened, and how often agents asked for the full text after all.
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Show how each tool's results were shortened, and how often agents came back for the rest.
 
-    Where that is often, a value for HEADROOM_TOOL_LEVELS is proposed that shortens that tool less. May run beside serving
-    proxies.
+    Where that is too often, a policy version is proposed that shortens those less. Adopt it for conversations that begin
+    from then on, or decline it. May run beside serving proxies.
     """
-    setup.database()
-    learned = import_module("proxy.patterns")
-    patterns = learned.read()
-    proposed = learned.proposal(patterns)
-    if as_json:
-        rows = [dataclasses.asdict(one) | {"wanted_share": round(one.wanted_share, 4)} for one in patterns]
-        click.echo(json.dumps({"patterns": rows, "proposed_tool_levels": proposed}, indent=2))
+    if ctx.invoked_subcommand is not None:
         return
-    for one in patterns:
-        removed = one.tokens_before - one.tokens_after
-        click.echo(
-            f"{one.tool or '(unknown)'} {one.form} ({one.level}): {one.shortened:,} shortened by {removed:,} tokens,"
-            f" {one.wanted:,} wanted back ({one.wanted_share:.0%})"
-        )
-    if not patterns:
-        click.echo("nothing was shortened in the last 48 hours")
-    if proposed:
-        value = ",".join(f"{tool}={level}" for tool, level in proposed.items())
-        click.echo(f"proposed: HEADROOM_TOOL_LEVELS='{value}'")
+    setup.database()
+    now = datetime.now(UTC)
+    import_module("proxy.learning.cycle").run(now)
+    cohorts = import_module("proxy.learning.counts").cohorts(now)
+    rows = [_row(one) for one in import_module("proxy.learning.versions").history()]
+    if as_json:
+        patterns = [
+            asdict(one) | {"parts": dict(one.parts), "asked_share": round(one.asked_share, 4)} for one in cohorts
+        ]
+        click.echo(json.dumps({"patterns": patterns, "policy_versions": rows}, indent=2))
+        return
+    for one in cohorts:
+        click.echo(_told(one))
+    if not cohorts:
+        click.echo("nothing was shortened in the last 60 days")
+    for row in rows:
+        click.echo(f"version {row['number']}: {row['standing']}")
+        for words in row["rules"] if row["standing"] in ("in force", "proposed") else []:
+            click.echo(f"  {words}")
+
+
+@command.command("adopt")
+@click.argument("number", type=int)
+def adopt(number: int) -> None:
+    """Put policy version NUMBER in force for conversations that begin from now on. An earlier one goes back to it."""
+    _decide("adopt", number)
+    click.echo(f"Policy version {number} is in force for conversations that begin from now on.")
+
+
+@command.command("decline")
+@click.argument("number", type=int)
+def decline(number: int) -> None:
+    """Turn the proposed policy version NUMBER down. What was counted until today does not speak for it any more."""
+    _decide("decline", number)
+    click.echo(f"Policy version {number} is declined.")
+
+
+def _decide(verb: str, number: int) -> None:
+    setup.database()
+    try:
+        getattr(import_module("proxy.learning.versions"), verb)(number)
+    except (LookupError, ValueError) as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def _told(cohort: Any) -> str:
+    name = f"{cohort.tool} {cohort.form or 'as it came'}"
+    told = f"{name} ({cohort.level}): {cohort.sent:,} sent"
+    if cohort.tokens_before > cohort.tokens_after:
+        told += f", {cohort.tokens_before - cohort.tokens_after:,} tokens shorter"
+    if cohort.level not in ("whole", "lossless"):
+        told += f", {cohort.asked:,} wanted back ({cohort.asked_share:.0%})"
+    if cohort.files:
+        told += f", {cohort.reread:,} of {cohort.files:,} files read again"
+    parts = ", ".join(f"{name} {count}" for name, count in cohort.parts)
+    return f"{told} [{parts}]" if parts else told
+
+
+def _row(standing: Any) -> dict[str, Any]:
+    version = standing.version
+    return {
+        "number": version.pk,
+        "standing": standing.name,
+        "rules": standing.rules,
+        "evidence": version.evidence,
+        "decided_at": version.decided_at.isoformat() if version.decided_at else None,
+        "decided_by": version.decided_by,
+    }

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from django.db.models import F
 
 from headroom import retrieval
 from headroom.values import ToolCall
 from proxy import decisions
+from proxy.learning import parts, uses
+from proxy.learning.parts import Part
 from proxy.models import Original
 from proxy.retrieval import words
 from proxy.values import ToolResult
-
-Way = Literal["route", "tool", "file"]
-"""How somebody came for an original: over HTTP, by `headroom_retrieve`, or by reading its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,10 @@ class Wanted:
     @property
     def is_partial(self) -> bool:
         return bool(self.query) or self.start_line is not None or self.end_line is not None
+
+    def part(self, total_lines: int) -> Part:
+        """Coarsely, for what is learned from it."""
+        return parts.of(query=self.query, start_line=self.start_line, end_line=self.end_line, total_lines=total_lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +69,26 @@ class Gone:
         )
 
 
-def fetch(owner: str, hash: str, way: Way) -> Found | Gone:
+def fetch(owner: str, wanted: Wanted) -> Found | Gone:
     """The original, which then lives on and is counted as asked for; or why there is none. Runs queries."""
+    hash = wanted.hash
     now = datetime.now(UTC)
     row = Original.objects.filter(owner=owner, hash=hash).first()
     if row is None:
         return Gone(hash)
     if row.expires_at <= now or not row.content:
         return Gone(hash, row.expires_at)
-    note(owner, [hash], way, now)
-    return Found(row.hash, decisions.unpack(row.content), row.tokens, row.tool, row.lines_sent, row.retrieval_count + 1)
+    text = decisions.unpack(row.content)
+    note(owner, hash, wanted.part(text.count("\n") + 1), now)
+    return Found(row.hash, text, row.tokens, row.tool, row.lines_sent, row.retrieval_count + 1)
 
 
-def note(owner: str, hashes: Iterable[str], way: Way, now: datetime) -> None:
-    """Count that originals were asked for: the one place where all ways meet. Runs queries."""
-    Original.objects.filter(owner=owner, hash__in=list(hashes), expires_at__gt=now).update(
+def note(owner: str, hash: str, part: Part, now: datetime) -> None:
+    """Count that a part of an original was asked for: the one place where all ways meet. Runs queries."""
+    Original.objects.filter(owner=owner, hash=hash, expires_at__gt=now).update(
         retrieval_count=F("retrieval_count") + 1, expires_at=now + decisions.lifetime()
     )
+    uses.note_asked(owner, hash, part)
 
 
 def note_reads(owner: str, results: Iterable[ToolResult], now: datetime) -> None:
@@ -90,9 +96,15 @@ def note_reads(owner: str, results: Iterable[ToolResult], now: datetime) -> None
 
     A fetch by route was counted when it was served.
     """
-    read = {words.file_read(ToolCall(result.tool, result.arguments)) for result in results} - {""}
-    if read:
-        note(owner, read, "file", now)
+    for result in results:
+        hash = words.file_read(ToolCall(result.tool, result.arguments))
+        if hash:
+            note(owner, hash, parts.of_read(result.arguments, _lines(owner, hash)), now)
+
+
+def _lines(owner: str, hash: str) -> int:
+    row = Original.objects.filter(owner=owner, hash=hash).only("content").first()
+    return decisions.unpack(row.content).count("\n") + 1 if row is not None and row.content else 1
 
 
 def excerpt(found: Found, wanted: Wanted) -> retrieval.Excerpt:

@@ -199,7 +199,7 @@ class Place:
         if wanted is None:
             return UNCLEAR
         try:
-            found = await database.run(lookup.fetch, self._owner, wanted.hash, "tool")
+            found = await database.run(lookup.fetch, self._owner, wanted)
         except (DatabaseError, TimeoutError):
             return AWAY
         return Said(lookup.for_model(found, wanted), is_error=isinstance(found, lookup.Gone))

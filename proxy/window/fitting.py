@@ -20,8 +20,9 @@ from django.db import DatabaseError
 
 from headroom import pipeline
 from headroom.values import Policy, ToolCall
-from proxy import aging, database, decisions
+from proxy import aging, database, decisions, policies
 from proxy.decisions import Decided, Kept
+from proxy.learning import counts
 from proxy.offload import Offload
 from proxy.providers import bodies
 from proxy.stores import Store
@@ -137,7 +138,7 @@ class Window:
             if settings.COMPRESS_FIRST:
                 deep = await self._deepened(look, plan, goal)
             reduced = _shortened(look, plan, deep)
-            learned = await database.run(records.learned, look.owner) if _way() == "content" else {}
+            learned = await database.run(counts.asked_shares, datetime.now(UTC)) if _way() == "content" else {}
             chosen = _chosen(look, reduced, goal, learned) if reduced.tokens_after > goal else []
             if not chosen and not deep:
                 return None
@@ -156,7 +157,8 @@ class Window:
 
     async def _deepened(self, look: Look, plan: Plan, goal: int) -> dict[ToolResult, Decided]:
         """Deep forms of old results, oldest first, stored, until the goal is reached; of those that gain by it."""
-        policy = replace(look.policy, level="deep", min_tokens=aging.MIN_TOKENS)
+        pinned = policies.pinned(look.policy, plan.policy_version)
+        policy = replace(pinned, level="deep", min_tokens=aging.MIN_TOKENS)
         made: dict[ToolResult, Decided] = {}
         missing = plan.tokens_after - goal
         gone = {n for cut in plan.cuts for n in range(cut.start, cut.end)}
@@ -169,12 +171,12 @@ class Window:
             await asyncio.sleep(0)  # there may be a hundred of them, and others wait
             saved = (len(now) - len(shrunk.text)) // CHARS_PER_TOKEN
             if shrunk.is_changed and saved > 0:
-                made[result] = Decided.from_shrunk(shrunk)
+                made[result] = Decided.from_shrunk(shrunk, policy)
                 missing -= saved
         if not made:
             return {}
         keys = {decisions.window_key(_key(look, result)): result for result in made}
-        held = await self._store.save(look.owner, {k: made[r] for k, r in keys.items()}, keys, policy)
+        held = await self._store.save(look.owner, {k: made[r] for k, r in keys.items()}, keys)
         return {result: held[key] for key, result in keys.items() if key in held}
 
 
@@ -294,7 +296,9 @@ def _marked(look: Look, chosen: Sequence[Unit]) -> tuple[list[tuple[int, int, st
         way_back = look.policy.retrieval.replace("{hash}", hash)
         marker = f"{pipeline.MARKER}{what}{about}, to make room; {way_back}]"
         cuts.append((run[0].start, run[-1].end, marker))
-        originals.append(Kept(hash, text, "", len(text) // CHARS_PER_TOKEN, len(marker) // CHARS_PER_TOKEN, 1))
+        originals.append(
+            Kept(hash, text, " ".join(sorted(tools)), len(text) // CHARS_PER_TOKEN, len(marker) // CHARS_PER_TOKEN, 1)
+        )
     return cuts, originals
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 from django.db import transaction
-from django.db.models import Count, Q
 
 from proxy import decisions
 from proxy.decisions import Kept
+from proxy.learning import uses
+from proxy.learning.uses import Sent
 from proxy.models import Original, WindowRecord
 from proxy.providers import bodies
 from proxy.retrieval import files, words
@@ -21,8 +22,6 @@ from proxy.retrieval import files, words
 ROOT_MESSAGES = 3
 MAX_RECORDS = 20
 TOUCH_AFTER = timedelta(hours=1)
-MIN_LEARNED = 5
-"""Of fewer originals of a tool nothing is concluded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +99,7 @@ def store(
     held = Record(record.chain, record.length, cuts, record.deepened)
     with transaction.atomic():
         decisions.keep_originals(owner, kept, now, decisions.lifetime())
+        uses.note_sent(owner, (one for original in kept for one in _dropped(owner, original)), now)
         WindowRecord.objects.create(
             owner=owner,
             root=root,
@@ -116,15 +116,21 @@ def store(
     return held
 
 
-def learned(owner: str) -> Mapping[str, float]:
-    """For each tool, which share of the originals behind its shortened results somebody asked for again."""
-    rows = (
-        Original.objects.filter(owner=owner)
-        .exclude(tool="")
-        .values_list("tool")
-        .annotate(all=Count("id"), asked=Count("id", filter=Q(retrieval_count__gt=0)))
-    )
-    return {tool: asked / total for tool, total, asked in rows if total >= MIN_LEARNED}
+def _dropped(owner: str, original: Kept) -> list[Sent]:
+    """What went, for each tool whose results were in it."""
+    return [
+        Sent(
+            key=uses.key_of(owner, original.hash, tool),
+            hash=original.hash,
+            tool=tool,
+            form=uses.DROPPED,
+            level=uses.DROPPED,
+            is_file=False,
+            tokens_before=original.tokens,
+            tokens_after=original.tokens_sent,
+        )
+        for tool in original.tool.split()
+    ]
 
 
 def prune(now: datetime, lifetime: timedelta) -> int:

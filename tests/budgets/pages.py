@@ -58,10 +58,10 @@ def shown_secret(page: Any) -> str:
     return found.group(1)
 
 
-def do(client: Client, model: str, action: str, *rows: Any, **answers: Any) -> Any:
+def do(client: Client, model: str, action: str, *rows: Any, app: str = "budgets", **answers: Any) -> Any:
     """Choose an action of a list, and say yes."""
     chosen = {"action": action, "_selected_action": [str(row.pk) for row in rows], **answers}
-    return client.post(f"/admin/budgets/{model}/", {**chosen, "sure": "yes"}, follow=True)
+    return client.post(f"/admin/{app}/{model}/", {**chosen, "sure": "yes"}, follow=True)
 
 
 def make_entry(key: ApiKey | None = None, **fields: Any) -> LedgerEntry:

@@ -13,7 +13,7 @@ from headroom.values import Policy
 from proxy import database, standings
 from proxy.conversations import Conversations
 from proxy.epochs import Billing
-from proxy.models import EpochRecord, Original
+from proxy.models import EpochRecord, FormUse, Original
 from proxy.stores import DatabaseStore, NoStore, ObservedStore
 from proxy.values import Plan
 from tests.proxy import sessions
@@ -200,3 +200,24 @@ async def test_an_observer_counts_what_the_real_thing_would_have_sent(store: Dat
     observed = await played(Conversations(ObservedStore()), long_session(), dialect)
     assert [plan.tokens_after for plan in observed] == [plan.tokens_after for plan in real]
     assert await database.run(Original.objects.count) == 0, "nothing went out that would have to be had back"
+
+
+async def test_a_conversation_keeps_the_policy_version_that_it_began_with() -> None:
+    bodies = sessions.bodies([run("make one", log(1)), run("make two", log(2))], "openai")
+    road = Conversations(NoStore())
+    first, second = [(await planned(road, body)).replacements for body in bodies[1:]]
+    (label,) = (await planned(Conversations(NoStore()), bodies[1])).transforms
+    newer = Policy(version=2, unwanted_forms=frozenset({("Bash", label, "balanced")}))
+    other = Conversations(NoStore())
+    assert (await planned(other, bodies[1])).replacements == first
+    plan = await planned(other, bodies[2], policy=newer)
+    assert plan.replacements == second and plan.policy_version == 1
+    begun = await planned(Conversations(NoStore()), bodies[1], policy=newer)
+    assert begun.replacements != first and begun.policy_version == 2
+
+
+async def test_a_file_that_is_read_again_is_noted_with_the_form_it_had(store: DatabaseStore) -> None:
+    steps = [read("src/alpha.py", module("alpha")), run("make", log(1)), read("src/alpha.py", module("alpha"))]
+    await played(Conversations(store), steps, mode="cache")
+    noted = await database.run(lambda: list(FormUse.objects.order_by("created_at").values_list("tool", "was_reread")))
+    assert noted == [("Read", True), ("Bash", False), ("Read", False)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -61,7 +62,7 @@ def test_memory_notes_what_was_replayed() -> None:
 
 
 def store(owner: str, key: str, made: Decided, now: datetime = NOON, text: str = "the whole text") -> Decided:
-    return decisions.store(owner, {key: made}, {key: make_result(text)}, Policy(), now, LIFE)[key]
+    return decisions.store(owner, {key: made}, {key: make_result(text)}, now, LIFE)[key]
 
 
 @pytest.mark.usefixtures("road_database")
@@ -108,7 +109,7 @@ class Broken(NoStore):
         raise DatabaseError
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], policy: Policy
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
     ) -> dict[str, Decided]:
         raise DatabaseError
 

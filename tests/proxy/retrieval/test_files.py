@@ -32,7 +32,7 @@ def workspace(tmp_path: Path) -> Iterator[Path]:
 
 def shrunk(owner: str = "local") -> Decided:
     policy = Policy(retrieval=words.way_back(owner))
-    return Decided.from_shrunk(pipeline.shrink(LOG, call=ToolCall("Bash"), policy=policy))
+    return Decided.from_shrunk(pipeline.shrink(LOG, call=ToolCall("Bash"), policy=policy), policy)
 
 
 def test_the_file_that_a_marker_names_holds_the_original_for_its_user_alone() -> None:

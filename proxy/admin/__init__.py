@@ -1,0 +1,1 @@
+"""The administration of what is learned and decided about conversations. For owners: it is about everybody's traffic."""

@@ -1,0 +1,166 @@
+"""The only writer of `PolicyVersion`: proposed from counts, adopted or declined by somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+
+from django.db import transaction
+
+from budgets import trail
+from proxy.learning import counts, judgement
+from proxy.learning.judgement import Cohort, Finding, Rule
+from proxy.learning.models import PolicyVersion
+
+BY_SETTING = "HEADROOM_TOIN_AUTO_ADOPT"
+INSTEAD = {"deep": "a balanced form", "balanced": "one that is whole", "lossless": "the text as it came"}
+
+
+class NoSuchVersion(LookupError):
+    """No policy version has this number."""
+
+
+class NotOpen(ValueError):
+    """A version cannot be decided on in this way any more."""
+
+
+def propose(now: datetime) -> PolicyVersion | None:
+    """Have the proposal that the counts ask for stand there, with its evidence; `None` when they ask for nothing new.
+
+    What was declined, or gone back from, is proposed again only on what was counted on later days.
+    """
+    with transaction.atomic():
+        past = list(PolicyVersion.objects.select_for_update().order_by("pk"))
+        kept = set(rules_of(_in_force(past)))
+        turned_down = _turned_down(past, kept)
+        evidence = counts.cohorts(now, lambda name, day: name not in turned_down or day > turned_down[name])
+        found = [one for one in judgement.findings(evidence) if one.rule not in kept]
+        rules = sorted(kept | {one.rule for one in found})
+        is_open = next((one for one in past if one.state == "proposed"), None)
+        if is_open is not None and (not found or list(rules_of(is_open)) != rules):
+            _decide(is_open, "superseded", now, by="later counts")
+            is_open = None
+        if not found:
+            return None
+        version = is_open or PolicyVersion(rules=[list(rule) for rule in rules], created_at=now)
+        version.evidence = [_told(one, evidence) for one in found]
+        version.save()
+        return version
+
+
+def adopt(number: int, *, by: str = trail.COMMAND_LINE) -> PolicyVersion:
+    """Put a version in force for conversations that begin from now on; an earlier one goes back to it. Raises NoSuchVersion
+    or NotOpen."""
+    with transaction.atomic():
+        past = list(PolicyVersion.objects.select_for_update().order_by("pk"))
+        version = _get(past, number)
+        if version == _in_force(past):
+            raise NotOpen(f"{version} is in force already")
+        _decide(version, "adopted", datetime.now(UTC), by=by)
+        trail.record("adopted", version, by=by, rules=version.rules)
+    return version
+
+
+def decline(number: int, *, by: str = trail.COMMAND_LINE) -> PolicyVersion:
+    """Turn a proposal down: what spoke for it does not count any more. Raises NoSuchVersion or NotOpen."""
+    with transaction.atomic():
+        version = _get(list(PolicyVersion.objects.select_for_update()), number)
+        if version.state != "proposed":
+            raise NotOpen(f"{version} is {version.state}: only a proposal can be declined")
+        _decide(version, "declined", datetime.now(UTC), by=by)
+        trail.record("declined", version, by=by, rules=version.rules)
+    return version
+
+
+def in_force() -> PolicyVersion | None:
+    """The version that new conversations begin with; `None` is the built-in policy."""
+    return _in_force(list(PolicyVersion.objects.filter(state="adopted")))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A version, whether it is `in force`, `replaced` or as its state says, and its rules in words."""
+
+    version: PolicyVersion
+    name: str
+    rules: list[str]
+
+
+def history() -> list[Standing]:
+    """All versions, the newest first."""
+    past = list(PolicyVersion.objects.order_by("-pk"))
+    now = _in_force(past)
+    return [Standing(one, standing(one, now), [worded(rule, one) for rule in rules_of(one)]) for one in past]
+
+
+def standing(version: PolicyVersion, now: PolicyVersion | None) -> str:
+    """What a version is, given the one in force."""
+    if version.state == "adopted":
+        return "in force" if version == now else "replaced"
+    return version.state
+
+
+def worded(rule: Rule, version: PolicyVersion) -> str:
+    """A rule as people read it, with the evidence for it where the version has that."""
+    tool, form, level = rule
+    told = f"{tool}: no {form} at level {level}, but {INSTEAD[level]}"
+    found = next((one for one in version.evidence if tuple(one["rule"]) == rule), None)
+    if found is None:
+        return told
+    why = "wanted back" if found["why"] == "asked" else "read again"
+    usual = f", {found['usual']:.0%} is usual" if found["why"] == "reread" else ""
+    return (
+        f"{told} ({found['count']:,} of {found['total']:,} {why}, {found['count'] / found['total']:.0%}; "
+        f"between {found['low']:.0%} and {found['high']:.0%} with 95 % confidence{usual})"
+    )
+
+
+def rules_of(version: PolicyVersion | None) -> tuple[Rule, ...]:
+    """What a version says is not to be used."""
+    return tuple((tool, form, level) for tool, form, level in version.rules) if version is not None else ()
+
+
+def _in_force(past: Sequence[PolicyVersion]) -> PolicyVersion | None:
+    adopted = [one for one in past if one.state == "adopted"]
+    return max(adopted, key=lambda one: (one.decided_at, one.pk), default=None)
+
+
+def _turned_down(past: Sequence[PolicyVersion], kept: set[Rule]) -> dict[tuple[str, str, str], date]:
+    """Rules that somebody did not want, and the last day on which that was said."""
+    now = _in_force(past)
+    found: dict[tuple[str, str, str], date] = {}
+    for one in past:
+        gone_back_from = one.state == "adopted" and now is not None and one != now
+        when = now.decided_at if gone_back_from and now is not None else one.decided_at
+        if (one.state == "declined" or gone_back_from) and when is not None:
+            for rule in set(rules_of(one)) - kept:
+                found[rule] = max(when.date(), found.get(rule, date.min))
+    return found
+
+
+def _get(past: Sequence[PolicyVersion], number: int) -> PolicyVersion:
+    found = next((one for one in past if one.pk == number), None)
+    if found is None:
+        raise NoSuchVersion(f"there is no policy version {number}")
+    return found
+
+
+def _decide(version: PolicyVersion, state: str, now: datetime, *, by: str) -> None:
+    version.state, version.decided_at, version.decided_by = state, now, by[:200]
+    version.save(update_fields=["state", "decided_at", "decided_by"])
+
+
+def _told(finding: Finding, evidence: Sequence[Cohort]) -> dict[str, object]:
+    """A finding as it is kept, with what is at stake."""
+    cohort = next(one for one in evidence if (one.tool, one.form, one.level) == finding.rule)
+    numbers = {name: round(value, 4) for name, value in asdict(finding).items() if isinstance(value, float)}
+    return {
+        "rule": list(finding.rule),
+        "why": finding.why,
+        "count": finding.count,
+        "total": finding.total,
+        **numbers,
+        "parts": dict(cohort.parts),
+        "saved_tokens": cohort.tokens_before - cohort.tokens_after,
+    }

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import anthropic
 import httpx
-import psycopg
 import pytest
 
 from tests.live import proxies
 from tests.live.provider import Provider
-from tests.live.proxies import ROOT, Proxy, eventually
+from tests.live.proxies import Proxy, eventually
 
 ON = {"HEADROOM_RATE_LIMIT_ENABLED": "1"}
 BODY = {"model": "claude-sonnet-5", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
@@ -67,10 +63,9 @@ def test_the_switch_turns_limits_off(start_proxy: Callable[..., Proxy]) -> None:
 @pytest.mark.postgres
 @pytest.mark.redis
 def test_two_workers_share_one_limit_and_say_when_redis_is_gone(
-    start_proxy: Callable[..., Proxy], postgres_url: str, redis_url: str, tmp_path: Path
+    start_proxy: Callable[..., Proxy], migrated_postgres_url: str, redis_url: str
 ) -> None:
-    settings = {**ON, "HEADROOM_DATABASE_URL": postgres_url, "HEADROOM_REDIS_URL": redis_url}
-    _migrate(postgres_url, tmp_path / "workspace")
+    settings = {**ON, "HEADROOM_DATABASE_URL": migrated_postgres_url, "HEADROOM_REDIS_URL": redis_url}
     proxy = start_proxy("--rpm", "40", "--workers", "2", **settings)
     _passes_forty(proxy)
     checks = httpx.get(f"{proxy.url}/readyz").json()["checks"]
@@ -89,10 +84,3 @@ def _passes_forty(proxy: Proxy) -> None:
     started = time.monotonic()
     passed = [ask(proxy).status_code for _ in range(60)].count(200)
     assert 40 <= passed <= 43 + (time.monotonic() - started) * 40 / 60
-
-
-def _migrate(url: str, workspace: Path) -> None:
-    proxy = Proxy(workspace, "http://127.0.0.1:9", env={"HEADROOM_DATABASE_URL": url})
-    subprocess.run([sys.executable, "manage.py", "migrate"], cwd=ROOT, env=proxy.env, check=True, capture_output=True)
-    with psycopg.connect(url) as connection:
-        assert connection.execute("SELECT count(*) FROM budgets_budget").fetchone() == (0,)

@@ -12,6 +12,9 @@ from tests.live import provider as providers
 from tests.live import proxies
 from tests.live.provider import Provider
 from tests.live.proxies import Proxy
+from tests.savings.databases import migrated_postgres_url
+
+__all__ = ["migrated_postgres_url"]
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +33,8 @@ def provider(_provider: Provider) -> Iterator[Provider]:
 
 @pytest.fixture(scope="session")
 def _proxy(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    with proxies.running(tmp_path_factory.mktemp("proxy") / "workspace", _provider.url) as proxy:
+    workspace = tmp_path_factory.mktemp("proxy") / "workspace"
+    with proxies.running(workspace, _provider.url, is_first_start=True) as proxy:
         yield proxy
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +25,8 @@ from psycopg.rows import dict_row
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 30.0
+DATABASE = "headroom.sqlite3"
+START_S = 120.0
 WAIT_S = 10.0
 UNCAUGHT = (
     "Traceback (most recent call last)",
@@ -35,10 +40,19 @@ PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 
 
 class Proxy:
-    """One proxy and its workspace. `start` may be called again after `kill` or `stop`."""
+    """One proxy and its workspace. `start` may be called again after `kill` or `stop`.
+
+    Its SQLite database is there already, unless it `is_first_start`: making one takes a second.
+    """
 
     def __init__(
-        self, workspace: Path, upstream_url: str, *, flags: tuple[str, ...] = (), env: dict[str, str] | None = None
+        self,
+        workspace: Path,
+        upstream_url: str,
+        *,
+        flags: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        is_first_start: bool = False,
     ) -> None:
         self.workspace = workspace
         self.port = free_port()
@@ -60,6 +74,9 @@ class Proxy:
         }
         self.process: subprocess.Popen[bytes] | None = None
         self._output = workspace.with_name(workspace.name + ".log")
+        if not is_first_start and not workspace.exists() and "HEADROOM_DATABASE_URL" not in self.env:
+            workspace.mkdir(mode=0o700)
+            shutil.copy(_migrated_sqlite(), workspace / DATABASE)
 
     @property
     def url(self) -> str:
@@ -124,7 +141,7 @@ class Proxy:
         url = self.env.get("HEADROOM_DATABASE_URL")
         if url is not None:
             return _postgres_rows(self.env.get("TESTS_DATABASE_URL", url), query, arguments)
-        path = self.workspace / "headroom.sqlite3"
+        path = self.workspace / DATABASE
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(query, arguments)]
@@ -140,6 +157,18 @@ class Proxy:
         rows = self.rows_of(request_id)
         assert len(rows) == 1, f"{len(rows)} rows for request {request_id}"
         return rows[0]
+
+
+@lru_cache
+def _migrated_sqlite() -> Path:
+    """A database as `headroom migrate` leaves it, made once for all proxies of a process."""
+    directory = Path(tempfile.mkdtemp(prefix="headroom-tests-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    first = Proxy(directory, "http://127.0.0.1:9", is_first_start=True)
+    subprocess.run([sys.executable, "manage.py", "migrate"], cwd=ROOT, env=first.env, check=True, capture_output=True)
+    with contextlib.closing(connect_writing(directory / DATABASE)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return directory / DATABASE
 
 
 def _postgres_rows(url: str, query: str, arguments: tuple[object, ...]) -> list[dict[str, Any]]:
@@ -168,10 +197,15 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(
-    workspace: Path, upstream_url: str, *, flags: tuple[str, ...] = (), env: dict[str, str] | None = None
+    workspace: Path,
+    upstream_url: str,
+    *,
+    flags: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
+    is_first_start: bool = False,
 ) -> Iterator[Proxy]:
     """A serving proxy for the length of a block. What nobody caught fails the test."""
-    proxy = Proxy(workspace, upstream_url, flags=flags, env=env)
+    proxy = Proxy(workspace, upstream_url, flags=flags, env=env, is_first_start=is_first_start)
     try:
         proxy.start()
         yield proxy

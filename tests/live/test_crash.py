@@ -12,8 +12,6 @@ import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,7 +26,7 @@ from tests.live import answers, forwarder, proxies, wire
 from tests.live.answers import CLOSE, FOREVER, Answer, Pause
 from tests.live.forwarder import Forwarder
 from tests.live.provider import Provider, Received
-from tests.live.proxies import ROOT, Proxy
+from tests.live.proxies import Proxy
 
 pytestmark = pytest.mark.crash
 
@@ -134,25 +132,11 @@ def database(request: pytest.FixtureRequest) -> Iterator[tuple[dict[str, str], F
     if request.param == "sqlite":
         yield {}, None
         return
-    url = request.getfixturevalue("postgres_url")
+    url = request.getfixturevalue("migrated_postgres_url")
     parts = urlsplit(url)
     with forwarder.running(parts.hostname or "127.0.0.1", parts.port or 5432) as cable:
         netloc = f"{parts.username}@127.0.0.1:{cable.port}" if parts.username else f"127.0.0.1:{cable.port}"
         yield {"HEADROOM_DATABASE_URL": urlunsplit(parts._replace(netloc=netloc)), "TESTS_DATABASE_URL": url}, cable
-
-
-def new_proxy(workspace: Path, provider: Provider, env: dict[str, str]) -> Proxy:
-    proxy = Proxy(workspace, provider.url, env=env)
-    if env:
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate"],
-            cwd=ROOT,
-            env=proxy.env,
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-    return proxy.start()
 
 
 def test_every_call_is_accounted_for_once_whatever_dies(
@@ -161,7 +145,7 @@ def test_every_call_is_accounted_for_once_whatever_dies(
     env, cable = database
     provider.script = script
     chance = random.Random(os.environ.get("HEADROOM_TEST_SEED"))
-    proxy = new_proxy(tmp_path / "workspace", provider, env)
+    proxy = Proxy(tmp_path / "workspace", provider.url, env=env).start()
     heard_whole: set[int] = set()
 
     def client(number: int) -> None:
@@ -198,7 +182,7 @@ def test_every_call_is_accounted_for_once_whatever_dies(
 
 def test_a_torn_last_line_is_no_line(provider: Provider, tmp_path: Path) -> None:
     provider.script = script
-    proxy = new_proxy(tmp_path / "workspace", provider, {})
+    proxy = Proxy(tmp_path / "workspace", provider.url).start()
     try:
         for number in range(5):
             send(proxy, number, "stream")
@@ -220,13 +204,18 @@ def test_a_torn_last_line_is_no_line(provider: Provider, tmp_path: Path) -> None
 
 
 @pytest.mark.postgres
-def test_the_road_stays_open_while_the_database_is_away(provider: Provider, tmp_path: Path, postgres_url: str) -> None:
+def test_the_road_stays_open_while_the_database_is_away(
+    provider: Provider, tmp_path: Path, migrated_postgres_url: str
+) -> None:
     provider.script = script
-    parts = urlsplit(postgres_url)
+    parts = urlsplit(migrated_postgres_url)
     with forwarder.running(parts.hostname or "127.0.0.1", parts.port or 5432) as cable:
         netloc = f"{parts.username}@127.0.0.1:{cable.port}" if parts.username else f"127.0.0.1:{cable.port}"
-        env = {"HEADROOM_DATABASE_URL": urlunsplit(parts._replace(netloc=netloc)), "TESTS_DATABASE_URL": postgres_url}
-        proxy = new_proxy(tmp_path / "workspace", provider, env)
+        env = {
+            "HEADROOM_DATABASE_URL": urlunsplit(parts._replace(netloc=netloc)),
+            "TESTS_DATABASE_URL": migrated_postgres_url,
+        }
+        proxy = Proxy(tmp_path / "workspace", provider.url, env=env).start()
         try:
             assert send(proxy, 0, "stream")
             cable.cut()
@@ -259,7 +248,7 @@ def test_the_road_stays_open_while_the_database_is_away(provider: Provider, tmp_
 
 def test_a_full_disk_stops_no_agent_and_loses_no_call(provider: Provider, tmp_path: Path) -> None:
     provider.script = script
-    proxy = new_proxy(tmp_path / "workspace", provider, {})
+    proxy = Proxy(tmp_path / "workspace", provider.url).start()
     try:
         heard = {number for number in range(5) if send(proxy, number, "stream")}
         with wire.connected(proxy.url) as running:

@@ -19,6 +19,7 @@ import pytest
 from tests import conftest as services
 from tests.live.provider import Provider
 from tests.live.proxies import ROOT, Proxy
+from tests.savings.databases import migrated_postgres
 
 MODEL = {"claude": "claude-sonnet-5", "gpt": "gpt-4o"}
 HELLO: list[Any] = [{"role": "user", "content": "hi"}]
@@ -74,16 +75,20 @@ class Site:
     scope="module", params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.redis])]
 )
 def site(
-    request: pytest.FixtureRequest, _provider: Provider, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    _provider: Provider,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: Any,
 ) -> Iterator[Site]:
     with ExitStack() as stack:
         env, flags = {"HEADROOM_RATE_LIMIT_ENABLED": "1"}, ("--require-key",)
         if request.param == "postgres":
-            env["HEADROOM_DATABASE_URL"] = stack.enter_context(services.fresh_postgres())
+            with django_db_blocker.unblock():
+                template = migrated_postgres()
+            env["HEADROOM_DATABASE_URL"] = stack.enter_context(services.fresh_postgres(template))
             env["HEADROOM_REDIS_URL"] = stack.enter_context(services.fresh_redis())
             flags += ("--workers", "2")
         proxy = Proxy(tmp_path_factory.mktemp("matrix") / "workspace", _provider.url, flags=flags, env=env)
-        run(proxy, "manage.py", "migrate")
         secrets = json.loads(run(proxy, "-c", MAKE_CALLERS))
         secrets |= {"no key": "sk-of-a-provider", "wrong key": "hr_" + "0" * 40}
         stack.callback(proxy.stop)

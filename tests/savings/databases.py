@@ -34,7 +34,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, django_db_block
     """Where a database is that has our tables and nothing in them."""
     with django_db_blocker.unblock():
         if request.param == "postgres":
-            with fresh_postgres(template=_migrated_postgres()) as url:
+            with fresh_postgres(template=migrated_postgres()) as url:
                 yield url
         else:
             shutil.copy(_migrated_sqlite(), tmp_path / "ledger.sqlite3")
@@ -56,7 +56,7 @@ def migrated(
     with contextlib.ExitStack() as stack:
         stack.enter_context(django_db_blocker.unblock())
         if request.param == "postgres":
-            url = stack.enter_context(fresh_postgres(template=_migrated_postgres()))
+            url = stack.enter_context(fresh_postgres(template=migrated_postgres()))
         else:
             path = tmp_path_factory.mktemp("database") / "ledger.sqlite3"
             shutil.copy(_migrated_sqlite(), path)
@@ -85,8 +85,16 @@ def _migrated_sqlite() -> Path:
     return path
 
 
+@pytest.fixture
+def migrated_postgres_url(django_db_blocker: Any) -> Iterator[str]:
+    """A database of this test's own on PostgreSQL, as `headroom migrate` leaves it."""
+    with django_db_blocker.unblock(), fresh_postgres(template=migrated_postgres()) as url:
+        yield url
+
+
 @lru_cache
-def _migrated_postgres() -> str:
+def migrated_postgres() -> str:
+    """The name of the one that is copied. Needs Django's connections unblocked."""
     name = f"headroom_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}"')

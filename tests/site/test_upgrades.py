@@ -12,7 +12,7 @@ from django.db.migrations import AddField
 from django.db.migrations.loader import MigrationLoader
 
 from tests.conftest import fresh_postgres
-from tests.savings.databases import _migrated_postgres, connected
+from tests.savings.databases import connected, migrated_postgres
 
 OURS = ("budgets", "proxy", "savings")
 
@@ -33,7 +33,7 @@ def test_columns_that_came_later_are_filled_in_for_older_workers(django_db_block
     later = set(later_columns())
     assert ("savings_ledgerentry", "conversation") in later
     defaults = "SELECT table_name, column_name FROM information_schema.columns WHERE column_default <> ''"
-    with django_db_blocker.unblock(), fresh_postgres(template=_migrated_postgres()) as url, connected(url):
+    with django_db_blocker.unblock(), fresh_postgres(template=migrated_postgres()) as url, connected(url):
         cursor = connection.cursor()
         cursor.execute(defaults)
         filled_in = set(cursor.fetchall())

@@ -12,10 +12,10 @@ from budgets.admin.site import site
 from budgets.api import api
 from headroom_site.page_access import for_readers
 from proxy import pages as cache_pages
-from proxy.admin import policy_versions
+from proxy.admin import decisions, epochs, policy_versions
 from savings.dashboard import pages, requests, session
 
-ADMIN = (changes, credentials, keys, ledger, people, policy_versions, prices, teams)
+ADMIN = (changes, credentials, decisions, epochs, keys, ledger, people, policy_versions, prices, teams)
 """Modules that put their rows into the admin by being imported."""
 
 urlpatterns = [

@@ -89,6 +89,7 @@ class EpochRecord(models.Model):
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:
+        verbose_name = "epoch"
         constraints = [models.UniqueConstraint(fields=["owner", "chain", "turn"], name="epoch_owner_chain_turn")]
 
     @property

@@ -107,6 +107,19 @@ class ScopedAdmin(ModelAdmin):
         return {name: value for name, value in super().get_changeform_initial_data(request).items() if name != "seen"}
 
 
+class ReadOnlyAdmin(ScopedAdmin):
+    """Rows that are looked at and never changed by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked before a deed: its words, and a form where it needs to know more."""

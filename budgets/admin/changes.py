@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
@@ -16,7 +13,7 @@ from budgets.models import Change
 
 
 @admin.register(Change, site=site)
-class Changes(base.ScopedAdmin):
+class Changes(base.ReadOnlyAdmin):
     """The trail of every change, newest first."""
 
     list_display = ("at", "actor", "action", "kind", "label", "told")
@@ -27,15 +24,6 @@ class Changes(base.ScopedAdmin):
     paginator = BoundedPaginator
     fields = ("at", "actor", "action", "kind", "object_id", "label", "told")
     readonly_fields = fields
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @admin.display(description="how")
     def told(self, change: Change) -> SafeString | str:

@@ -137,8 +137,9 @@ class DayFilter(WrittenFilter):
     title = "day (UTC)"
     parameter_name = "day"
     kind = "date"
+    column = "admitted_at"
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[LedgerEntry]) -> QuerySet[LedgerEntry]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if not self.value():
             return queryset
         try:
@@ -146,7 +147,8 @@ class DayFilter(WrittenFilter):
         except ValueError:
             return queryset.none()
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return queryset.filter(admitted_at__gte=start, admitted_at__lt=start + timedelta(days=1))
+        end = start + timedelta(days=1)
+        return queryset.filter(**{f"{self.column}__gte": start, f"{self.column}__lt": end})
 
 
 def _amount(name: str, description: str) -> Any:
@@ -166,7 +168,7 @@ def _count(name: str, description: str) -> Any:
 
 
 @admin.register(LedgerEntry, site=site)
-class Ledger(base.ScopedAdmin):
+class Ledger(base.ReadOnlyAdmin):
     """One row for each call to a provider, newest first."""
 
     list_display = (
@@ -195,15 +197,6 @@ class Ledger(base.ScopedAdmin):
     fresh = _count("input_fresh_tokens", "fresh")
     cache_read = _count("cache_read_tokens", "cache read")
     output = _count("output_tokens", "output")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(request, {**(extra_context or {}), "most": MAX_ROWS})

@@ -14,7 +14,7 @@ SECTIONS = (
     ("Who may", ("ApiKey", "Team", "User")),
     ("How much", ("Budget", "PriceOverride")),
     ("Providers", ("UpstreamCredential",)),
-    ("Learned", ("PolicyVersion",)),
+    ("Conversations", ("EpochRecord", "Decision", "PolicyVersion")),
     ("On record", ("LedgerEntry", "Change")),
 )
 

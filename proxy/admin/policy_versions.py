@@ -24,7 +24,7 @@ WHY = {"asked": "wanted back", "reread": "read again"}
 class PolicyVersions(base.ScopedAdmin):
     """Newest first. What is adopted holds for conversations that begin from then on."""
 
-    list_display = ("number", "standing", "told", "created_at", "decided_at", "decided_by")
+    list_display = ("number", "standing", "told", "decided")
     list_filter = ("state",)
     ordering = ("-id",)
     actions = ("adopt", "decline")
@@ -85,8 +85,14 @@ class PolicyVersions(base.ScopedAdmin):
 
     @admin.display(description="rules")
     def told(self, version: PolicyVersion) -> SafeString | str:
-        rules = versions.rules_of(version)
+        """Those that are new in it first."""
+        new = {tuple(one["rule"]) for one in version.evidence}
+        rules = sorted(versions.rules_of(version), key=lambda rule: rule not in new)
         return format_html_join("", "<div>{}</div>", ((versions.worded(rule, version),) for rule in rules)) or "none"
+
+    @admin.display(description="decided (UTC)", ordering="decided_at")
+    def decided(self, version: PolicyVersion) -> str:
+        return f"{version.decided_at:%Y-%m-%d %H:%M} by {version.decided_by}" if version.decided_at else "–"
 
     @admin.display(description="evidence")
     def evidence_table(self, version: PolicyVersion) -> SafeString | str:

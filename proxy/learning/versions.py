@@ -112,7 +112,7 @@ def worded(rule: Rule, version: PolicyVersion) -> str:
     usual = f", {found['usual']:.0%} is usual" if found["why"] == "reread" else ""
     return (
         f"{told} ({found['count']:,} of {found['total']:,} {why}, {found['count'] / found['total']:.0%}; "
-        f"between {found['low']:.0%} and {found['high']:.0%} with 95 % confidence{usual})"
+        f"95 % interval {found['low']:.0%} to {found['high']:.0%}{usual})"
     )
 
 

@@ -32,7 +32,7 @@ def act(client: Client, action: str, version: PolicyVersion) -> str:
 def test_a_proposal_shows_what_speaks_for_it(proposed: PolicyVersion) -> None:
     owner = logged_in()
     listed = owner.get(LIST).content.decode()
-    assert "20 of 30 wanted back, 67%; between 49% and 81% with 95 % confidence" in listed
+    assert "20 of 30 wanted back, 67%; 95 % interval 49% to 81%" in listed
     assert "&lt;b&gt;Bash" in listed and "<b>Bash" not in listed, "names of tools come from clients"
     shown = owner.get(f"{LIST}{proposed.pk}/change/").content.decode()
     for words in ("20 wanted back", "<td>67%</td>", "49% to 81%", "search 20", "2,700 tokens", "Decline"):

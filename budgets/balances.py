@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
-from budgets import alerts
+from budgets import account_sql, alerts
 from budgets.models import Budget, BudgetPeriod, BudgetShare
 from budgets.periods import Span
 from savings import retention
+from savings.lists_sql import listed
 from savings.models import LedgerEntry
 from savings.pricing import PricedReceipt
 from savings.receipts import Reserved
@@ -32,6 +33,7 @@ LEASE_SHARE_OF_ROOM = 20
 STRICT_HOLDS_LEFT = 100
 ACCOUNTS_AT_ONCE = 100
 KEEP_EMPTY_SHARES = timedelta(days=2)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,125 +189,93 @@ class _Change:
     leased: int = 0
 
 
-@dataclass(slots=True)
-class _Posting:
-    """What a batch of entries does to the accounts."""
-
-    spent: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    released: dict[tuple[int, str], _Change] = field(default_factory=lambda: defaultdict(_Change))
-
-
 def post(entries: Sequence[PricedReceipt]) -> None:
     """Book entries that are new in the ledger, inside their transaction: spent goes up, what was set aside goes down.
 
     What counts as spent is read off the entries themselves and not off what was set aside for them, so that an account is
     always the sum of its entries.
     """
-    posting = _Posting()
-    named = {one.period for entry in entries for one in entry.receipt.admission.reserved}
-    periods = _periods_of(entries, named)
+    spent: dict[int, int] = defaultdict(int)
+    released: dict[tuple[int, str], _Change] = defaultdict(_Change)
+    accounts = _accounts_of(entries)
     for entry in entries:
         admission, cost = entry.receipt.admission, entry.price.cost_nano_usd or 0
-        if cost:
-            for period in periods:
-                if period.counts(admission.key_id, admission.owner, admission.admitted_at):
-                    posting.spent[period.id] += cost
+        if cost and accounts:
+            for whose in {"", f"key:{admission.key_id.replace('-', '')}", admission.owner}:
+                for account, span in accounts.get(whose, ()):
+                    if span.has(admission.admitted_at):
+                        spent[account] += cost
         for one in admission.reserved:
-            change = posting.released[one.period, admission.holder]
+            change = released[one.period, admission.holder]
             if one.is_leased:
                 change.leased += min(cost, one.nano_usd)  # the rest stays in the worker's lease
             else:
                 change.held += one.nano_usd
-    if posting.spent or posting.released:
-        _apply(posting.released, posting.spent)
-        _alert(posting.spent)
+    if spent or released:
+        _apply(released, spent)
 
 
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """A period that is locked, and whose entries it counts."""
-
-    id: int
-    scope: str
-    key_id: str
-    owner: str
-    span: Span
-
-    def counts(self, key_id: str, owner: str, admitted_at: float) -> bool:
-        is_its = self.scope == "global" or (self.scope == "key" and key_id == self.key_id) or owner == self.owner
-        return is_its and self.span.has(admitted_at)
-
-
-def _periods_of(entries: Sequence[PricedReceipt], named: Collection[int]) -> list[_Account]:
+def _accounts_of(entries: Sequence[PricedReceipt]) -> dict[str, list[tuple[int, Span]]]:
+    """The accounts that entries may count against or release something of, by whose calls they count; locked."""
     admissions = [entry.receipt.admission for entry in entries]
-    times = [datetime.fromtimestamp(admission.admitted_at, UTC) for admission in admissions]
-    keys = {key for admission in admissions if (key := _uuid(admission.key_id)) is not None}
-    teams = {int(admission.owner[5:]) for admission in admissions if _is_team(admission.owner)}
-    whose = Q(budget__scope="global") | Q(budget__key_id__in=keys) | Q(budget__team_id__in=teams)
-    when = Q(starts_at__lte=max(times)) & (Q(ends_at__isnull=True) | Q(ends_at__gt=min(times)))
-    return [
-        _Account(
-            id=pk,
-            scope=scope,
-            key_id=str(key_id) if key_id else "",
-            owner=f"team:{team_id}" if team_id else "-",
-            span=Span(starts_at.timestamp(), ends_at.timestamp() if ends_at else None),
-        )
-        for pk, scope, key_id, team_id, starts_at, ends_at in _locked(Q(whose & when) | Q(pk__in=named)).values_list(
-            "pk", "budget__scope", "budget__key_id", "budget__team_id", "starts_at", "ends_at"
-        )
+    times = [admission.admitted_at for admission in admissions]
+    keys = {key for one in {admission.key_id for admission in admissions} if (key := _uuid(one)) is not None}
+    owners = {admission.owner for admission in admissions}
+    parameters = [
+        listed(keys),
+        listed({int(owner[5:]) for owner in owners if _is_team(owner)}),
+        *(
+            connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(at_s, UTC))
+            for at_s in (max(times), min(times))
+        ),
+        listed({one.period for admission in admissions for one in admission.reserved}),
     ]
-
-
-def _locked(which: Q) -> QuerySet[BudgetPeriod]:
-    return BudgetPeriod.objects.select_for_update(of=("self",)).filter(which).order_by("pk")
+    found: dict[str, list[tuple[int, Span]]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(account_sql.lock(), parameters)
+        for account, whose, starts_s, ends_s in cursor.fetchall():
+            found[whose].append((account, Span(starts_s, ends_s)))
+    return found
 
 
 def _lock(period_ids: Iterable[int]) -> None:
-    list(_locked(Q(pk__in=set(period_ids))).values_list("pk", flat=True))
+    accounts = BudgetPeriod.objects.select_for_update().filter(pk__in=set(period_ids)).order_by("pk")
+    list(accounts.values_list("pk", flat=True))
 
 
 def _apply(released: dict[tuple[int, str], _Change], spent: dict[int, int]) -> None:
     """Change accounts that are locked. A share that is gone has been given back whole: its period is left as it is."""
     held: dict[int, int] = defaultdict(int)
     leased: dict[int, int] = defaultdict(int)
-    for (period_id, name), change in sorted(released.items()):
-        if BudgetShare.objects.filter(period_id=period_id, holder=name).update(
-            held_nano_usd=F("held_nano_usd") - change.held,
-            leased_nano_usd=F("leased_nano_usd") - change.leased,
-            changed_at=timezone.now(),
-        ):
-            held[period_id] += change.held
-            leased[period_id] += change.leased
-    moves = [(pk, spent.get(pk, 0), held.get(pk, 0), leased.get(pk, 0)) for pk in sorted({*held, *spent})]
-    for start in range(0, len(moves), ACCOUNTS_AT_ONCE):
-        _move(moves[start : start + ACCOUNTS_AT_ONCE])
-
-
-def _move(moves: Sequence[tuple[int, int, int, int]]) -> None:
-    """Spend, and let go of what was held and leased, in one statement: a batch may be of as many keys as it has rows."""
-    table = connection.ops.quote_name(BudgetPeriod._meta.db_table)
-    integer = "bigint" if connection.vendor == "postgresql" else "integer"
-    row = "(" + ", ".join([f"CAST(%s AS {integer})"] * 4) + ")"
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {table} SET spent_nano_usd = spent_nano_usd + move.column2, "  # noqa: S608 - names of our own
-            "held_nano_usd = held_nano_usd - move.column3, leased_nano_usd = leased_nano_usd - move.column4 "
-            f"FROM (VALUES {', '.join([row] * len(moves))}) AS move WHERE {table}.id = move.column1",
-            [number for move in moves for number in move],
-        )
+        for some in _in_parts(list(released.items())):
+            rows = [value for (account, name), one in some for value in (account, name, one.held, one.leased)]
+            now = connection.ops.adapt_datetimefield_value(timezone.now())
+            cursor.execute(account_sql.release(len(some)), [now, *rows])
+            for account, name in cursor.fetchall():
+                held[account] += released[account, name].held
+                leased[account] += released[account, name].leased
+        after: list[tuple[int, int, int, int]] = []
+        for accounts in _in_parts(sorted({*held, *spent})):
+            rows = [value for pk in accounts for value in (pk, spent.get(pk, 0), held.get(pk, 0), leased.get(pk, 0))]
+            cursor.execute(account_sql.move(len(accounts)), rows)
+            after += cursor.fetchall()
+    for account, has_spent, limit, alerted_percent in after:
+        percent = 100 if has_spent >= limit else ALERT_PERCENT if has_spent * 100 >= limit * ALERT_PERCENT else 0
+        if account in spent and percent > alerted_percent:
+            _alert(account, percent)
 
 
-def _alert(spent: Iterable[int]) -> None:
+def _in_parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """A batch may be of as many keys as it has rows."""
+    for start in range(0, len(values), ACCOUNTS_AT_ONCE):
+        yield values[start : start + ACCOUNTS_AT_ONCE]
+
+
+def _alert(account: int, percent: int) -> None:
     """Say once that 80 % and once that all of a budget is spent."""
-    over = BudgetPeriod.objects.filter(
-        pk__in=list(spent), alerted_percent__lt=100, spent_nano_usd__gte=F("limit_nano_usd") * ALERT_PERCENT / 100
-    ).select_related("budget__key", "budget__team")
-    for period in over:
-        percent = 100 if period.spent_nano_usd >= period.limit_nano_usd else ALERT_PERCENT
-        if percent > period.alerted_percent:
-            BudgetPeriod.objects.filter(pk=period.pk).update(alerted_percent=percent)
-            alerts.budget_reached(period, percent)
+    BudgetPeriod.objects.filter(pk=account).update(alerted_percent=percent)
+    alerts.budget_reached(BudgetPeriod.objects.select_related("budget__key", "budget__team").get(pk=account), percent)
 
 
 def sweep(workspace: str, is_recorded: Any) -> int:

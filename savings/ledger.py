@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import orjson
 from django.db import DataError, IntegrityError, connection, models, transaction
 
+from savings.lists_sql import among, listed
 from savings.models import LedgerEntry
 from savings.pricing import PricedReceipt
 
@@ -34,7 +35,7 @@ def record_many(entries: Sequence[PricedReceipt], *, post_balances: PostBalances
     except (ValueError, TypeError, OverflowError) as exc:
         raise RowsRefused(f"{type(exc).__name__}: {exc}") from exc
     with transaction.atomic():
-        known = set(LedgerEntry.objects.filter(pk__in=list(rows)).values_list("pk", flat=True))
+        known = _known(rows)
         new = [one for call_id, one in rows.items() if call_id not in known]
         if new:
             try:
@@ -44,6 +45,14 @@ def record_many(entries: Sequence[PricedReceipt], *, post_balances: PostBalances
             if post_balances is not None:
                 post_balances([entry for _, entry in new])
     return len(new)
+
+
+def _known(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those that are in the ledger."""
+    table = connection.ops.quote_name(LedgerEntry._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id FROM {table} WHERE {among('id', 'uuid')}", [listed(ids)])  # noqa: S608 - our own names
+        return {one if isinstance(one, uuid.UUID) else uuid.UUID(one) for (one,) in cursor.fetchall()}
 
 
 # The database fills in when the row was written.

@@ -9,12 +9,12 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from savings import tally_sql
+from savings.lists_sql import listed
 from savings.models import ServingWorker, Tally, TallyReason
 from savings.pricing import PricedReceipt
 
@@ -48,12 +48,11 @@ class Counter:
 
     def post(self, entries: Sequence[PricedReceipt]) -> None:
         """Count entries that were just written."""
-        ids = [_id(entry.receipt.admission.call_id) for entry in entries]
+        ids = listed(uuid.UUID(entry.receipt.admission.call_id) for entry in entries)
         self._know(entries)
         with connection.cursor() as cursor:
-            models = sorted(self._models)
-            cursor.execute(tally_sql.count(len(ids), len(models)), [self.worker, *models, *ids])
-            cursor.execute(tally_sql.count_reasons(len(ids)), [self.worker, *ids])
+            cursor.execute(tally_sql.count(), [self.worker, listed(sorted(self._models)), ids])
+            cursor.execute(tally_sql.count_reasons(), [self.worker, ids])
         self._is_checkpoint_due = True
         self._write_checkpoint()
 
@@ -138,8 +137,3 @@ def fold() -> int:
 def _locked(model: type[Tally | TallyReason], workers: list[str]) -> list[int]:
     rows = model._default_manager.select_for_update().filter(worker__in=workers)
     return list(rows.order_by("pk").values_list("pk", flat=True)[:MAX_FOLDED])
-
-
-def _id(call_id: str) -> Any:
-    identity = uuid.UUID(call_id)
-    return identity if connection.features.has_native_uuid_field else identity.hex

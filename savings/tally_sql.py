@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import connection
 
 from savings import sums
+from savings.lists_sql import among
 from savings.models import LedgerEntry, SavingsCheckpoint, ServingWorker, Tally, TallyReason
 from savings.rollup_sql import OTHER, adding, table
 
@@ -24,22 +25,22 @@ _CHECKPOINT = {
 }
 
 
-def count(ids: int, models: int) -> str:
+def count() -> str:
     """Add entries to a worker's tally. Parameters: the worker, the models that are counted apart, the entries."""
-    model = f"CASE WHEN {sums.MODEL} IN ({_marks(models)}) THEN {sums.MODEL} ELSE '{OTHER}' END"
+    model = f"CASE WHEN {among(sums.MODEL, 'text')} THEN {sums.MODEL} ELSE '{OTHER}' END"
     return (
         f"INSERT INTO {table(Tally)} (worker, provider, model, {_COLUMNS})"
         f" SELECT %s, provider, {model}, {', '.join(sums.EXPRESSIONS.values())} FROM {table(LedgerEntry)}"
-        f" WHERE id IN ({_marks(ids)}) GROUP BY 2, 3 {adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
+        f" WHERE {among('id', 'uuid')} GROUP BY 2, 3 {adding(Tally, 'worker, provider, model', sums.COLUMNS)}"
     )
 
 
-def count_reasons(ids: int) -> str:
+def count_reasons() -> str:
     """Add entries to a worker's reasons. Parameters: the worker, the entries."""
     return (
         f"INSERT INTO {table(TallyReason)} (worker, reason, calls)"
         f" SELECT %s, reason, COUNT(*) FROM {table(LedgerEntry)}"
-        f" WHERE id IN ({_marks(ids)}) AND reason <> '' AND {sums.IS_REQUEST} GROUP BY 2"
+        f" WHERE {among('id', 'uuid')} AND reason <> '' AND {sums.IS_REQUEST} GROUP BY 2"
         f" {adding(TallyReason, 'worker, reason', ('calls',))}"
     )
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from headroom import commands
-from headroom.shrinkers import fixed, prose, reads, table
+from headroom.shrinkers import fixed, passages, prose, reads, table
 from headroom.values import ToolCall
 
 HEAD_CHARS = 16_384
@@ -92,6 +92,28 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 """The program that a shell call runs, and the kinds of output it prints."""
 
+_LISTING = frozenset(
+    [
+        "config",
+        "env",
+        "freeze",
+        "info",
+        "inspect",
+        "la",
+        "list",
+        "ll",
+        "ls",
+        "metadata",
+        "outdated",
+        "search",
+        "show",
+        "tree",
+        "view",
+        "why",
+    ]
+)
+"""Subcommands by which package managers and build tools list things: nothing is built or tested, and every line counts."""
+
 GIT: dict[str, tuple[str, ...]] = {
     "diff": ("diff",),
     "grep": ("search",),
@@ -112,6 +134,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "webfetch": ("html", "prose"),
 }
 
+_LOG_FILE = re.compile(r"\w\.log\b|/var/log/")
 _NUMBERED = re.compile(r"(?m)^ *\d{1,7}(?:→|\t)")
 _STAMPED = re.compile(
     r"(?m)^[^\w\n]{0,3}(?:\w{1,12} )?[^\w\n]{0,3}(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d?:\d\d|\d\d[-/]\d\d[- ]|\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
@@ -152,6 +175,7 @@ _SETTLING = frozenset(["build_output", "diff", "git_log", "path_list", "search",
 """Kinds whose structure leaves no doubt about what the text is."""
 
 _WHOLE_JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d+(?:\.\d+)?\s*[,\]]))")
+_OPENING = re.compile(r"(?m)^[\[{]\s*\n\s*[\[{\"]")
 _EVENTS = re.compile(
     r'(?m)^\{"(?:Time":"[^"\n]{10,40}","Action|Action|protocolVersion)"|^\{[^\n]{0,200}"type":"test(?:Start|Done)"'
 )
@@ -178,7 +202,7 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
         return ("numbered", "code", "blob")  # the next edit quotes it: nothing that takes it for anything else
     if reads.is_document(call):
         return ("numbered", "prose", "blob")
-    if prose.is_passages(text):
+    if len(text) <= passages.MAX_CHARS and prose.is_passages(text):
         return ("prose",)
     if _WHOLE_JSON.match(text) and text[-200:].rstrip()[-1:] in ("}", "]"):
         return ("test_events",) if _EVENTS.search(text[:HEAD_CHARS]) else ("json",)
@@ -227,8 +251,14 @@ def _is_twice(pattern: re.Pattern[str], text: str) -> bool:
 
 def _by_call(call: ToolCall) -> Iterator[str]:
     for program in commands.programs(call):
-        yield from GIT.get(program.subcommand, ()) if program.name == "git" else COMMANDS.get(program.name, ())
+        found = COMMANDS.get(program.name, ())
+        if program.name == "git":
+            yield from GIT.get(program.subcommand, ())
+        elif program.subcommand not in _LISTING or _RUNNERS.isdisjoint(found):
+            yield from found
     yield from TOOLS.get(call.name.lower().rpartition("__")[2], ())
+    if _LOG_FILE.search(call.arguments[:4_000]):
+        yield "logs"
 
 
 def _settling(text: str) -> Iterator[str]:
@@ -239,7 +269,7 @@ def _settling(text: str) -> Iterator[str]:
         yield "test_events"
     if _XML.search(head) and not _HTML.search(head[:1_000]):
         yield "xml_report"
-    if _is_json(text) or head.lstrip()[:1] == "{" or '{"' in head or "[{" in head:
+    if _is_json(text) or head.lstrip()[:1] == "{" or '{"' in head or "[{" in head or _OPENING.search(head):
         yield "json"
     if _share(_FINDING, probe) > _FINDING_SHARE:
         yield "build_output"

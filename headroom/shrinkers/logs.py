@@ -42,6 +42,7 @@ LIMITS: dict[Level, Limits] = {
 _TIMED = re.compile(
     r"\d\d:\d\d:\d\d|\d{4}-\d\d-\d\d|\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b|level\W{1,3}\w|^[IWEF]\d{4} |^\[ *\d+\.\d+\]"
 )
+_EPOCH = re.compile(r"(?<!\d)1\d{9}(?!\d)")
 _ASKED = re.compile(r"\blogs?\b|journalctl|dmesg")
 _ERROR = re.compile(
     r"(?i:error|exception|fail|fatal|panic|crash|abort|traceback|unexpected|critical|severe|denied|refused|killed|timed? ?out)"
@@ -52,6 +53,8 @@ _TRACE = re.compile(
     r"^(?:[^\w\s]|\d|[TZ]|INFO|ERROR|WARNING|WARN)*\s*(?:at |File \"|#\d+ |Caused by|\.\.\. \d+ more|\w+Error: )"
 )
 _LONGEST_TRACE = 40
+_TROUBLE_CHARS = 4_000
+_SINGLE_CHARS = 400
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -73,11 +76,12 @@ def forms(source: Source) -> Iterable[Form]:
 
 
 def _is_log(lines: Sequence[str], arguments: str) -> bool:
-    """Return whether most lines carry a time or a level; fewer do where the call asked for a log."""
+    """Return whether most lines carry a time or a level; fewer do where the call asked for a log, and seconds will do."""
     step = max(1, len(lines) // 300)
-    probe = [line for line in lines[::step] if line.strip()]
-    timed = sum(bool(_TIMED.search(line[:1000])) for line in probe)
-    return timed * (10 if _ASKED.search(arguments) else 3) > len(probe)
+    probe = [line[:1000] for line in lines[::step] if line.strip()]
+    is_asked = _ASKED.search(arguments) is not None
+    timed = sum(1 for line in probe if _TIMED.search(line) or (is_asked and _EPOCH.search(line)))
+    return timed * (10 if is_asked else 3) > len(probe)
 
 
 def _limits(level: Level, count: int) -> Limits:
@@ -123,7 +127,8 @@ def _folded(text: str, lines: Sequence[str], limits: Limits, spoken_of: Iterable
         kept[index] = 1
     notes = _notes(members, kept, studies if limits.tells_values else {})
     out = [
-        _cut(line, limits.line_chars, marks[numbers[index]]) + notes.get(index, "")
+        _cut(line, limits.line_chars, _whole_chars(marks[numbers[index]], len(members[numbers[index]])))
+        + notes.get(index, "")
         for index, line in enumerate(lines)
         if kept[index]
     ]
@@ -193,8 +198,13 @@ def _ends(places: list[int], count: int) -> list[int]:
     return [*places[:count], places[-1]]
 
 
-def _cut(line: str, most: int, mark: int) -> str:
-    if len(line) <= (4000 if mark else most):
+def _whole_chars(mark: int, count: int) -> int:
+    """Return how long a line may be to be shown whole: longer where it reports trouble or is the only one of its sort."""
+    return _TROUBLE_CHARS if mark else _SINGLE_CHARS if count == 1 else 0
+
+
+def _cut(line: str, most: int, whole: int) -> str:
+    if len(line) <= max(most, whole):
         return line
     head, tail = most * 2 // 3, most // 4
     return f"{line[:head]}… [{len(line) - head - tail:,} characters left out] …{line[-tail:]}"

@@ -67,7 +67,7 @@ def forms(source: Source) -> Iterable[Form]:
         left_out = f"the far ends of {count:,} very long lines"
         yield Form(_by_file(total, groups), "search_by_file_cut", left_out)
         yield Form(_by_folder(total, groups), "search_by_folder_cut", left_out)
-    if source.policy.level == "deep" or (len(rows) > _TOO_MANY_ROWS and _is_search(source.call)):
+    if (source.policy.level == "deep" or len(rows) > _TOO_MANY_ROWS) and _is_search(source.call):
         spoken_of = named.rows(text.split("\n"), source.policy.keep_words)
         thinned, hidden = _thinned(cut, spoken_of)
         if hidden:
@@ -77,8 +77,8 @@ def forms(source: Source) -> Iterable[Form]:
 
 
 def _is_search(call: ToolCall) -> bool:
-    """Return whether a call searched: what a linter finds looks the same, and every finding of it counts."""
-    return bool(_SEARCHES.search(f"{call.name} {call.arguments[:400]}"))
+    """Return whether a call searched, as far as is known: what a linter finds looks the same, and every finding counts."""
+    return not call.name or bool(_SEARCHES.search(f"{call.name} {call.arguments[:400]}"))
 
 
 def parse(text: str) -> list[Hit | str] | None:

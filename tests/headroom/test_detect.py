@@ -68,3 +68,25 @@ def test_every_kind_named_is_registered() -> None:
     tables = (detect.COMMANDS, detect.GIT, detect.TOOLS)
     named = {kind for table in tables for found in table.values() for kind in found}
     assert named <= set(SHRINKERS)
+
+
+@pytest.mark.parametrize("command", ["npm ls --all", "pip list", "cargo tree", "poetry show"])
+def test_a_list_of_packages_is_no_build(command: str) -> None:
+    listed = "\n".join(f"├── package-{at}@1.{at}.0" for at in range(40))
+    assert not {"test_output", "build_output"} & set(detect.kinds(listed, shell(command)))
+
+
+def test_json_below_a_warning_is_found() -> None:
+    text = 'warning: two rules do not agree\n[\n  {\n    "code": "D104",\n    "row": 1\n  }\n]\n'
+    assert "json" in detect.kinds(text, shell("ruff check --output-format json"))
+
+
+def test_what_was_grouped_once_is_not_read_again() -> None:
+    assert detect.kinds("12 matches in 3 files:\nsrc/\n a.py:3:x", shell("grep -rn x src")) == ("blob",)
+
+
+def test_a_long_document_with_prose_in_it_is_json() -> None:
+    page = [
+        {"name": f"package-{at}", "description": "It is said that this does what it says. " * 400} for at in range(80)
+    ]
+    assert detect.kinds(json.dumps(page), ToolCall()) == ("json",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
@@ -133,3 +134,26 @@ def test_clocks_of_many_systems_make_a_log(line: str) -> None:
     text = "\n".join(line.format(at % 60) for at in range(600))
     outcome = pipeline.shrink(text, call=ToolCall("Bash", '{"command": "cat x"}'), policy=Policy())
     assert outcome.form.endswith("log_templates") and "[headroom left out" in outcome.text
+
+
+def test_addresses_and_ids_do_not_make_lines_of_one_sort_differ() -> None:
+    ids = [hashlib.sha256(str(at).encode()).hexdigest() for at in range(300)]
+    lines = [
+        f"2024-01-02 03:{at // 60:02}:{at % 60:02} DEBUG bar: vis={one[:8]} mask={one[8:16]} new=0x{one[16:24]} was={one[24:32]}"
+        for at, one in enumerate(ids)
+    ]
+    assert len(folded(lines).split("\n")) < 30
+
+
+def test_a_log_that_counts_seconds_is_one_where_a_log_was_asked_for() -> None:
+    lines = [
+        f"{at * 7919} node-{at % 9} unix.hw net.niff.up {1145552216 + at} 1 NIFF: connection up" for at in range(300)
+    ]
+    call = ToolCall("Bash", '{"command": "cat cluster.log"}')
+    assert pipeline.shrink("\n".join(lines), call=call, policy=Policy()).form == "log_templates"
+
+
+def test_of_an_old_log_the_only_line_of_its_sort_is_shown_to_its_end() -> None:
+    odd = f"2024-01-02 03:10:00 INFO range {'x' * 300} was mapped for host-17"
+    lines = [*ticks(400)[:200], odd, *ticks(400)[200:]]
+    assert odd in folded(lines, level="deep").split("\n")

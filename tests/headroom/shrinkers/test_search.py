@@ -90,3 +90,10 @@ def test_logs_and_other_texts_are_no_search(text: str) -> None:
 @given(st.one_of(MATCHES.map(printed), texts.ANY), laws.LEVELS)
 def test_laws_hold(text: str, level: str) -> None:
     laws.assert_kept(search.forms, text, level)
+
+
+@pytest.mark.parametrize(("command", "is_thinned"), [("grep -rn x src", True), ("flake8 src", False)])
+def test_only_what_was_searched_for_is_thinned_when_old(command: str, is_thinned: bool) -> None:
+    text = "\n".join(f"src/a.py:{at}:{at % 7}: E501 line too long ({at} > 79)" for at in range(1, 60))
+    call = ToolCall("Bash", f'{{"command": "{command}"}}')
+    assert ("search_first" in laws.forms(search.forms, text, level="deep", call=call)) == is_thinned

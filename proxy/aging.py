@@ -39,6 +39,9 @@ MAX_CLIENT_MARKS = 3
 """The provider takes four marks; one of them may be ours only if the client leaves one."""
 LIFE_S = {"5m": 300.0, "1h": 3600.0}
 OPENAI_LIFE_S = 600.0
+HELD_TURNS = 20
+"""What so many requests ago was cached for five minutes is still there: agents ask about every ten seconds. Counted in
+turns, so that all workers agree, and those that did not see the conversation so far."""
 GRACE_S = 15.0
 """A cache that expired by less than this may still be there."""
 
@@ -166,16 +169,16 @@ class Aging:
 
     async def age(self, look: Look, standing: Standing) -> Aged:
         """Look a conversation over and say what its older results go out as."""
-        chain = _chains(look.owner, look.stands)[-1]
+        request = (_chains(look.owner, look.stands)[-1], look.call.turns)
         trigger = ""
-        if (chain, look.call.turns) not in self._standings:
-            standing, trigger = await self._advance(look, chain, standing)
+        if request not in self._standings:
+            standing, trigger = await self._advance(look, request[0], standing)
         for epoch in standing.epochs:
             place = (look.owner, epoch.chain, epoch.turn)
             self._progress[place] = max(look.call.turns, self._progress.get(place, 0))
         deepened = [stand for stand in look.stands if stand.key in standing.deepened]
         forms = await self._deep_forms(deepened)
-        self._remember((chain, look.call.turns), replace(standing, asked_at_s=look.at_s))
+        self._remember(request, replace(standing, asked_at_s=look.at_s))
         return Aged(forms, _mark(look, standing), trigger, standing.deepened)
 
     def take_progress(self) -> Progress:
@@ -379,26 +382,30 @@ def _entries(look: Look, outline: Outline, standing: Standing) -> tuple[list[int
     last_end = outline.turn_ends[-1] if outline.turn_ends else at_start
     if outline.marks and not _marks(look.provider, outline):
         return [at_start], last_end
-    kept = [outline.results[stand.result.path] + 1 for stand in look.stands if stand.key == standing.mark_key]
-    return sorted({at_start, *kept, *outline.turn_ends[standing.epoch_turn :]}), last_end
+    held_turns = int(HELD_TURNS * _life_s(outline) / min(LIFE_S.values()))
+    first_turn = max(standing.epoch_turn, len(outline.turn_ends) - held_turns)
+    ends = outline.turn_ends[first_turn:]
+    blocks = [outline.results[stand.result.path] for stand in look.stands]
+    if first_turn == standing.epoch_turn:
+        ends += [block + 1 for block, stand in zip(blocks, look.stands, strict=True) if stand.key == standing.mark_key]
+    return sorted({at_start, *(end for end in ends if epochs.seen_from(end, blocks) is not None)}), last_end
 
 
 def _is_cold(outline: Outline, standing: Standing, at_s: float) -> bool:
     """Whether the provider has forgotten the last request by now, as far as we know when that was."""
-    if standing.asked_at_s is None:
-        return False
-    life_s = max((LIFE_S.get(ttl, LIFE_S["1h"]) for _, ttl in outline.marks), default=OPENAI_LIFE_S)
-    return at_s - standing.asked_at_s > life_s + GRACE_S
+    return standing.asked_at_s is not None and at_s - standing.asked_at_s > _life_s(outline) + GRACE_S
+
+
+def _life_s(outline: Outline) -> float:
+    return max((LIFE_S.get(ttl, LIFE_S["1h"]) for _, ttl in outline.marks), default=OPENAI_LIFE_S)
 
 
 def _marked(prompt: Prompt, epoch: Epoch, outline: Outline, stands: Sequence[Stand], last: Stand) -> str:
     """The key of the result that shall carry our mark. `last` is the last one that the epoch deepens."""
-    end = outline.results[last.result.path] + 1
-    if epochs.mark_place(prompt, epoch, end) == "read":
-        for stand in stands:
-            if outline.results[stand.result.path] + 1 == epoch.read_to:
-                return stand.key
-    return last.key
+    blocks = [outline.results[stand.result.path] for stand in stands]
+    place = epochs.mark_place(prompt, epoch, outline.results[last.result.path] + 1)
+    seen = epochs.seen_from(epoch.read_to, blocks) if place == "read" else None
+    return stands[seen].key if seen is not None else last.key
 
 
 def _mark(look: Look, standing: Standing) -> tuple[Path, str] | None:

@@ -139,3 +139,9 @@ def mark_place(prompt: Prompt, epoch: Epoch, region_end: int) -> Place:
     if is_clients or region_end - epoch.read_to < LOOKBACK_BLOCKS:
         return "end"
     return "read"
+
+
+def seen_from(end: int, blocks: Sequence[int]) -> int | None:
+    """The position of the last block a mark on which finds the prefix of `end` blocks, `None` when none of them does."""
+    found = bisect_right(blocks, end + LOOKBACK_BLOCKS - 2) - 1
+    return found if found >= 0 and blocks[found] >= end - 1 else None

@@ -1,0 +1,50 @@
+"""When an epoch pays, and what can be read of the prompt afterwards: arithmetic over one prompt."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy import epochs
+from proxy.epochs import Billing, Candidate, Prompt, Tuning
+
+ANTHROPIC = Billing(0.1, 1.25, finds_any_prefix=False)
+OPENAI = Billing(0.5, 1.0, finds_any_prefix=True)
+
+
+def prompt(*, turns: int = 40, entries: tuple[int, ...] = (0,), allowance: float = 1e9) -> Prompt:
+    """Ten blocks of a thousand tokens, all of them cached."""
+    return Prompt([1000] * 10, 10, entries, turns, allowance)
+
+
+def test_an_epoch_costs_what_is_written_again_and_brings_what_is_not_read_again() -> None:
+    epoch = epochs.plan(prompt(), [Candidate(6, 900)], OPENAI, Tuning(horizon_share=0.5, margin_share=0.0))
+    assert epoch is not None
+    assert epoch.read_to == 6
+    assert epoch.cost == 1.0 * (4000 - 900) - 0.5 * 4000
+    assert epoch.gain == 0.5 * 900 * 20
+
+
+def test_what_stands_behind_the_first_change_comes_along() -> None:
+    epoch = epochs.plan(prompt(), [Candidate(2, 900), Candidate(6, 900), Candidate(8, 10)], OPENAI, Tuning())
+    assert epoch is not None
+    assert (epoch.first, epoch.saved_tokens) == (0, 1810)
+
+
+def test_an_epoch_waits_for_turns_and_for_money() -> None:
+    candidates = [Candidate(6, 900)]
+    assert epochs.plan(prompt(turns=2), candidates, OPENAI, Tuning()) is None
+    assert epochs.plan(prompt(allowance=1000), candidates, OPENAI, Tuning()) is None
+
+
+def test_without_an_entry_close_by_everything_is_written_again() -> None:
+    far = epochs.plan(prompt(turns=400, entries=(0, 8)), [Candidate(6, 900)], ANTHROPIC, Tuning())
+    near = epochs.plan(prompt(turns=400, entries=(0, 5, 8)), [Candidate(6, 900)], ANTHROPIC, Tuning())
+    assert far is not None
+    assert near is not None
+    assert (far.read_to, near.read_to) == (0, 5)
+    assert far.cost - near.cost == pytest.approx((1.25 - 0.1) * 5000)
+
+
+@pytest.mark.parametrize(("end", "found"), [(10, 2), (9, 1), (4, 1), (3, 1), (29, 2), (30, None)])
+def test_a_mark_finds_a_prefix_at_most_twenty_blocks_before_it(end: int, found: int | None) -> None:
+    assert epochs.seen_from(end, [3, 9, 28]) == found

@@ -72,9 +72,9 @@ def _decide(verb: str, number: int) -> None:
 def _told(cohort: Any) -> str:
     name = f"{cohort.tool} {cohort.form or 'as it came'}"
     told = f"{name} ({cohort.level}): {cohort.sent:,} sent"
-    if cohort.tokens_before > cohort.tokens_after:
-        told += f", {cohort.tokens_before - cohort.tokens_after:,} tokens shorter"
-    if cohort.level not in ("whole", "lossless"):
+    if cohort.saved_tokens > 0:
+        told += f", {cohort.saved_tokens:,} tokens shorter"
+    if cohort.is_lossy:
         told += f", {cohort.asked:,} wanted back ({cohort.asked_share:.0%})"
     if cohort.files:
         told += f", {cohort.reread:,} of {cohort.files:,} files read again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -13,9 +14,11 @@ from django.utils.safestring import SafeString
 
 from budgets.admin import base
 from budgets.admin.site import site
-from proxy.learning import versions
+from proxy.learning import counts, judgement, versions
 from proxy.models import PolicyVersion
 
+MOST = 100
+"""So many forms are shown with what was counted of them, the most frequent ones."""
 KINDS = {"in force": "good", "proposed": "warn"}
 WHY = {"asked": "wanted back", "reread": "read again"}
 
@@ -29,8 +32,13 @@ class PolicyVersions(base.ScopedAdmin):
     ordering = ("-id",)
     actions = ("adopt", "decline")
     change_form_template = "admin/change_form_with_actions.html"
+    change_list_template = "admin/policy_list.html"
     fields = ("number", "standing", "told", "evidence_table", "created_at", "decided_at", "decided_by")
     readonly_fields = fields
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        rows = [(one, judgement.wilson(one.asked, one.sent)) for one in counts.cohorts(datetime.now(UTC))[:MOST]]
+        return super().changelist_view(request, {**(extra_context or {}), "cohorts": rows})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

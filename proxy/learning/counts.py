@@ -104,7 +104,7 @@ def asked_shares(now: datetime) -> dict[str, float]:
     sent: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     for cohort in cohorts(now):
-        if cohort.level not in ("whole", "lossless"):
+        if cohort.is_lossy:
             sent[cohort.tool] += cohort.sent
             asked[cohort.tool] += cohort.asked
     return {tool: asked[tool] / count for tool, count in sent.items() if count >= MIN_RESULTS}

@@ -44,6 +44,14 @@ class Cohort:
     tokens_after: int = 0
 
     @property
+    def is_lossy(self) -> bool:
+        return self.level not in ("whole", "lossless")
+
+    @property
+    def saved_tokens(self) -> int:
+        return self.tokens_before - self.tokens_after
+
+    @property
     def asked_share(self) -> float:
         return self.asked / self.sent if self.sent else 0.0
 

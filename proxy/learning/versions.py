@@ -162,5 +162,5 @@ def _told(finding: Finding, evidence: Sequence[Cohort]) -> dict[str, object]:
         "total": finding.total,
         **numbers,
         "parts": dict(cohort.parts),
-        "saved_tokens": cohort.tokens_before - cohort.tokens_after,
+        "saved_tokens": cohort.saved_tokens,
     }

@@ -34,6 +34,7 @@ def test_a_proposal_shows_what_speaks_for_it(proposed: PolicyVersion) -> None:
     listed = owner.get(LIST).content.decode()
     assert "20 of 30 wanted back, 67%; 95 % interval 49% to 81%" in listed
     assert "&lt;b&gt;Bash" in listed and "<b>Bash" not in listed, "names of tools come from clients"
+    assert "<td>20 (67 %, 49 to 81)</td><td>–</td><td>search 20</td>" in listed
     shown = owner.get(f"{LIST}{proposed.pk}/change/").content.decode()
     for words in ("20 wanted back", "<td>67%</td>", "49% to 81%", "search 20", "2,700 tokens", "Decline"):
         assert words in shown, words

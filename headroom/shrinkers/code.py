@@ -9,9 +9,9 @@ from headroom.shrinkers import code_parts, comments, fold, grammars, named, numb
 from headroom.values import Form, Source
 
 _MIN_ROWS = 12
-# At first sight a comment beside code loses its middle only when it is very long; documentation keeps its first line.
-_LONG_COMMENT_ROWS = 6
-_COMMENT_KEPT_ROWS = 2
+# At first sight a comment keeps its first line where it is long, beside code where it is longer.
+_LONG_COMMENT_ROWS = 4
+_COMMENT_KEPT_ROWS = 1
 _DOCUMENTATION_ROWS = 3
 _HASH_LANGUAGES = ("bash", "python", "ruby")
 _WORD = re.compile(r"[A-Za-z_]\w{3,}")

@@ -11,6 +11,7 @@ from headroom.shrinkers import json_text, trouble
 from headroom.shrinkers.json_rows import MISSING, Column
 
 ENDS = 3
+_ABSENT = (type(None), type(MISSING))
 _PER_COLUMN = 8
 _PROBED = 2_000
 _MIN_WORD_CHARS = 3
@@ -60,7 +61,9 @@ def _standing_out(column: Column, count: int) -> list[int]:
     """Return the objects whose value in one field a reader would look for."""
     values = column.values
     found: list[int] = []
-    absent = [index for index, value in enumerate(values) if value is None or value is MISSING]
+    absent: list[int] = []
+    if not column.types.isdisjoint(_ABSENT):
+        absent = [index for index, value in enumerate(values) if value is None or value is MISSING]
     if absent and len(absent) * 20 <= count:
         found += absent[:_PER_COLUMN]
     kinds = column.types - {type(None), type(MISSING)}

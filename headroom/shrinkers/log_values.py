@@ -20,6 +20,7 @@ _MAX_ODD = 8
 _MAX_FIELDS = 4
 _PROBED = 12
 _MIN_TOP_SHARE = 0.2
+_COUNTED_SHARE = 0.85
 _TOP = 3
 _CLOCK = re.compile(r"[\[(]?[\d:.,/TZ+-]+[\])]?|[A-Z][a-z]{2}")
 _TIME_WORDS = 3
@@ -44,13 +45,17 @@ def study(lines: Sequence[str]) -> Study:
     count = 0
     step = -(-len(lines) // MAX_LINES)
     for at, places, values in _columns(lines[::step]):
-        counts, count = Counter(values), step * len(values)
-        if len(counts) == 1 or (at < _TIME_WORDS and all(map(_CLOCK.fullmatch, list(counts)[:_PROBED]))):
+        count = step * len(values)
+        distinct = dict.fromkeys(values)
+        if len(distinct) == 1 or (at < _TIME_WORDS and all(map(_CLOCK.fullmatch, list(distinct)[:_PROBED]))):
             continue
+        is_few = len(distinct) <= _FEW
+        # Where nearly every line has its own value, none is worth counting.
+        counts = Counter(values) if is_few or len(distinct) < _COUNTED_SHARE * len(values) else None
         if len(lines) >= _MIN_LINES:
-            picked = _rare(values, counts) if len(counts) <= _FEW else _far(values)
+            picked = _rare(values, counts) if is_few and counts else _far(values)
             odd |= dict.fromkeys(places[index] * step for index in picked)
-        words = _words(counts, len(values), step) if len(told) < _MAX_FIELDS else ""
+        words = _words(counts, len(values), step) if counts and len(told) < _MAX_FIELDS else ""
         told += [words] if words else []
     return Study(list(odd)[:_MAX_ODD], "; ".join(told), min(count, len(lines)))
 

@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 
 _DIGITS = b"0123456789"
-_NO_DIGITS = dict.fromkeys(_DIGITS)
 _KEY_CHARS = 600
 # A value is a word, or what follows an equals sign, with a character that names rarely have.
 _VALUE = re.compile(
     r"(?<![^\s=\"'(\[,])(?![A-Z][A-Z_-]{2,}(?![^\s:|\]]))[^\s=/\\.@#{}<>\-_:%\"'(\[,]*+[/\\.@#{}<>\-_:%][^\s\"')\],]*+"
 )
 # Addresses, ids and hashes: digits are not looked at, the letters among them would be.
-_HEX = re.compile(r"(?<![A-Za-z0-9])(?:0x)?(?=[a-f]*\d)[0-9a-f]{6,}(?![A-Za-z0-9])|(?<![A-Za-z0-9])0x[0-9a-fA-F]+")
+_HEX = re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-fA-F]+|(?=[a-f]*\d)[0-9a-f]{6,}(?![A-Za-z0-9]))")
 _MAX_COMPARED = 8
 _MAX_SHAPES = 30_000
 _MIN_WORDS = 4
@@ -25,16 +24,21 @@ def find(text: str, lines: Sequence[str], marks: Callable[[list[str]], list[int]
 
     `marks` is asked for one of all lines that only differ in digits.
     """
-    keys = text.encode("utf-8", "surrogatepass").translate(None, _DIGITS).split(b"\n")
+    keys = _without_digits(text).split(b"\n")
     place = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
     distinct = list(place)
     firsts = [lines[at] for at in place.values()]
-    shown = _HEX.sub("", "\n".join([line[: 2 * _KEY_CHARS] for line in firsts])).translate(_NO_DIGITS).split("\n")
-    shapes = _VALUE.sub("*", "\n".join([line[:_KEY_CHARS] for line in shown])).split("\n")
+    named = _HEX.sub("", "\n".join([line[: 2 * _KEY_CHARS] for line in firsts]))
+    worded = _without_digits(named).decode("utf-8", "surrogatepass").split("\n")
+    shapes = _VALUE.sub("*", "\n".join([line[:_KEY_CHARS] for line in worded])).split("\n")
     marked = marks(firsts)
     numbers, mark_of = _merged(list(zip(marked, shapes, strict=True)))
     number_of = dict(zip(distinct, numbers, strict=True))
     return [number_of[key] for key in keys], mark_of
+
+
+def _without_digits(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").translate(None, _DIGITS)
 
 
 def _merged(shapes: Sequence[tuple[int, str]]) -> tuple[list[int], list[int]]:

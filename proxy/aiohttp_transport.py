@@ -1,4 +1,4 @@
-"""httpx's transport interface over aiohttp, with aiohttp's conveniences switched off.
+"""Requests to providers by aiohttp, with its conveniences switched off.
 
 No cookies, no automatic headers, no redirects, no decoding, no rewriting of URLs, no retry of its own, and errors sorted
 by the only question that matters to money: can anything have been sent?
@@ -6,21 +6,23 @@ by the only question that matters to money: can anything have been sent?
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 import aiohttp
-import httpx
 import yarl
 from aiohttp import hdrs
 from multidict import CIMultiDict
+
+from proxy.upstream import Target, UpstreamBroke, UpstreamTimeout, UpstreamUnreachable
+from proxy.values import Headers
 
 KEEPALIVE_S = 30.0
 READ_BUFFER_BYTES = 2**17
 _NO_AUTO_HEADERS = frozenset((hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE))
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """One pool of connections. Build it inside the running loop."""
+class Transport:
+    """One pool of connections."""
 
     def __init__(self, *, connect_timeout_s: float, read_timeout_s: float) -> None:
         self._session = aiohttp.ClientSession(
@@ -35,31 +37,59 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         # Else it would send a GET or DELETE again when a kept connection breaks, and count two calls as one.
         self._session._retry_connection = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, and return when the answer's headers are here."""
-        url = request.url
-        target = request.extensions["target"].decode("latin-1")
-        body = getattr(request.stream, "body", None)
+    async def send(
+        self,
+        method: str,
+        target: Target,
+        path_and_query: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterable[bytes] | None,
+    ) -> Response:
         try:
             response = await self._session.request(
-                request.method,
-                yarl.URL(f"{url.scheme}://{url.netloc.decode('ascii')}{target}", encoded=True),
-                headers=CIMultiDict((k.decode("latin-1"), _text(v)) for k, v in request.headers.raw),
+                method,
+                yarl.URL(target.origin + path_and_query.decode("latin-1"), encoded=True),
+                headers=CIMultiDict((name.decode("latin-1"), _text(value)) for name, value in headers),
                 data=body,
                 allow_redirects=False,
-                proxy=request.extensions["http_proxy"],
+                proxy=target.http_proxy,
             )
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError, TimeoutError) as exc:
-            kind = httpx.ConnectTimeout if isinstance(exc, aiohttp.ConnectionTimeoutError) else httpx.ReadTimeout
-            raise kind(str(exc) or "no answer in time") from exc
+        except aiohttp.ConnectionTimeoutError as exc:
+            raise UpstreamUnreachable(f"{target.host}: {exc or 'no connection in time'}") from exc
+        except (aiohttp.ServerTimeoutError, TimeoutError) as exc:
+            raise UpstreamTimeout(str(exc) or "no answer in time") from exc
         except aiohttp.ClientConnectorError as exc:
-            raise httpx.ConnectError(str(exc)) from exc
+            raise UpstreamUnreachable(f"{target.host}: {exc}") from exc
         except (aiohttp.ClientError, OSError) as exc:
-            raise httpx.RemoteProtocolError(f"{type(exc).__name__}: {exc}") from exc
-        return httpx.Response(response.status, headers=response.raw_headers, stream=_Stream(response))
+            raise UpstreamBroke(f"{type(exc).__name__}: {exc}") from exc
+        return Response(response)
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         await self._session.close()
+
+
+class Response:
+    """An answer, and its undecoded body in the pieces in which it arrives."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Headers = list(response.raw_headers)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._response.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except (aiohttp.ServerTimeoutError, TimeoutError) as exc:
+            raise UpstreamTimeout(str(exc)) from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise UpstreamBroke(f"{type(exc).__name__}: {exc}") from exc
+
+    async def close(self) -> None:
+        # A body that was read to its end has given its connection back already; any other connection is cut, which is
+        # what stops the provider's generation.
+        self._response.close()
 
 
 def _text(value: bytes) -> str:
@@ -68,25 +98,3 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
-
-
-class _Stream(httpx.AsyncByteStream):
-    """The undecoded body, in the pieces in which it arrives."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._response.content
-        try:
-            while chunk := await content.readany():
-                yield chunk
-        except (aiohttp.ServerTimeoutError, TimeoutError) as exc:
-            raise httpx.ReadTimeout(str(exc)) from exc
-        except (aiohttp.ClientError, OSError) as exc:
-            raise httpx.ReadError(f"{type(exc).__name__}: {exc}") from exc
-
-    async def aclose(self) -> None:
-        # A body that was read to its end has given its connection back already; any other connection is cut, which is
-        # what stops the provider's generation.
-        self._response.close()

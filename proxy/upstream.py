@@ -1,8 +1,7 @@
-"""The one door to providers, and the only module that knows the HTTP client.
+"""The one door to providers.
 
-It uses httpx's requests, responses and transport interface, but not its `Client`: the client is where cookies,
-default headers, redirects and URL rewriting live, none of which a proxy may have. The transport is our own over aiohttp
-(three times cheaper than httpx's), or httpx's with `HEADROOM_HTTP_TRANSPORT=httpx`.
+What carries the bytes is chosen by `HEADROOM_HTTP_TRANSPORT` and loaded when serving begins. None of the HTTP clients'
+own conveniences come along: cookies, default headers, redirects and rewritten URLs are nothing a proxy may have.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ import urllib.request
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Protocol
 from urllib.parse import urlsplit
 
-import httpx
+import yarl
 from django.conf import settings
 
-from proxy.aiohttp_transport import AiohttpTransport
 from proxy.values import Headers
 
 HOP_BY_HOP = frozenset(
@@ -56,10 +56,46 @@ class UpstreamTimeout(Exception):
 class Target:
     """Where one provider lives. `http_proxy` is the outgoing proxy that the environment names for it, if any."""
 
-    base_url: str
-    url: httpx.URL
+    origin: str
     path_prefix: bytes
     http_proxy: str | None
+
+    @property
+    def host(self) -> str:
+        """What the `Host` header says."""
+        return self.origin.partition("://")[2]
+
+
+class Response(Protocol):
+    """What a transport heard. Iterating gives the undecoded body as it arrives; raises UpstreamBroke, UpstreamTimeout."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def close(self) -> None: ...
+
+
+class Transport(Protocol):
+    """Connections to providers. Built inside the loop that serves."""
+
+    def __init__(self, *, connect_timeout_s: float, read_timeout_s: float) -> None: ...
+
+    async def send(
+        self,
+        method: str,
+        target: Target,
+        path_and_query: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterable[bytes] | None,
+    ) -> Response:
+        """Send, and return when the answer's headers are here. Raises UpstreamUnreachable, UpstreamBroke, UpstreamTimeout."""
+
+    async def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -68,7 +104,7 @@ class Answer:
 
     status: int
     headers: Headers
-    _response: httpx.Response
+    _response: Response
     _peeked: deque[bytes] = field(default_factory=deque)
     _rest: AsyncIterator[bytes] | None = None
     _failed: Exception | None = None
@@ -81,11 +117,7 @@ class Answer:
         return ""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._from_the_start() if self._rest is not None else self._unread()
-
-    def _unread(self) -> AsyncIterator[bytes]:
-        assert isinstance(self._response.stream, httpx.AsyncByteStream)
-        return self._chunks(self._response.stream)
+        return self._from_the_start() if self._rest is not None else aiter(self._response)
 
     async def _from_the_start(self) -> AsyncIterator[bytes]:
         while self._peeked:
@@ -98,7 +130,7 @@ class Answer:
 
     async def peek(self, limit_bytes: int, is_enough: Callable[[bytes], bool] | None = None) -> bytes:
         """The beginning of the body, all of it when it is short; whoever reads the body afterwards gets that again."""
-        self._rest = self._rest or self._unread()
+        self._rest = self._rest or aiter(self._response)
         try:
             while sum(map(len, self._peeked)) < limit_bytes:
                 if is_enough is not None and is_enough(b"".join(self._peeked)):
@@ -109,15 +141,6 @@ class Answer:
         except (UpstreamBroke, UpstreamTimeout) as exc:
             self._failed = exc
         return b"".join(self._peeked)
-
-    async def _chunks(self, stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in stream:
-                yield chunk
-        except httpx.TimeoutException as exc:
-            raise UpstreamTimeout(str(exc)) from exc
-        except httpx.HTTPError as exc:
-            raise UpstreamBroke(f"{type(exc).__name__}: {exc}") from exc
 
     async def read(self, limit_bytes: int) -> bytes:
         """The body up to a limit; only for answers that will not be relayed."""
@@ -132,14 +155,14 @@ class Answer:
 
     async def close(self) -> None:
         """Give the connection back, or cut it when the body was not read to its end."""
-        await self._response.aclose()
+        await self._response.close()
 
 
 class Pool:
     """All connections of one worker. Opened when it starts serving, closed when it stops."""
 
     def __init__(self) -> None:
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._transport: Transport | None = None
         self._targets: dict[str, Target] = {}
 
     @property
@@ -148,26 +171,25 @@ class Pool:
 
     async def open(self) -> None:
         """Must run inside the loop that serves."""
-        timeout_s, connect_s = float(settings.REQUEST_TIMEOUT_S), float(settings.CONNECT_TIMEOUT_S)
-        if settings.HTTP_TRANSPORT == "aiohttp":
-            self._transport = AiohttpTransport(connect_timeout_s=connect_s, read_timeout_s=timeout_s)
-        else:
-            self._transport = httpx.AsyncHTTPTransport(
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=200)
-            )
+        chosen: type[Transport] = import_module(f"proxy.{settings.HTTP_TRANSPORT}_transport").Transport
+        self._transport = chosen(
+            connect_timeout_s=float(settings.CONNECT_TIMEOUT_S), read_timeout_s=float(settings.REQUEST_TIMEOUT_S)
+        )
 
     async def close(self) -> None:
         transport, self._transport = self._transport, None
         if transport is not None:
-            await transport.aclose()
+            await transport.close()
 
     def target(self, base_url: str) -> Target:
         """The parsed address of a provider, remembered."""
         found = self._targets.get(base_url)
         if found is None:
-            parts = urlsplit(base_url)
+            url = yarl.URL(base_url)
             found = self._targets[base_url] = Target(
-                base_url, httpx.URL(base_url), parts.path.encode(), _http_proxy(parts.scheme, parts.hostname or "")
+                f"{url.scheme}://{url.host_port_subcomponent}",
+                urlsplit(base_url).path.encode(),
+                _http_proxy(url.scheme, url.host or ""),
             )
         return found
 
@@ -186,53 +208,15 @@ class Pool:
         if self._transport is None:
             raise UpstreamUnreachable("this worker is not serving (yet, or any more)")
         target = self.target(base_url)
-        host = [(b"host", target.url.netloc)]
-        framing = [(b"content-length", b"%d" % len(body))] if isinstance(body, bytes) else []
-        if settings.HTTP_TRANSPORT == "httpx" and isinstance(body, AsyncIterable) and not _has_length(headers):
-            framing = [(b"transfer-encoding", b"chunked")]  # aiohttp adds it by itself
-        request = httpx.Request(
+        length = [(b"content-length", b"%d" % len(body))] if isinstance(body, bytes) else []
+        response = await self._transport.send(
             method,
-            target.url,
-            headers=host + headers + framing,
-            stream=_Body(body) if body is not None else None,
-            extensions={
-                "target": target.path_prefix + path_and_query,
-                "http_proxy": target.http_proxy,
-                "timeout": {
-                    "connect": settings.CONNECT_TIMEOUT_S,
-                    "read": settings.REQUEST_TIMEOUT_S,
-                    "write": settings.REQUEST_TIMEOUT_S,
-                    "pool": None,
-                },
-            },
+            target,
+            target.path_prefix + path_and_query,
+            [(b"host", target.host.encode()), *headers, *length],
+            body,
         )
-        try:
-            response = await self._transport.handle_async_request(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
-            raise UpstreamUnreachable(f"{urlsplit(base_url).netloc}: {exc}") from exc
-        except httpx.TimeoutException as exc:
-            raise UpstreamTimeout(str(exc)) from exc
-        except httpx.HTTPError as exc:
-            raise UpstreamBroke(f"{type(exc).__name__}: {exc}") from exc
-        return Answer(response.status_code, response.headers.raw, response)
-
-
-class _Body(httpx.AsyncByteStream):
-    """A body that is either here already or still arriving from the client."""
-
-    def __init__(self, body: bytes | AsyncIterable[bytes]) -> None:
-        self.body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        if isinstance(self.body, bytes):
-            yield self.body
-        else:
-            async for chunk in self.body:
-                yield chunk
-
-
-def _has_length(headers: Headers) -> bool:
-    return any(key == b"content-length" for key, _ in headers)
+        return Answer(response.status, response.headers, response)
 
 
 def end_to_end(headers: Headers) -> Headers:

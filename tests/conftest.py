@@ -17,6 +17,9 @@ import django
 import psycopg
 import pytest
 import redis
+from hypothesis import settings
+
+from tests.examples import examples
 
 ROOT = Path(__file__).parent.parent
 POSTGRES_URL = os.environ.get("HEADROOM_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/postgres")
@@ -52,6 +55,8 @@ def _shown() -> set[str]:
 
 _enter_own_workspace()
 _start_django()
+settings.register_profile("headroom", examples(30))
+settings.load_profile("headroom")
 SHOWN_BEFORE = _shown()
 
 

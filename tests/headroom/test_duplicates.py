@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom import duplicates
 from headroom.duplicates import Visible
+from tests.examples import examples
 
 SOURCE = Path(duplicates.__file__).read_text()
 LABEL = "the Read of duplicates.py"
@@ -92,7 +93,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=300)
+@examples(75)
 @given(LINES, LINES, st.integers(0, 60), st.integers(0, 60))
 def test_the_earlier_copy_and_the_form_give_back_the_text(old: list[str], new: list[str], start: int, end: int) -> None:
     earlier = "\n".join(old * 3)

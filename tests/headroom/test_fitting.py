@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom import Policy, Scope, compress, importance, tokens, walk
 from headroom.messages import Result
+from tests.examples import examples
 
 
 def log(name: str, lines: int = 120) -> str:
@@ -95,7 +96,7 @@ def test_where_nothing_may_be_left_out_the_budget_is_not_met(policy: Policy) -> 
 LINES = st.lists(st.text("abc 019/._:-[]{}\"'\n", min_size=10, max_size=60), min_size=5, max_size=50).map("\n".join)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(15)
 @given(
     st.lists(LINES, min_size=1, max_size=4), st.integers(0, 4_000), st.sampled_from(["lossless", "balanced", "deep"])
 )

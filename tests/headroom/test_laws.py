@@ -9,17 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom import pipeline, tokens
 from headroom.registry import SHRINKERS
 from headroom.values import Level, Policy, Source, ToolCall
+from tests.examples import examples
 from tests.headroom import shapes
 
 GOLDEN = Path(__file__).parent / "golden"
 INPUTS = sorted(GOLDEN.glob("*/*.in"))
-SMALL = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SMALL = examples(15)
 LEVELS: st.SearchStrategy[Level] = st.sampled_from(["lossless", "balanced", "deep"])
 
 
@@ -37,7 +38,7 @@ def test_no_shrinker_raises_or_wavers(kind: str, text: str, call: ToolCall, leve
     assert level != "lossless" or not any(form.is_lossy for form in found)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(60)
 @given(text=shapes.ANY, call=shapes.CALLS, level=LEVELS)
 def test_a_shrunk_text_is_shorter_marked_and_final(text: str, call: ToolCall, level: Level) -> None:
     outcome = shrink(text, call, level)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "headroom.sqlite3"
 START_S = 120.0
-WAIT_S = 10.0
+WAIT_S = 60.0
 UNCAUGHT = (
     "Traceback (most recent call last)",
     "was never retrieved",

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from tests.examples import IS_LONG
 from tests.live import answers, forwarder, proxies, wire
 from tests.live.answers import CLOSE, FOREVER, Answer, Pause
 from tests.live.forwarder import Forwarder
@@ -30,7 +31,6 @@ from tests.live.proxies import Proxy
 
 pytestmark = pytest.mark.crash
 
-IS_LONG = os.environ.get("HEADROOM_TEST_LONG") == "1"
 REQUESTS = 2000 if IS_LONG else 240
 KILLS = 12 if IS_LONG else 3
 THREADS = 8

@@ -17,12 +17,13 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.live import answers, wire
 from tests.live.answers import CLOSE, RESET, Answer, Until
 from tests.live.provider import Provider
 from tests.live.proxies import Proxy
 
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 ROUTES = [
     "/v1/messages",
     "/v1/chat/completions",

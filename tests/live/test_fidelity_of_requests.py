@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.live import odd_json, wire
 from tests.live.odd_json import spellings, with_odd_neighbours
 from tests.live.provider import Provider
 from tests.live.proxies import Proxy
 
-MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 ROUTES = [
     "/v1/messages",
     "/v1/chat/completions",
@@ -94,7 +95,7 @@ SHAPES: dict[str, tuple[str, Callable[[bytes], list[tuple[str, bytes]]]]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@settings(MANY, max_examples=25)
+@settings(examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_outside_the_shortened_string_not_a_byte_differs(
     proxy: Proxy, provider: Provider, shape: str, data: st.DataObject

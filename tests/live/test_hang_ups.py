@@ -53,9 +53,9 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_stops_the_provider(
         connection.hear_until(heard, sum(map(len, STREAMS[target])))
         left_at = time.perf_counter()
         (connection.close if is_polite else connection.reset)()
-    provider.wait_until(lambda: provider.last.left_at is not None, 2)
+    provider.wait_until(lambda: provider.last.left_at is not None)
     assert provider.last.left_at is not None
-    assert provider.last.left_at - left_at < 2
+    assert provider.last.left_at - left_at < 10
     row = proxy.row_of((heard.header(b"x-headroom-request-id") or b"").decode())
     assert (row["status"], row["http_status"], row["error"]) == ("partial", 200, "the client hung up")
     assert row["output_tokens"] in (200, 201)
@@ -70,7 +70,7 @@ def test_a_client_that_leaves_before_the_answer_stops_the_provider(
     with wire.connected(proxy.url) as connection:
         connection.send(ask_in(session))
         provider.wait_until(lambda: bool(provider.requests))
-    provider.wait_until(lambda: provider.last.left_at is not None, 2)
+    provider.wait_until(lambda: provider.last.left_at is not None)
     (row,) = rows_in(proxy, session)
     assert (row["status"], row["http_status"], row["basis"]) == ("interrupted", None, "estimated")
 
@@ -128,7 +128,7 @@ def test_many_clients_may_leave_at_once(proxy: Proxy, provider: Provider, sessio
         if number % 2:
             connection.hear_head()
         connection.reset()
-    provider.wait_until(lambda: all(one.left_at is not None for one in provider.requests), 5)
+    provider.wait_until(lambda: all(one.left_at is not None for one in provider.requests))
     reached = len(provider.requests)
     rows = proxies.eventually(lambda: proxy.rows("session = ?", session), lambda rows: len(rows) >= reached)
     assert len(rows) <= 40  # one that left while we were still connecting has a row and was never sent
@@ -157,9 +157,9 @@ def test_a_kept_connection_that_the_provider_closed_meanwhile_does_no_harm(proxy
 
 @pytest.fixture(scope="module")
 def hasty(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A proxy that waits for a second at most."""
+    """A proxy that waits for two seconds at most."""
     with proxies.running(
-        tmp_path_factory.mktemp("hasty") / "workspace", _provider.url, flags=("--request-timeout-seconds", "1")
+        tmp_path_factory.mktemp("hasty") / "workspace", _provider.url, flags=("--request-timeout-seconds", "2")
     ) as proxy:
         yield proxy
 
@@ -183,7 +183,7 @@ def test_a_provider_that_falls_silent_is_given_up_on(hasty: Proxy, provider: Pro
     heard = wire.ask(hasty.url, wire.request(body=BODY))
     assert (heard.status, heard.is_whole) == (200, False)
     assert hasty.row_of((heard.header(b"x-headroom-request-id") or b"").decode())["status"] == "partial"
-    provider.wait_until(lambda: provider.last.left_at is not None, 2)
+    provider.wait_until(lambda: provider.last.left_at is not None)
 
 
 def test_a_client_that_reads_nothing_is_given_up_on(hasty: Proxy, provider: Provider, session: str) -> None:

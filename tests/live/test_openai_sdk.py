@@ -211,7 +211,7 @@ def test_a_clients_timeout_ends_the_call_upstream_too(client: openai.OpenAI, pro
     provider.say([FOREVER])
     with pytest.raises(openai.APITimeoutError):
         client.with_options(timeout=0.3).responses.create(**ASK)
-    provider.wait_until(lambda: provider.last.left_at is not None, 2)
+    provider.wait_until(lambda: provider.last.left_at is not None)
 
 
 async def test_cancelling_ends_the_call_upstream_too(async_client: openai.AsyncOpenAI, provider: Provider) -> None:
@@ -227,14 +227,14 @@ async def test_cancelling_ends_the_call_upstream_too(async_client: openai.AsyncO
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await asyncio.to_thread(provider.wait_until, lambda: provider.last.left_at is not None, 2)
+    await asyncio.to_thread(provider.wait_until, lambda: provider.last.left_at is not None)
 
 
 def test_closing_a_stream_early_ends_the_call_upstream_too(client: openai.OpenAI, provider: Provider) -> None:
     provider.say(answers.chunked([*answers.chat_events()[:2], Pause(30)]))
     with client.chat.completions.create(**CHAT, stream=True) as stream:
         next(stream)
-    provider.wait_until(lambda: provider.last.left_at is not None, 2)
+    provider.wait_until(lambda: provider.last.left_at is not None)
 
 
 def test_embeddings_are_metered(client: openai.OpenAI, proxy: Proxy) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from savings.journal import Batch, Journal, JournalUnwritable
 from savings.receipts import Admission, Receipt
+from tests.examples import examples
 from tests.savings.journals import adopt, by_status, die, full_disk, workspace
 from tests.savings.receipts import make_admission, make_settlement
 
@@ -94,7 +95,7 @@ class Model:
         self.is_full = False
 
 
-@settings(max_examples=150, deadline=None)
+@examples(40)
 @given(steps=STEPS)
 def test_every_call_is_in_the_ledger_once_whatever_happens(steps: list[tuple[str, int]]) -> None:
     with workspace() as root:

@@ -8,13 +8,14 @@ from typing import Any
 import genai_prices
 import pytest
 from genai_prices.data import providers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from savings import price_list, pricing
 from savings.models import PriceOverride
 from savings.pricing import PriceBook
 from savings.receipts import Usage
+from tests.examples import examples
 from tests.savings.receipts import NOON, make_receipt
 
 BOOK = PriceBook()
@@ -53,7 +54,7 @@ def test_models_without_write_prices_are_priced_without_reported_writes() -> Non
     assert cost("gpt-5", usage, "openai", OPENAI) == 1_250_000 + 250_000 + 1_000_000
 
 
-@settings(max_examples=300, deadline=None)
+@examples(75)
 @given(
     seller=st.sampled_from(LISTED),
     counts=st.tuples(*[st.one_of(st.integers(0, 5000), st.integers(0, 600_000)) for _ in range(6)]),

@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom import pipeline, tokens
 from headroom.shrinkers import code, grammars, numbered
 from headroom.values import Form, Level, Policy, Source, ToolCall
+from tests.examples import examples
 from tests.headroom.shrinkers import golden, programs, texts
 
 LEVELS: tuple[Level, ...] = ("lossless", "balanced", "deep")
@@ -153,7 +154,7 @@ SNIPPETS = st.sampled_from(
 )
 
 
-@settings(max_examples=150)
+@examples(40)
 @given(
     st.one_of(texts.ANY, st.lists(SNIPPETS, max_size=80).map("\n".join)),
     st.sampled_from(programs.PROGRAMS),
@@ -169,7 +170,7 @@ def test_no_text_makes_it_fail_or_waver(text: str, program: programs.Program, le
         assert form.text.strip() and form.left_out and len(form.text) <= len(shown) + 200
 
 
-@settings(max_examples=60)
+@examples(15)
 @given(
     st.lists(SNIPPETS, min_size=30, max_size=120).map("\n".join),
     st.sampled_from(programs.PROGRAMS),

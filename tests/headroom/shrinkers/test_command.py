@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom.shrinkers import command, drawn, fixed, grid, listing, records, trouble
 from headroom.values import Policy, Source, ToolCall
+from tests.examples import examples
 from tests.headroom.shrinkers import golden, texts
 
 
@@ -31,7 +32,7 @@ def test_no_text_makes_it_fail_or_waver(text: str, level: str) -> None:
     assert level != "lossless" or not any(form.is_lossy for form in first)
 
 
-@settings(max_examples=60)
+@examples(15)
 @given(texts.grids())
 def test_every_cell_can_be_read_back_from_a_folded_table(table: tuple[list[str], list[list[str]]]) -> None:
     names, rows = table
@@ -55,7 +56,7 @@ def test_every_cell_can_be_read_back_from_a_folded_table(table: tuple[list[str],
                     assert (said in written) or cell == (row.cells[twin] if twin >= 0 else value)
 
 
-@settings(max_examples=60)
+@examples(15)
 @given(texts.grids(min_rows=5))
 def test_lossless_forms_keep_every_value(table: tuple[list[str], list[list[str]]]) -> None:
     names, rows = table

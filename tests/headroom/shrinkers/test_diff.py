@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom.shrinkers import diff, diff_parts
+from tests.examples import examples
 from tests.headroom.shrinkers import golden, laws, texts
 
 FILE = st.lists(
@@ -39,7 +40,7 @@ def test_real_diffs_are_written_as_reviewed(name: str) -> None:
     assert golden.written("diff", name) == golden.expected("diff", name)
 
 
-@settings(max_examples=200)
+@examples(50)
 @given(FILE, FILE, st.integers(0, 6))
 def test_trimmed_hunks_still_apply(old: list[str], new: list[str], context: int) -> None:
     files = [part for part in diff_parts.parse(git_diff(old, new, context=context)) if not isinstance(part, str)]
@@ -113,7 +114,7 @@ def test_dos_line_ends_make_no_difference() -> None:
     assert laws.forms(diff.forms, text.replace("\n", "\r\n")) == laws.forms(diff.forms, text)
 
 
-@settings(max_examples=200)
+@examples(50)
 @given(st.one_of(st.builds(git_diff, FILE, FILE), texts.ANY), laws.LEVELS)
 def test_laws_hold(text: str, level: str) -> None:
     laws.assert_kept(diff.forms, text, level)

@@ -6,12 +6,13 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom import pipeline, tokens
 from headroom.shrinkers import passages, prose
 from headroom.values import Form, Level, Policy, Source, ToolCall
+from tests.examples import examples
 from tests.headroom.shrinkers import golden, texts
 
 LEVELS: tuple[Level, ...] = ("lossless", "balanced", "deep")
@@ -147,7 +148,7 @@ WORDS = st.sampled_from(
 REPEATING = st.lists(st.one_of(st.sampled_from(SENTENCES), WORDS, texts.LINE), max_size=40).map(" ".join)
 
 
-@settings(max_examples=200)
+@examples(50)
 @given(st.one_of(REPEATING, texts.ANY), st.sampled_from(LEVELS), st.sampled_from([READ, SEARCH, ToolCall()]))
 def test_no_text_makes_it_fail_or_waver(text: str, level: Level, call: ToolCall) -> None:
     for form in forms(text, level, call).values():
@@ -155,7 +156,7 @@ def test_no_text_makes_it_fail_or_waver(text: str, level: Level, call: ToolCall)
     assert forms(text, level, call) == forms(text, level, call)
 
 
-@settings(max_examples=200)
+@examples(50)
 @given(st.lists(REPEATING, min_size=1, max_size=4))
 def test_every_mark_stands_for_words_shown_before(parts: list[str]) -> None:
     memory = passages.Memory()
@@ -170,7 +171,7 @@ def test_every_mark_stands_for_words_shown_before(parts: list[str]) -> None:
     assert passages.Memory().shortened(parts[0][:79]) == parts[0][:79], "too short to repeat anything"
 
 
-@settings(max_examples=60)
+@examples(15)
 @given(REPEATING, st.sampled_from(LEVELS))
 def test_the_laws_hold_through_the_pipeline(text: str, level: Level) -> None:
     once = pipeline.shrink(text * 4, call=SEARCH, policy=Policy(level=level))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom.shrinkers import search
 from headroom.values import ToolCall
+from tests.examples import examples
 from tests.headroom.shrinkers import golden, laws, texts
 
 PATHS = ["a.py", "src/a.py", "src/b c.py", "src/deep/er/x.tsx", "C:/code/y.cs", "docs/read-me.md"]
@@ -86,7 +87,7 @@ def test_logs_and_other_texts_are_no_search(text: str) -> None:
     assert laws.forms(search.forms, text) == {}
 
 
-@settings(max_examples=200)
+@examples(50)
 @given(st.one_of(MATCHES.map(printed), texts.ANY), laws.LEVELS)
 def test_laws_hold(text: str, level: str) -> None:
     laws.assert_kept(search.forms, text, level)

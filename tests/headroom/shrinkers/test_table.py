@@ -7,11 +7,12 @@ import io
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom.shrinkers import sample, table
 from headroom.values import Form, Policy, Source, ToolCall
+from tests.examples import examples
 from tests.headroom.shrinkers import golden, texts
 
 NO_CALL = ToolCall()
@@ -38,7 +39,7 @@ def test_no_text_makes_it_fail_or_waver(text: str, level: str) -> None:
     assert forms(text, level=level) == forms(text, level=level)
 
 
-@settings(max_examples=60)
+@examples(15)
 @given(texts.grids(min_rows=60, max_rows=200), st.sampled_from([",", ";", "\t", "|"]), st.data())
 def test_rows_that_are_shown_are_rows_of_the_table(
     grid: tuple[list[str], list[list[str]]], delimiter: str, data: st.DataObject

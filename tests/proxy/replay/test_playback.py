@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom.values import Policy
@@ -18,6 +18,7 @@ from proxy.replay.playback import DEEPER, Playback, Settings
 from proxy.replay.values import Unreadable
 from proxy.stores import NoStore
 from savings.pricing import PriceBook
+from tests.examples import examples
 
 BOOK = PriceBook()
 NOW_S = 1_772_000_000.0
@@ -269,7 +270,7 @@ FILES = st.fixed_dictionaries(
 
 
 @given(FILES)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(50)
 def test_no_recording_makes_it_fail(document: dict[str, Any]) -> None:
     try:
         session = message_files.read(document, name="x")

@@ -4,11 +4,12 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.retrieval.rounds import STREAMED, WHOLE, Guard
 from proxy.retrieval.weaving.base import Said, Weaver, summed
+from tests.examples import examples
 from tests.live import models
 from tests.live.models import Part
 
@@ -23,7 +24,7 @@ def fed(weaver: Weaver, body: bytes, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@settings(max_examples=15)
+@examples(10)
 @given(size=st.integers(1, 400))
 def test_an_answer_without_calls_of_ours_keeps_its_bytes(route: str, size: int) -> None:
     body = b": a comment\n\n" + b"".join(models.spelled(route, PLAIN, 1)) + b"event: odd\r\ndata: {]\r\n\r\ndata: cut"
@@ -33,7 +34,7 @@ def test_an_answer_without_calls_of_ours_keeps_its_bytes(route: str, size: int) 
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@settings(max_examples=25)
+@examples(15)
 @given(size=st.integers(1, 400), place=st.integers(0, 3))
 def test_where_a_stream_is_cut_does_not_matter(route: str, size: int, place: int) -> None:
     parts = [*PLAIN[:place], OWN, *PLAIN[place:]]
@@ -102,7 +103,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@settings(max_examples=40)
+@examples(20)
 @given(events=st.lists(st.tuples(st.sampled_from(KINDS), ODD), max_size=8))
 def test_nothing_that_a_provider_says_breaks_the_answer(route: str, events: list[tuple[str, Any]]) -> None:
     for make in (STREAMED[route], WHOLE[route]):

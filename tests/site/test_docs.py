@@ -31,10 +31,8 @@ def test_every_variable_that_is_read_is_listed_and_no_other():
         for name in re.findall(r"`([A-Z_]{5,})`", row.split("|")[1])
     }
     assert listed == variables_read()
-    conftest = (ROOT / "tests" / "conftest.py").read_text()
-    assert set(re.findall(r"`(HEADROOM_TEST_\w+)`", for_tests)) == set(
-        re.findall(r'"(HEADROOM_TEST_[A-Z]\w+)"', conftest)
-    )
+    tests = "".join(path.read_text() for path in sorted((ROOT / "tests").rglob("*.py")))
+    assert set(re.findall(r"`(HEADROOM_TEST_\w+)`", for_tests)) == set(re.findall(r'"(HEADROOM_TEST_[A-Z]\w+)"', tests))
 
 
 def test_variables_marked_file_are_those_that_files_can_give():

@@ -18,7 +18,7 @@ from typing import Protocol
 from django.db import DatabaseError
 
 from headroom.values import Policy, ToolCall
-from proxy import decisions, epochs, mentions
+from proxy import decisions, epochs, mentions, policies
 from proxy.decisions import Decided, Memory
 from proxy.epochs import Billing, Candidate, Epoch, Prompt, Tuning
 from proxy.offload import Offload
@@ -205,7 +205,7 @@ class Aging:
         allowance = max(0.0, earned) + self._tuning.risk_share * billed
         prompt = _prompt(look, outline, standing, self._forms_of(standing), allowance)
         candidates = [Candidate(outline.results[stand.result.path], saved) for stand, saved in gains]
-        epoch = epochs.plan(prompt, candidates, billing, self._tuning)
+        epoch = epochs.plan(prompt, candidates, billing, policies.tuned(self._tuning, look.policy))
         if epoch is None:
             return standing, ""
         chosen = [stand for stand, _ in gains[epoch.first :]]

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from headroom.shrinkers import grammars
 from headroom.values import Level, Policy
+from proxy.epochs import Tuning
 from proxy.learning import in_force
 
 
@@ -29,6 +30,12 @@ def pinned(policy: Policy, version: int) -> Policy:
     if version == policy.version or version not in rules:
         return policy
     return replace(policy, version=version, unwanted_forms=rules[version])
+
+
+def tuned(tuning: Tuning, policy: Policy) -> Tuning:
+    """The planner's numbers in the version of a policy."""
+    share = in_force.current().horizons.get(policy.version)
+    return tuning if share is None else replace(tuning, horizon_share=share)
 
 
 def _policy(level: Level, tool_levels: dict[str, str], retrieval: str) -> Policy:

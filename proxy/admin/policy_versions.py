@@ -94,9 +94,7 @@ class PolicyVersions(base.ScopedAdmin):
     @admin.display(description="rules")
     def told(self, version: PolicyVersion) -> SafeString | str:
         """Those that are new in it first."""
-        new = {tuple(one["rule"]) for one in version.evidence}
-        rules = sorted(versions.rules_of(version), key=lambda rule: rule not in new)
-        return format_html_join("", "<div>{}</div>", ((versions.worded(rule, version),) for rule in rules)) or "none"
+        return format_html_join("", "<div>{}</div>", ((words,) for words in versions.in_words(version))) or "none"
 
     @admin.display(description="decided (UTC)", ordering="decided_at")
     def decided(self, version: PolicyVersion) -> str:

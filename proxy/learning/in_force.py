@@ -21,17 +21,22 @@ BUILT_IN = 1
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The number of the version that new conversations begin with, and the rules of all that ever were in force."""
+    """The number of the version that new conversations begin with, and the rules of all that ever were in force.
+
+    `horizons` are their shares of the turns so far that are counted on to follow, where they say another one than usual.
+    """
 
     number: int = BUILT_IN
     rules: Mapping[int, frozenset[Rule]] = field(default_factory=lambda: {BUILT_IN: frozenset()})
+    horizons: Mapping[int, float] = field(default_factory=dict)
 
 
 def load() -> InForce:
     """Read the adopted versions."""
     rows = list(PolicyVersion.objects.filter(state="adopted").order_by("decided_at", "pk"))
     rules = {row.pk: frozenset(versions.rules_of(row)) for row in rows}
-    return InForce(rows[-1].pk if rows else BUILT_IN, {BUILT_IN: frozenset(), **rules})
+    horizons = {row.pk: row.horizon_share for row in rows if row.horizon_share is not None}
+    return InForce(rows[-1].pk if rows else BUILT_IN, {BUILT_IN: frozenset(), **rules}, horizons)
 
 
 class Reader:

@@ -71,6 +71,8 @@ class PolicyVersion(models.Model):
 
     Version 1 is the built-in policy. The adopted one that was decided on last is in force for new conversations; whatever
     was adopted once stays in force for those that began with it. `evidence` is what spoke for each new rule at the time.
+    `horizon_share` of the turns so far are counted on to follow, null as the built-in policy has it; `horizon_evidence` is
+    what spoke for another one.
     """
 
     STATES = [(name, name) for name in ("proposed", "adopted", "declined", "superseded")]
@@ -78,6 +80,8 @@ class PolicyVersion(models.Model):
     state = models.CharField(max_length=12, choices=STATES, default="proposed")
     rules = models.JSONField(default=list)
     evidence = models.JSONField(default=list)
+    horizon_share = models.FloatField(null=True)
+    horizon_evidence = models.JSONField(null=True)
     created_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True)
     decided_by = models.CharField(max_length=200, blank=True)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
 from budgets import trail
-from proxy.learning import counts, judgement
+from proxy.epochs import Tuning
+from proxy.learning import counts, horizon, judgement
+from proxy.learning.horizon import Horizon, Past
 from proxy.learning.judgement import Cohort, Finding, Rule
 from proxy.learning.models import PolicyVersion
+from proxy.models import EpochRecord
 
+OVER_AFTER = timedelta(days=2)
+"""Hardly any conversation goes on that long after an epoch."""
+MAX_EPOCHS = 20_000
 BY_SETTING = "HEADROOM_TOIN_AUTO_ADOPT"
 INSTEAD = {"deep": "a balanced form", "balanced": "one that is whole", "lossless": "the text as it came"}
 
@@ -37,16 +44,43 @@ def propose(now: datetime) -> PolicyVersion | None:
         evidence = counts.cohorts(now, lambda name, day: name not in turned_down or day > turned_down[name])
         found = [one for one in judgement.findings(evidence) if one.rule not in kept]
         rules = sorted(kept | {one.rule for one in found})
+        turns = _horizon(past, now)
+        share = turns.share if turns is not None else _share(_in_force(past))
         is_open = next((one for one in past if one.state == "proposed"), None)
-        if is_open is not None and (not found or list(rules_of(is_open)) != rules):
+        has_news = bool(found) or turns is not None
+        if is_open is not None and not (
+            has_news and list(rules_of(is_open)) == rules and is_open.horizon_share == share
+        ):
             _decide(is_open, "superseded", now, by="later counts")
             is_open = None
-        if not found:
+        if not has_news:
             return None
-        version = is_open or PolicyVersion(rules=[list(rule) for rule in rules], created_at=now)
+        version = is_open or PolicyVersion(rules=[list(rule) for rule in rules], horizon_share=share, created_at=now)
         version.evidence = [_told(one, evidence) for one in found]
+        version.horizon_evidence = _rounded(asdict(turns)) if turns is not None else None
         version.save()
         return version
+
+
+def _horizon(past: Sequence[PolicyVersion], now: datetime) -> Horizon | None:
+    """What epochs whose conversations are over say about the expected further turns; those since somebody last refused to
+    hear it."""
+    current = _in_force(past)
+    share = _share(current)
+    since = now - counts.EVIDENCE_FOR
+    for one in past:
+        was_refused = one.state == "declined" or (one.state == "adopted" and one != current)
+        when = one.decided_at if one.state == "declined" or current is None else current.decided_at
+        if was_refused and one.horizon_share not in (None, share) and when is not None:
+            since = max(since, when)
+    rows = EpochRecord.objects.filter(created_at__gt=since, created_at__lt=now - OVER_AFTER)
+    figures = rows.order_by("-created_at").values_list("saved_tokens", "turn", "last_turn")[:MAX_EPOCHS]
+    seen = [Past(saved, turn, max(0, last - turn)) for saved, turn, last in figures]
+    return horizon.judge(seen, share if share is not None else Tuning().horizon_share)
+
+
+def _share(version: PolicyVersion | None) -> float | None:
+    return version.horizon_share if version is not None else None
 
 
 def adopt(number: int, *, by: str = trail.COMMAND_LINE) -> PolicyVersion:
@@ -58,7 +92,7 @@ def adopt(number: int, *, by: str = trail.COMMAND_LINE) -> PolicyVersion:
         if version == _in_force(past):
             raise NotOpen(f"{version} is in force already")
         _decide(version, "adopted", datetime.now(UTC), by=by)
-        trail.record("adopted", version, by=by, rules=version.rules)
+        trail.record("adopted", version, by=by, rules=version.rules, horizon_share=str(version.horizon_share or ""))
     return version
 
 
@@ -91,7 +125,14 @@ def history() -> list[Standing]:
     """All versions, the newest first."""
     past = list(PolicyVersion.objects.order_by("-pk"))
     now = _in_force(past)
-    return [Standing(one, standing(one, now), [worded(rule, one) for rule in rules_of(one)]) for one in past]
+    return [Standing(one, standing(one, now), in_words(one)) for one in past]
+
+
+def in_words(version: PolicyVersion) -> list[str]:
+    """What a version says: what is new in it, then the rest."""
+    new = {tuple(one["rule"]) for one in version.evidence}
+    rules = sorted(rules_of(version), key=lambda rule: rule not in new)
+    return [*filter(None, [horizon_worded(version)]), *(worded(rule, version) for rule in rules)]
 
 
 def standing(version: PolicyVersion, now: PolicyVersion | None) -> str:
@@ -114,6 +155,18 @@ def worded(rule: Rule, version: PolicyVersion) -> str:
         f"{told} ({found['count']:,} of {found['total']:,} {why}, {found['count'] / found['total']:.0%}; "
         f"95 % interval {found['low']:.0%} to {found['high']:.0%}{usual})"
     )
+
+
+def horizon_worded(version: PolicyVersion) -> str:
+    """What a version says about further turns as people read it, "" where it says nothing of its own."""
+    if version.horizon_share is None:
+        return ""
+    told = f"epochs count on {version.horizon_share:.0%} of the turns so far to follow"
+    found = version.horizon_evidence
+    if not found:
+        return told
+    seen = f"{found['seen']:.0%}; 95 % interval {found['low']:.0%} to {found['high']:.0%}"
+    return f"{told} (after {found['epochs']:,} epochs {seen})"
 
 
 def rules_of(version: PolicyVersion | None) -> tuple[Rule, ...]:
@@ -154,7 +207,7 @@ def _decide(version: PolicyVersion, state: str, now: datetime, *, by: str) -> No
 def _told(finding: Finding, evidence: Sequence[Cohort]) -> dict[str, object]:
     """A finding as it is kept, with what is at stake."""
     cohort = next(one for one in evidence if (one.tool, one.form, one.level) == finding.rule)
-    numbers = {name: round(value, 4) for name, value in asdict(finding).items() if isinstance(value, float)}
+    numbers = {name: value for name, value in _rounded(asdict(finding)).items() if isinstance(value, float)}
     return {
         "rule": list(finding.rule),
         "why": finding.why,
@@ -164,3 +217,7 @@ def _told(finding: Finding, evidence: Sequence[Cohort]) -> dict[str, object]:
         "parts": dict(cohort.parts),
         "saved_tokens": cohort.saved_tokens,
     }
+
+
+def _rounded(numbers: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in numbers.items()}

@@ -26,6 +26,7 @@ urlpatterns = [
     path("dashboard/requests.csv", for_readers(requests.export), name="dashboard-requests-csv"),
     path("dashboard/requests/<uuid:call_id>", for_readers(requests.one), name="dashboard-request"),
     path("dashboard/cache", for_readers(cache_pages.cache_health), name="dashboard-cache"),
+    path("dashboard/cache/<str:name>", for_readers(cache_pages.conversation), name="dashboard-conversation"),
     path("dashboard/keys", for_readers(budget_pages.keys_and_budgets), name="dashboard-keys"),
     # Browsers ask for it unasked; it is not a provider's.
     path("favicon.ico", RedirectView.as_view(url="/static/headroom/mark.svg", permanent=True)),

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from proxy.models import EpochRecord
+from savings import cache_health as health
 from savings import stats
-from savings.dashboard.definitions import text
+from savings.cache_health import EPOCH, Health
+from savings.dashboard.definitions import OUTCOMES, Tile, text
 from savings.dashboard.scope import Scope
 from savings.figures import Figures, percent
 from savings.models import LedgerEntry
@@ -21,15 +24,8 @@ NEWEST_CALLS = 2000
 """Conversations are looked for among so many of the newest calls: what a page may read, however long the ledger is."""
 CONVERSATIONS = 40
 EPOCHS = 40
-
-OUTCOMES: dict[str, tuple[str, str]] = {
-    "hit": ("Read as expected", "The provider read from its cache what an earlier request had written."),
-    "cold_start": ("First of its kind", "Nothing could be there yet: a new conversation, or a new prompt."),
-    "ttl_expiry": ("Expired", "The pause was longer than the provider keeps a prompt: five minutes, or an hour."),
-    "prefix_change": ("Changed by the client", "The client sent its history differently from before."),
-    "own_change": ("Changed by us", "An epoch of ours re-wrote older results; outside of those this must be 0."),
-    "unknown": ("Nobody knows", "The provider read less than expected and nothing here explains it."),
-}
+TURNS = 300
+"""Of a long conversation the newest calls are drawn."""
 
 
 @dataclass(slots=True)
@@ -72,6 +68,99 @@ def cache_health(request: HttpRequest, scope: Scope) -> HttpResponse:
         "sees_epochs": scope.team is None,
     }
     return render(request, "proxy/cache_health.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A call of a conversation as a bar: heights in percent of the largest prompt, one on the other from the bottom."""
+
+    entry: LedgerEntry
+    place: int
+    pause: timedelta | None
+    read: float
+    written: float
+    fresh: float
+
+    @property
+    def above(self) -> float:
+        """Where the fresh part begins."""
+        return self.read + self.written
+
+    @property
+    def epoch(self) -> str:
+        """What an epoch that began here was for, else nothing."""
+        return next((form.partition(EPOCH)[2] for form in self.entry.transforms if EPOCH in form), "")
+
+    @property
+    def meaning(self) -> str:
+        return OUTCOMES[self.entry.cache_outcome][1] if self.entry.cache_outcome in OUTCOMES else ""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether something happened here that is worth a line."""
+        return bool(self.epoch) or self.entry.cache_outcome not in ("hit", "")
+
+
+def conversation(request: HttpRequest, scope: Scope, name: str) -> HttpResponse:
+    """One conversation, call by call: what was read from the provider's cache, and why not more."""
+    entries = scope.of(LedgerEntry.objects.filter(conversation=name))
+    newest = list(entries.order_by("-admitted_at", "-id")[:TURNS])
+    if not newest:
+        raise Http404
+    drawn = turns(newest[::-1])
+    context = {
+        "tab": "cache",
+        "name": name,
+        "newest": newest[0],
+        "tiles": _tiles(health.of(entries)),
+        "summary": conversations(newest)[0],
+        "turns": drawn,
+        "told": [turn for turn in drawn if turn.is_told][::-1],
+        "is_cut": len(newest) == TURNS,
+    }
+    return render(request, "proxy/conversation.html", context)
+
+
+def turns(entries: list[LedgerEntry]) -> list[Turn]:
+    """Calls, oldest first, as bars."""
+    sizes = [
+        (
+            one.cache_read_tokens or 0,
+            (one.cache_write_5m_tokens or 0) + (one.cache_write_1h_tokens or 0),
+            one.input_fresh_tokens or 0,
+        )
+        for one in entries
+    ]
+    largest = max(map(sum, sizes)) or 1
+    pauses = [None, *(after.admitted_at - before.admitted_at for before, after in pairwise(entries))]
+    return [
+        Turn(entry, place, pause, *(round(100 * tokens / largest, 2) for tokens in size))
+        for place, (entry, pause, size) in enumerate(zip(entries, pauses, sizes, strict=True))
+    ]
+
+
+def _tiles(found: Health) -> list[Tile]:
+    """The health of one conversation."""
+    shares = (
+        ("hit_share", "Read as expected", "Hits among the calls that had something to read.", found.hit_share),
+        ("read_share", "Read from cache", "The share of billed input that was read from the cache.", found.read_share),
+        ("written_1h", "Kept for an hour", "Of what was written to the cache; else 5 minutes.", found.written_1h_share),
+    )
+    own = found.own_changes_outside_epochs
+    return [
+        *(
+            Tile(name, title, meaning, share or 0, "–" if share is None else text(100 * share, "percent"), "")
+            for name, title, meaning, share in shares
+        ),
+        Tile(
+            "own_changes",
+            "Changed by us outside of epochs",
+            "Must be 0: what was sent once is sent again, letter for letter.",
+            own,
+            text(own, "count"),
+            "loss" if own else "",
+        ),
+    ]
 
 
 def outcomes(figures: Figures) -> list[tuple[str, str, str, int, str]]:

@@ -52,35 +52,8 @@ class Health:
         return self.written_1h_tokens / written if written else None
 
 
-def overall(since: datetime, until: datetime) -> Health:
-    """All calls admitted from `since` (included) until `until` (excluded)."""
-    return _health(LedgerEntry.objects.filter(admitted_at__gte=since, admitted_at__lt=until))
-
-
-def of_conversation(conversation: str) -> Health:
-    """The calls of one conversation."""
-    return _health(LedgerEntry.objects.filter(conversation=conversation))
-
-
-def of_session(session: str) -> dict[str, Health]:
-    """The conversations of a session of an agent, its sub-agents' among them, in the order in which they began."""
-    names = (
-        LedgerEntry.objects.filter(session=session)
-        .exclude(conversation="")
-        .values("conversation")
-        .annotate(first_at=Min("admitted_at"))
-        .order_by("first_at")
-        .values_list("conversation", flat=True)
-    )
-    return {name: of_conversation(name) for name in names}
-
-
-def timeline(conversation: str) -> QuerySet[LedgerEntry]:
-    """The calls of a conversation, oldest first: where it went cold, and why."""
-    return LedgerEntry.objects.filter(conversation=conversation).order_by("admitted_at", "id")
-
-
-def _health(entries: QuerySet[LedgerEntry]) -> Health:
+def of(entries: QuerySet[LedgerEntry]) -> Health:
+    """The prompt caches of these calls, such as those of one conversation."""
     sums = entries.aggregate(
         calls=Count("id"),
         read=Sum("cache_read_tokens"),

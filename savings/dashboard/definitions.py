@@ -135,6 +135,42 @@ DEFINITIONS: dict[str, Definition] = {
 }
 
 
+OUTCOMES: dict[str, tuple[str, str]] = {
+    "hit": ("Read as expected", "The provider read from its cache what an earlier request had written."),
+    "cold_start": ("First of its kind", "Nothing could be there yet: a new conversation, or a new prompt."),
+    "ttl_expiry": ("Expired", "The pause was longer than the provider keeps a prompt: five minutes, or an hour."),
+    "prefix_change": ("Changed by the client", "The client sent its history differently from before."),
+    "own_change": ("Changed by us", "An epoch of ours re-wrote older results; outside of those this must be 0."),
+    "unknown": ("Nobody knows", "The provider read less than expected and nothing here explains it."),
+}
+"""What became of the provider's prompt cache in a call: in short, and in a sentence."""
+
+REASONS: dict[str, str] = {
+    "already_shrunk": "The newest result was short already, from us or from the tool.",
+    "busy": "Too much was being shortened at once.",
+    "bypass": "The client asked for it with a header.",
+    "cached": "Answered from our response cache.",
+    "disabled": "Shortening is switched off.",
+    "edit_refused": "The provider refused the shortened request, so the client's own was sent.",
+    "excluded": "The tool is one that you excluded.",
+    "failed": "Something here failed; nothing was risked.",
+    "history": "Every result was in the history already, and keeps the form that it was sent in.",
+    "no_gain": "No shorter form was clearly shorter.",
+    "no_tool_results": "Only tool results are ever shortened, and there were none.",
+    "not_a_prompt": "Nothing to shorten in a request of this kind.",
+    "observed": "With --observe nothing is changed.",
+    "retrieval": "A lookup of ours.",
+    "retrieved": "The model had asked for this text in full.",
+    "small_prompt": "It would have become too short for the provider's cache.",
+    "store_down": "The originals could not be kept, so nothing was left out.",
+    "too_large": "A result was larger than what is looked at.",
+    "too_small": "Every result was too short to be worth it.",
+    "unparsed": "Not a body that we understand; the provider judges it.",
+    "unspliceable": "The new text could not be put in without touching anything else.",
+}
+"""Why a request went out as it came. What follows a colon in a reason says where."""
+
+
 def tiles(figures: Figures, names: Sequence[str]) -> list[Tile]:
     """These figures, in this order."""
     return [tile(figures, name) for name in names]

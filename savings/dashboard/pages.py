@@ -15,7 +15,7 @@ from savings.dashboard.scope import Scope
 from savings.figures import Figures
 
 BILL = ("spent", "would_have_been", "saved", "saved_percent", "avoided")
-VOLUME = ("requests", "calls", "failed", "unpriced", "tokens_saved", "input_tokens", "output_tokens")
+VOLUME = ("requests", "calls", "failed", "unpriced", "tokens_saved", "input_tokens", "output_tokens", "cache_hit")
 SPEED = ("overhead", "ttfb", "latency")
 GRAINS: tuple[stats.Grain, ...] = get_args(stats.Grain)
 REACH = {
@@ -38,6 +38,7 @@ def lifetime(request: HttpRequest, scope: Scope) -> HttpResponse:
         "volume": tiles(figures, VOLUME),
         "speed": tiles(figures, SPEED),
         "figures": figures,
+        "chart": parts.chart(stats.series("weekly", stats.EVER, with_imported=False, **scope.labels)),
         "breakdowns": parts.breakdowns(stats.EVER, scope),
         "reasons": parts.shares(stats.reasons()) if scope.team is None else [],
         "rolled_until": stats.rolled_until(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from savings import stats
-from savings.dashboard.definitions import Tile, tiles
+from savings.dashboard.definitions import REASONS, Tile, tiles
 from savings.dashboard.scope import Scope
 from savings.figures import NANO, Figures
 from savings.stats import Window
@@ -38,14 +38,19 @@ def breakdowns(window: Window, scope: Scope) -> list[Breakdown]:
     found = []
     for name, (dimension, title) in BREAKDOWNS.items():
         by = stats.by(dimension, window, limit=ROWS, **scope.labels)
-        found.append(Breakdown(name, title, heads, [(value, tiles(figures, COLUMNS)) for value, figures in by.items()]))
+        if set(by) != {""}:  # a table of what has no label says what the tiles say
+            rows = [(value or "(none)", tiles(figures, COLUMNS)) for value, figures in by.items()]
+            found.append(Breakdown(name, title, heads, rows))
     return found
 
 
-def shares(counted: Mapping[str, int]) -> list[tuple[str, int, float]]:
-    """Why requests went out as they came: reason, how many, in percent of all that did."""
+def shares(counted: Mapping[str, int]) -> list[tuple[str, str, int, float]]:
+    """Why requests went out as they came: reason, what it means, how many, in percent of all that did."""
     total = sum(counted.values())
-    return [(reason, count, 100 * count / total) for reason, count in counted.items()][:ROWS]
+    return [
+        (reason, REASONS.get(reason.partition(":")[0], ""), count, 100 * count / total)
+        for reason, count in counted.items()
+    ][:ROWS]
 
 
 def chart(buckets: Sequence[stats.Bucket]) -> dict[str, Any]:
@@ -53,10 +58,10 @@ def chart(buckets: Sequence[stats.Bucket]) -> dict[str, Any]:
     return {
         "x": [int(bucket.starts_at.timestamp()) for bucket in buckets],
         "series": [
+            {"label": "Spent", "values": [bucket.figures.cost_nano_usd / NANO for bucket in buckets]},
             {
                 "label": "Would have been",
                 "values": [(bucket.figures.cost_nano_usd + bucket.figures.saved_nano_usd) / NANO for bucket in buckets],
             },
-            {"label": "Spent", "values": [bucket.figures.cost_nano_usd / NANO for bucket in buckets]},
         ],
     }

@@ -25,7 +25,9 @@ def page(request: HttpRequest, scope: Scope) -> HttpResponse:
     if scope.team is not None:
         return _todays(request, scope)
     running = live.live()
-    by_model = [(name, tiles(figures, parts.COLUMNS)) for name, figures in list(running.by_model.items())[:MODELS]]
+    by_model = [
+        (name or "(none)", tiles(figures, parts.COLUMNS)) for name, figures in list(running.by_model.items())[:MODELS]
+    ]
     context = {
         "tab": "session",
         "started_at": running.started_at,

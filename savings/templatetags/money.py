@@ -47,6 +47,16 @@ def tone(number: int | None) -> str:
 
 
 @register.filter
+def outcome(name: str) -> str:
+    """What became of the provider's cache, in words.
+
+    >>> outcome("ttl_expiry"), outcome("")
+    ('Expired', '')
+    """
+    return definitions.OUTCOMES[name][0] if name in definitions.OUTCOMES else name
+
+
+@register.filter
 def input_tokens(entry: LedgerEntry) -> int | None:
     """Billed input of every class, `None` where none was reported."""
     classes = (

@@ -46,6 +46,7 @@ def ask(proxy: Proxy, provider: Provider, project: str = "shop") -> dict[str, ob
         json={"model": "claude-sonnet-4-5", "max_tokens": 5, "messages": messages},
         headers={"x-api-key": "k", "x-headroom-project": project},
         trust_env=False,
+        timeout=20,
     )
     assert answer.status_code == 200
     return proxy.row_of(answer)
@@ -66,6 +67,23 @@ def test_figures_move_without_a_reload(watched, provider, page):
     assert saved > 0
     assert (number(page, "saved"), number(page, "would_have_been")) == (saved, spent + saved)
     assert page.evaluate("window.isTheSamePage")
+
+
+def test_the_figures_of_all_time_are_not_taken_for_the_sessions(provider, tmp_path, page):
+    with proxies.running(tmp_path / "workspace", provider.url) as proxy:
+        spent = ask(proxy, provider)["cost_nano_usd"]
+        proxy.stop()
+        proxy.start()
+        page.goto(f"{proxy.url}/dashboard")
+        expect(page.locator("html")).to_have_attribute("data-live", "on")
+        assert number(page, "spent") == 0
+        said: list[object] = []
+        page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: said.append(frame)))
+        page.goto(f"{proxy.url}/dashboard/lifetime")
+        while not said:
+            page.wait_for_timeout(20)
+        assert number(page, "spent") == spent
+        page.goto("about:blank")
 
 
 def test_a_request_opens_to_what_was_sent_instead_of_what(watched, provider, page):

@@ -3,8 +3,12 @@ from __future__ import annotations
 import pytest
 
 from proxy import pages
+from savings import ledger
 from savings.figures import Figures
 from savings.models import LedgerEntry
+from savings.pricing import PriceBook
+from savings.receipts import Usage
+from tests.savings.receipts import NOON, make_receipt
 
 pytestmark = pytest.mark.django_db
 
@@ -35,3 +39,35 @@ def test_every_outcome_is_shown_and_they_sum_to_all():
 
 def test_the_page_opens_on_nothing(client):
     assert client.get("/dashboard/cache").status_code == 200
+    assert client.get("/dashboard/cache/nobody").status_code == 404
+
+
+def test_a_conversation_is_drawn_call_by_call_with_the_reason_of_every_miss(client):
+    for second, (outcome, transforms) in enumerate(
+        [("cold_start", ()), ("hit", ("log",)), ("own_change", ("log", "epoch:size")), ("ttl_expiry", ())]
+    ):
+        receipt = make_receipt(
+            {
+                "conversation": "a",
+                "admitted_at": NOON + 400 * second,
+                "transforms": transforms,
+                "project": "<b>shop</b>",
+            },
+            usage=Usage(5, 40 * second, 60, 0, 3),
+            cache_outcome=outcome,
+        )
+        ledger.record_many([PriceBook().priced(receipt)])
+    entries = list(LedgerEntry.objects.order_by("admitted_at"))
+    bars = pages.turns(entries)
+    assert [(bar.read, round(bar.above + bar.fresh)) for bar in bars] == [
+        (0, 35),
+        (21.62, 57),
+        (43.24, 78),
+        (64.86, 100),
+    ]
+    assert [(bar.is_told, bar.epoch) for bar in bars] == [(True, ""), (False, ""), (True, "size"), (True, "")]
+    page = client.get("/dashboard/cache/a").content.decode()
+    assert page.count("<tr>") == 1 + 3
+    assert "epoch: it pays" in page and "longer than the provider keeps a prompt" in page and "400 s" in page
+    assert "<b>shop" not in page and "&lt;b&gt;shop" in page
+    assert 'data-figure="own_changes" data-number="0"' in page

@@ -1,6 +1,6 @@
-// New figures without a reload. The server says what changed, at most every two seconds; tiles change where they stand, and
-// a page of rollups or requests fetches itself anew when its figures have, at most twice a minute and never under a reader's
-// hands.
+// New figures without a reload. The server says what changed, at most every two seconds; the session's tiles change where
+// they stand, and a page of rollups or requests fetches itself anew when its figures have, at most twice a minute and never
+// under a reader's hands.
 const REFRESH_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
@@ -25,7 +25,7 @@ function connect() {
 
 function show(news) {
   for (const [name, tile] of Object.entries(news.tiles)) {
-    for (const element of document.querySelectorAll(`[data-live] [data-figure="${name}"]`)) {
+    for (const element of document.querySelectorAll(`[data-session] [data-figure="${name}"]`)) {
       if (element.dataset.number === String(tile.number)) continue;
       element.dataset.number = tile.number;
       element.textContent = tile.text;

@@ -28,18 +28,19 @@ _SUMS = ("sent", "asked", "files", "reread", *_PARTS.values(), "tokens_before", 
 def fold(now: datetime) -> int:
     """Sum up every day whose notes are all there still. Returns how many sums there are."""
     day = (now - uses.KEPT_FOR).date() + timedelta(days=1)
-    made = []
+    count = 0
     while day <= now.date():
-        made += _sums(day)
+        sums = _sums(day)
+        FormCount.objects.bulk_create(
+            sums,
+            batch_size=50,
+            update_conflicts=True,
+            unique_fields=["day", "tool", "form", "level"],
+            update_fields=list(_SUMS),
+        )
+        count += len(sums)
         day += timedelta(days=1)
-    FormCount.objects.bulk_create(
-        made,
-        batch_size=50,
-        update_conflicts=True,
-        unique_fields=["day", "tool", "form", "level"],
-        update_fields=list(_SUMS),
-    )
-    return len(made)
+    return count
 
 
 def _sums(day: date) -> list[FormCount]:

@@ -37,29 +37,47 @@ def propose(now: datetime) -> PolicyVersion | None:
 
     What was declined, or gone back from, is proposed again only on what was counted on later days.
     """
+    past = list(PolicyVersion.objects.order_by("pk"))
+    # Judged before anything is locked: it takes a while, and on SQLite everybody would wait for it.
+    wanted = _wanted(past, now)
     with transaction.atomic():
-        past = list(PolicyVersion.objects.select_for_update().order_by("pk"))
-        kept = set(rules_of(_in_force(past)))
-        turned_down = _turned_down(past, kept)
-        evidence = counts.cohorts(now, lambda name, day: name not in turned_down or day > turned_down[name])
-        found = [one for one in judgement.findings(evidence) if one.rule not in kept]
-        rules = sorted(kept | {one.rule for one in found})
-        turns = _horizon(past, now)
-        share = turns.share if turns is not None else _share(_in_force(past))
-        is_open = next((one for one in past if one.state == "proposed"), None)
-        has_news = bool(found) or turns is not None
-        if is_open is not None and not (
-            has_news and list(rules_of(is_open)) == rules and is_open.horizon_share == share
-        ):
+        locked = list(PolicyVersion.objects.select_for_update().order_by("pk"))
+        if [(one.pk, one.state, one.decided_at) for one in locked] != [
+            (one.pk, one.state, one.decided_at) for one in past
+        ]:
+            return None  # somebody decided meanwhile; the next round knows
+        is_open = next((one for one in locked if one.state == "proposed"), None)
+        if is_open is not None and (wanted is None or not _says_the_same(is_open, wanted)):
             _decide(is_open, "superseded", now, by="later counts")
             is_open = None
-        if not has_news:
-            return None
-        version = is_open or PolicyVersion(rules=[list(rule) for rule in rules], horizon_share=share, created_at=now)
-        version.evidence = [_told(one, evidence) for one in found]
-        version.horizon_evidence = _rounded(asdict(turns)) if turns is not None else None
-        version.save()
-        return version
+        if wanted is not None and is_open is not None:
+            is_open.evidence, is_open.horizon_evidence = wanted.evidence, wanted.horizon_evidence
+        proposed = is_open or wanted
+        if proposed is not None:
+            proposed.save()
+        return proposed
+
+
+def _wanted(past: Sequence[PolicyVersion], now: datetime) -> PolicyVersion | None:
+    """The version that the counts ask for, not saved yet."""
+    kept = set(rules_of(_in_force(past)))
+    turned_down = _turned_down(past, kept)
+    evidence = counts.cohorts(now, lambda name, day: name not in turned_down or day > turned_down[name])
+    found = [one for one in judgement.findings(evidence) if one.rule not in kept]
+    turns = _horizon(past, now)
+    if not found and turns is None:
+        return None
+    return PolicyVersion(
+        rules=[list(rule) for rule in sorted(kept | {one.rule for one in found})],
+        evidence=[_told(one, evidence) for one in found],
+        horizon_share=turns.share if turns is not None else _share(_in_force(past)),
+        horizon_evidence=_rounded(asdict(turns)) if turns is not None else None,
+        created_at=now,
+    )
+
+
+def _says_the_same(one: PolicyVersion, other: PolicyVersion) -> bool:
+    return rules_of(one) == rules_of(other) and one.horizon_share == other.horizon_share
 
 
 def _horizon(past: Sequence[PolicyVersion], now: datetime) -> Horizon | None:
@@ -91,6 +109,8 @@ def adopt(number: int, *, by: str = trail.COMMAND_LINE) -> PolicyVersion:
         version = _get(past, number)
         if version == _in_force(past):
             raise NotOpen(f"{version} is in force already")
+        if version.state == "superseded":
+            raise NotOpen(f"{version} is superseded: later counts do not support it any more, or not alone")
         _decide(version, "adopted", datetime.now(UTC), by=by)
         trail.record("adopted", version, by=by, rules=version.rules, horizon_share=str(version.horizon_share or ""))
     return version

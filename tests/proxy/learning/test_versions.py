@@ -151,6 +151,8 @@ def test_a_proposal_follows_the_counts() -> None:
     assert first is not None and second is not None and second != first
     first.refresh_from_db()
     assert first.state == "superseded"
+    with pytest.raises(versions.NotOpen):
+        versions.adopt(first.pk)
     assert versions.rules_of(second) == (LOG, ("Grep", "log", "balanced"))
     shorten(900, name="more")
     shorten(900, "Grep", name="more")

@@ -138,11 +138,10 @@ def _gaps(words: Sequence[tuple[int, int]], body: Sequence[str]) -> list[int]:
     body = body[:: max(1, len(body) // PROBED_ROWS)]
     allowed = len(body) // 30
     width = words[-1][0]
-    columns = list(zip(*(line[:width].ljust(width) for line in body), strict=True))
-    blank = [column.count(" ") for column in columns] if columns else [0] * width
+    columns = list(zip(*[line[:width].ljust(width) for line in body], strict=True)) or [()] * width
     gaps = []
     for (_, left), (right, _) in zip(words, words[1:], strict=False):
-        most, at = max((blank[at], at) for at in range(left, right))
+        most, at = max([(columns[at].count(" "), at) for at in range(left, right)])
         if len(body) - most <= allowed:
             gaps.append(at)
     return gaps

@@ -34,9 +34,7 @@ def reports(line: str) -> bool:
     (True, False, False)
     """
     line = line[:_LONGEST_LINE].lower()
-    if not any(stem in line for stem in _STEMS):
-        return False
-    return bool(_WORDS.search(line)) and bool(_WORDS.search(_ZERO_COUNT.sub("", line)))
+    return any(stem in line for stem in _STEMS) and _says_so(line)
 
 
 def positions(lines: Sequence[str]) -> frozenset[int]:
@@ -57,4 +55,14 @@ def reporting(lines: Sequence[str]) -> list[int]:
             index = bisect_right(starts, at) - 1
             asked.add(index)
             at = text.find(stem, starts[index + 1])
-    return [index for index in sorted(asked) if reports(lowered[index])]
+    return [index for index in sorted(asked) if _says_so(lowered[index])]
+
+
+def _says_so(lowered: str) -> bool:
+    """Return whether a line has a word for trouble, and not only as a count of none."""
+    if not _WORDS.search(lowered):
+        return False
+    if "0" not in lowered:
+        return True
+    counted = _ZERO_COUNT.sub("", lowered)
+    return len(counted) == len(lowered) or _WORDS.search(counted) is not None

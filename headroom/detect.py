@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from headroom import commands
-from headroom.shrinkers import fixed, passages, prose, reads, table
+from headroom.shrinkers import fixed, git_blame, passages, prose, reads, table
 from headroom.values import ToolCall
 
 HEAD_CHARS = 16_384
@@ -115,6 +115,8 @@ _LISTING = frozenset(
 """Subcommands by which package managers and build tools list things: nothing is built or tested, and every line counts."""
 
 GIT: dict[str, tuple[str, ...]] = {
+    "annotate": ("git_blame",),
+    "blame": ("git_blame",),
     "diff": ("diff",),
     "grep": ("search",),
     "log": ("git_log", "diff"),
@@ -167,11 +169,14 @@ _CODE = re.compile(
 
 # Our own words above results grouped by file and paths grouped by folder: nobody reads those as anything else again.
 _GROUPED = re.compile(
-    r"[\d,]+ (?:matches in [\d,]+ files?:|paths in [\d,]+ folders; further names on a line are in the folder)"
+    r"[\d,]+ (?:matches in [\d,]+ files?:|paths in [\d,]+ folders; further names on a line are in the folder"
+    r"|lines, each with its number, below the commit)"
 )
 _TABLE_CHARS = 4_096
 _RUNNERS = frozenset(["build_output", "test_output"])
-_SETTLING = frozenset(["build_output", "diff", "git_log", "path_list", "search", "test_events", "xml_report"])
+_SETTLING = frozenset(
+    ["build_output", "diff", "git_blame", "git_log", "path_list", "search", "test_events", "xml_report"]
+)
 """Kinds whose structure leaves no doubt about what the text is."""
 
 _WHOLE_JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d+(?:\.\d+)?\s*[,\]]))")
@@ -183,6 +188,7 @@ _XML = re.compile(r"(?i)^\ufeff?\s*(?:<\?xml\b|<[a-z][\w:.-]*[ >])")
 
 _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ("diff", _DIFF, 0.0),
+    ("git_blame", git_blame.LINE, git_blame.MIN_SHARE),
     ("git_log", _COMMIT, 0.0),
     ("html", _HTML, 0.0),
     ("search", _HIT, 0.5),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
 import socket
@@ -15,13 +14,11 @@ from typing import cast
 import click
 import uvicorn
 from django.conf import settings
-from django.core.management import call_command
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError
 from uvicorn.supervisors import Multiprocess
 
-from budgets import keys, limits, people, periods
-from headroom_site import observers, workspace
+from budgets import keys, limits, periods
+from headroom_site import observers, schema, workspace
 from proxy import policies
 from proxy.ml import model
 from savings import foreign
@@ -44,7 +41,7 @@ def run() -> None:
     sockets = [_bind()]
     lock = _lock_workspace() if settings.IS_EMBEDDED else None
     try:
-        prepare_database()
+        _prepare_database()
         _take_in_savings()
         _apply_budget()
         _say(_bootstrap_lines() + _banner_lines())
@@ -76,22 +73,11 @@ def check_settings() -> None:
         raise Contradiction(f"HEADROOM_DEBUG shows internals and must not listen on {settings.HOST}")
 
 
-def prepare_database() -> None:
-    """Bring an embedded database up to date; refuse to serve from a server's that is not."""
+def _prepare_database() -> None:
     try:
-        executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
-        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError as exc:
-        hint = "" if settings.IS_EMBEDDED else "; check HEADROOM_DATABASE_URL and that the server runs"
-        raise CannotServe(f"the database does not answer: {str(exc).strip()}{hint}") from exc
-    if not pending:
-        return
-    if not settings.IS_EMBEDDED:
-        raise CannotServe(
-            f"the database lacks {len(pending)} migrations; run `headroom migrate` once, then start again"
-        )
-    call_command("migrate", verbosity=0, interactive=False, stdout=io.StringIO())
-    people.grant()
+        schema.prepare()
+    except schema.NotReady as exc:
+        raise CannotServe(str(exc)) from exc
 
 
 def _take_in_savings() -> None:

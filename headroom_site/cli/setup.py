@@ -26,10 +26,10 @@ def django() -> Any:
 def database() -> Any:
     """The same with the database ready: brought up to date where it is ours alone, else refused when it is not."""
     settings = django()
-    server = import_module("headroom_site.server")
+    schema = import_module("headroom_site.schema")
     try:
-        server.prepare_database()
-    except server.CannotServe as exc:
+        schema.prepare()
+    except schema.NotReady as exc:
         raise click.ClickException(str(exc)) from exc
     return settings
 

@@ -33,12 +33,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import psycopg
+import redis
 
 from benchmarks.rig import processes
 from benchmarks.rig.forwarder import Cable
 
 POSTGRES_URL = os.environ.get("HEADROOM_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/postgres")
-REDIS_URL = os.environ.get("HEADROOM_TEST_REDIS_URL", "redis://127.0.0.1:6379") + "/15"
+REDIS_URL = os.environ.get("HEADROOM_TEST_REDIS_URL", "redis://127.0.0.1:6379")
+REDIS_CLAIM, CLAIM_S = "headroom-tests-claim", 4 * 3600
+"""What the tests mark the databases of a Redis with that they use; so do we."""
 MODEL, MAX_TOKENS = "claude-sonnet-4-5", 100
 BODY = json.dumps(
     {"model": MODEL, "max_tokens": MAX_TOKENS, "messages": [{"role": "user", "content": "How much is left? " * 20}]}
@@ -124,6 +127,21 @@ def database() -> Iterator[str]:
             yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
         finally:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextlib.contextmanager
+def redis_database() -> Iterator[str]:
+    """A database of the Redis that nobody uses, emptied at the end."""
+    for number in range(15, 0, -1):
+        with redis.Redis.from_url(url := f"{REDIS_URL}/{number}") as client:
+            if client.dbsize() or not client.set(REDIS_CLAIM, os.getpid(), nx=True, ex=CLAIM_S):
+                continue
+            try:
+                yield url
+            finally:
+                client.flushdb()
+            return
+    raise RuntimeError(f"every database of the Redis at {REDIS_URL} is in use")
 
 
 def headroom(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -243,19 +261,23 @@ async def run(options: argparse.Namespace) -> dict[str, object]:
     provider = Provider(A_FIFTH_MORE if options.normal else DEAREST)
     server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, backlog=1024)
     upstream = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    with tempfile.TemporaryDirectory(prefix="headroom-benchmark-") as name, database() as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="headroom-benchmark-") as name,
+        database() as url,
+        redis_database() as redis_url,
+    ):
         directory = Path(name)
         environment = {
             "HEADROOM_WORKSPACE_DIR": str(directory / "workspace"),
             "HEADROOM_DATABASE_URL": url,
-            "HEADROOM_REDIS_URL": REDIS_URL,
+            "HEADROOM_REDIS_URL": redis_url,
         }
         await asyncio.to_thread(headroom, environment, "migrate")
         stack = contextlib.ExitStack()
-        cables = {"postgres away": _cable(url, 5432), "redis away": _cable(REDIS_URL, 6379)}
+        cables = {"postgres away": _cable(url, 5432), "redis away": _cable(redis_url, 6379)}
         behind = environment | {
             "HEADROOM_DATABASE_URL": await _behind(cables["postgres away"], url),
-            "HEADROOM_REDIS_URL": await _behind(cables["redis away"], REDIS_URL),
+            "HEADROOM_REDIS_URL": await _behind(cables["redis away"], redis_url),
             "HEADROOM_RATE_LIMIT_ENABLED": "1",
             "HEADROOM_RPM": "1000000",
         }

@@ -29,10 +29,12 @@ import django
 import psycopg
 
 from benchmarks import budgets
-from benchmarks.rig import processes
+from benchmarks.rig import processes, tables
 
 KEYS, TEAMS, DAYS = 50, 10, 30
 ROWS_AT_ONCE = 1_000_000
+CALL_NANO_USD = 100_000_000
+"""What is set aside for a call in each of its budgets."""
 FILL = """
 INSERT INTO savings_ledgerentry ({columns}) SELECT
   lpad(to_hex(n), 32, '0')::uuid AS id, lpad(to_hex(n), 32, '0')::uuid AS request_id, 0 AS attempt,
@@ -87,21 +89,13 @@ def fill(url: str, rows: int) -> None:
             others="".join(f', {value} AS "{name}"' for name, value in others.items()),
             keys=KEYS,
         )
-        dropped = connection.execute(
-            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'savings_ledgerentry' "
-            "AND indexname NOT IN (SELECT conname FROM pg_constraint)"
-        ).fetchall()
-        for name, _ in dropped:
-            connection.execute(f'DROP INDEX "{name}"')
         start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
-        for first in range(0, rows, ROWS_AT_ONCE):
-            last = min(first + ROWS_AT_ONCE, rows) - 1
-            step = DAYS * 86_400 / rows
-            connection.execute(query, {"start": start, "step": step, "first": first, "last": last})
-            print(f"{last + 1:,} rows", file=sys.stderr)
-        for _, definition in dropped:
-            connection.execute(definition)
-        connection.execute("VACUUM ANALYZE savings_ledgerentry")
+        with tables.without_indexes(connection, "savings_ledgerentry"):
+            for first in range(0, rows, ROWS_AT_ONCE):
+                last = min(first + ROWS_AT_ONCE, rows) - 1
+                step = DAYS * 86_400 / rows
+                connection.execute(query, {"start": start, "step": step, "first": first, "last": last})
+                print(f"{last + 1:,} rows", file=sys.stderr)
 
 
 def _parts(query: str) -> list[str]:
@@ -159,23 +153,27 @@ def keep_up(per_s: float, seconds: float) -> Kept:
     from django.db import connection
 
     from budgets.balances import Holder
-    from budgets.gate import Principal
     from budgets.models import ApiKey
     from budgets.till import Till
+    from savings import tallies
     from savings.flusher import Flusher
     from savings.journal import Journal
     from savings.pricing import PriceBook
-    from savings.receipts import Admission, Settlement, Usage
+    from savings.receipts import Admission, Reserved, Settlement, Usage
 
     prices = PriceBook()
     prices.warm()
     with tempfile.TemporaryDirectory(prefix="headroom-benchmark-") as name:
         journal = Journal(Path(name) / "journal" / "bench", max_bytes=2**31)
         till = Till(Holder("bench", "bench"), journal.directory.parent, prices, _no_road)
-        flusher = Flusher(journal, prices=prices, post_balances=till.post)
-        keys = [(str(key.pk), f"team:{key.team_id}") for key in ApiKey.objects.all()]
+        counter = tallies.Counter("bench", "bench")
+        flusher = Flusher(journal, prices=prices, post_balances=till.post, counter=counter)
+        leases = lease(Holder("bench", "bench"))
+        keys = [
+            (str(key.pk), f"team:{key.team_id}", (leases[None, None], leases[key.pk, None], leases[None, key.team_id]))
+            for key in ApiKey.objects.all()
+        ]
         connection.close()
-        assert Principal
         flusher.start()
         calls = round(per_s * seconds)
         most, used_s, started = 0, _cpu_s(), time.perf_counter()
@@ -185,7 +183,7 @@ def keep_up(per_s: float, seconds: float) -> Kept:
                 most = max(most, number - flusher.recorded_rows)
                 time.sleep(early)
             call_id = str(uuid.uuid4())
-            key_id, owner = keys[number % len(keys)]
+            key_id, owner, accounts = keys[number % len(keys)]
             now_s = time.time()
             journal.admit(
                 Admission(
@@ -203,6 +201,8 @@ def keep_up(per_s: float, seconds: float) -> Kept:
                     is_streaming=True,
                     tokens_before=60_000,
                     tokens_after=50_000,
+                    reserved=tuple(Reserved(account, CALL_NANO_USD, is_leased=True) for account in accounts),
+                    holder="bench",
                 )
             )
             usage = Usage(1200, 40_000, 900, 0, 300)
@@ -215,6 +215,19 @@ def keep_up(per_s: float, seconds: float) -> Kept:
         cpu_ms = 1000 * (_cpu_s() - used_s) / calls
         flusher.stop()
     return Kept(calls, round(calls / took_s, 1), round(took_s, 1), most, waiting, round(behind_s, 2), round(cpu_ms, 3))
+
+
+def lease(holder: Any) -> dict[tuple[Any, Any], int]:
+    """The running account of each budget, by key and team, with a lease for this worker."""
+    from budgets import balances, periods
+    from budgets.models import Budget
+
+    accounts = {}
+    for budget in Budget.objects.all():
+        span = periods.containing(budget.period, "UTC", time.time())  # type: ignore[arg-type]
+        account = accounts[budget.key_id, budget.team_id] = balances.open_period(budget.pk, span)
+        balances.take(account, holder, [], lease_for=CALL_NANO_USD)
+    return accounts
 
 
 async def _no_road(*_: Any, **__: Any) -> Any:

@@ -79,6 +79,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="headroom-benchmark-"))
         provider = stack.enter_context(processes.provider(Path(name)))
+        redis_url = stack.enter_context(budgets.redis_database())
         targets: dict[str, tuple[Target, dict[str, str]]] = {}
         for kind in samples:
             directory = Path(name) / kind
@@ -86,7 +87,7 @@ def main() -> None:
             environment = {
                 "HEADROOM_WORKSPACE_DIR": str(directory / "workspace"),
                 "HEADROOM_DATABASE_URL": stack.enter_context(budgets.database()),
-                "HEADROOM_REDIS_URL": budgets.REDIS_URL,
+                "HEADROOM_REDIS_URL": redis_url,
                 "HEADROOM_RATE_LIMIT_ENABLED": "1" if kind == "limits" else "0",
                 "HEADROOM_RPM": str(A_MINUTE),
                 "HEADROOM_TPM": str(100 * A_MINUTE),

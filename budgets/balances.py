@@ -111,15 +111,23 @@ def entries_of(budget: Budget) -> QuerySet[LedgerEntry]:
 
 
 def take(
-    period_id: int, holder: Holder, wishes: Sequence[int], *, lease_for: int = 0, is_strict: bool = False
+    period_id: int,
+    holder: Holder,
+    wishes: Sequence[int],
+    *,
+    lease_for: int = 0,
+    is_strict: bool = False,
+    unbooked: int = 0,
 ) -> Grant:
     """Set money aside for those wishes that fit, in their order. Far from the limit there is a lease on top.
 
-    `lease_for` is what a call needs that leases are wanted for, 0 for none.
+    `lease_for` is what a call needs that leases are wanted for, 0 for none; `unbooked` is what calls of this worker may cost
+    that nothing was set aside for, and that are not in the ledger yet.
     """
     with transaction.atomic():
         period = BudgetPeriod.objects.select_for_update().get(pk=period_id)
-        room = period.limit_nano_usd - period.spent_nano_usd - period.held_nano_usd - period.leased_nano_usd
+        promised = period.held_nano_usd + period.leased_nano_usd + unbooked
+        room = period.limit_nano_usd - period.spent_nano_usd - promised
         is_granted, held = [], 0
         for wish in wishes:
             fits = wish <= room - held
@@ -140,7 +148,7 @@ def take(
         leased,
         period.limit_nano_usd,
         period.spent_nano_usd,
-        period.held_nano_usd + period.leased_nano_usd + held + leased,
+        promised + held + leased,
     )
 
 

@@ -58,12 +58,16 @@ class Purse:
     """Calls that something is set aside for and whose end was not seen yet."""
     unused: list[Reserved] = field(default_factory=list)
     """Set aside for calls that were not made; the teller takes it back."""
+    unasked_nano_usd: int = 0
+    """What calls may cost that passed while nobody could be asked, and whose end was not seen yet."""
     used_at_s: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
     _wishes: list[_Wish] = field(default_factory=list)
     _asking: asyncio.Task[None] | None = None
     _is_near: bool = True
     _last_lease: int = 0
+    _unasked_calls: int = 0
+    _room_nano_usd: int | None = None
 
     async def take(self, nano_usd: int) -> Reserved:
         """Set so much aside. Raises Refused or Unreachable."""
@@ -91,10 +95,26 @@ class Purse:
             self.used_at_s = time.monotonic()
             return Reserved(self.period_id, nano_usd, is_leased=True)
 
+    def pass_unasked(self, nano_usd: int, workers: int) -> Reserved | None:
+        """Let a call pass of which nobody can be asked: out of a worker's part of what was left when somebody last could.
+
+        Of an account that was never seen, all is taken to be left. Raises Unreachable when that part is used up.
+        """
+        with self.lock:
+            room = self.limit.nano_usd if self._room_nano_usd is None else self._room_nano_usd
+            if self.unasked_nano_usd + nano_usd > room // workers:
+                raise Unreachable("what this worker may spend unasked is used up")
+            self.unasked_nano_usd += nano_usd
+            if self.period_id is None:
+                return None
+            self.outstanding += 1
+            self._unasked_calls += 1
+            return Reserved(self.period_id, 0, is_leased=True)
+
     def put_back(self, reserved: Reserved) -> None:
         """The call was not made."""
         with self.lock:
-            self.outstanding -= 1
+            self._end_of(reserved)
             if reserved.is_leased:
                 self.available_nano_usd += reserved.nano_usd
             else:
@@ -103,9 +123,15 @@ class Purse:
     def settle(self, reserved: Reserved, cost_nano_usd: int) -> None:
         """The call was booked: what it left of the lease is free again. What was held for it alone, the booking released."""
         with self.lock:
-            self.outstanding -= 1
+            self._end_of(reserved)
             if reserved.is_leased:
                 self.available_nano_usd += max(0, reserved.nano_usd - cost_nano_usd)
+
+    def _end_of(self, reserved: Reserved) -> None:
+        self.outstanding -= 1
+        if not reserved.nano_usd and self._unasked_calls:
+            self.unasked_nano_usd -= self.unasked_nano_usd // self._unasked_calls
+            self._unasked_calls -= 1
 
     @property
     def is_done_with(self) -> bool:
@@ -162,6 +188,7 @@ class Purse:
             wishes,
             lease_for=lease_for,
             is_strict=self.limit.is_strict,
+            unbooked=self.unasked_nano_usd,
         )
         return grant
 
@@ -169,6 +196,9 @@ class Purse:
         assert self.period_id is not None
         with self.lock:
             self.available_nano_usd += grant.leased_nano_usd
+            self._room_nano_usd = max(0, grant.limit_nano_usd - grant.spent_nano_usd - grant.promised_nano_usd)
+            if not self._unasked_calls:  # those of an account that was not known leave no trace but in the ledger
+                self.unasked_nano_usd = 0
         self._is_near, self._last_lease = grant.leased_nano_usd == 0, grant.leased_nano_usd
         for wish, is_granted in zip(wishes, grant.is_granted, strict=True):
             if is_granted:

@@ -46,6 +46,7 @@ class Limit:
     time_zone: str
     is_strict: bool
     whose: str
+    nano_usd: int
 
 
 EVERYBODY = "everybody"
@@ -140,6 +141,7 @@ def _limits() -> dict[str, tuple[Limit, ...]]:
             time_zone=budget.time_zone,
             is_strict=budget.policy == "strict",
             whose=whose,
+            nano_usd=budget.limit_nano_usd,
         )
         found[whom] = (*found.get(whom, ()), limit)
     return found

@@ -82,7 +82,7 @@ class NoBound(BudgetRefused):
 
 
 class BudgetUnreachable(Exception):
-    """The database is away, and a strict budget does not go on without it."""
+    """The database is away, and a budget is strict or has let pass what it may without it."""
 
     def __init__(self, limit: Limit) -> None:
         super().__init__(f"the budget of {limit.whose} cannot be read at the moment; try again soon")
@@ -112,6 +112,7 @@ class Till:
         run: Run,
         *,
         unpriced: Unpriced = "by_policy",
+        workers: int = 1,
         limits_of: Callable[[str, str], tuple[Limit, ...]] | None = None,
     ) -> None:
         self.holder = holder
@@ -121,6 +122,7 @@ class Till:
         self._prices = prices
         self._run = run
         self._unpriced = unpriced
+        self._workers = workers
         self._limits_of = limits_of or (lambda key_id, owner: snapshot.current().limits_of(key_id, owner))
         self._habits = Habits()
         self._purses: dict[tuple[int, float], Purse] = {}
@@ -213,13 +215,21 @@ class Till:
                 raise BudgetHeld(limit, exc.grant, nano_usd) from exc
             raise BudgetSpent(limit, exc.grant, nano_usd, purse.span.ends_s, now_s) from exc
         except Unreachable as exc:
-            if limit.is_strict:
-                raise BudgetUnreachable(limit) from exc
-            log.warning("the budget of %s cannot be read (%s); the call goes on and is counted later", limit.whose, exc)
-            return None
+            return self._unasked(purse, nano_usd, exc)
         finally:
             if purse.period_id is not None:
                 self._by_period[purse.period_id] = purse
+        return reserved
+
+    def _unasked(self, purse: Purse, nano_usd: int, why: Unreachable) -> Reserved | None:
+        """With the database away calls go on for a while against normal budgets, and not against strict ones."""
+        if purse.limit.is_strict:
+            raise BudgetUnreachable(purse.limit) from why
+        try:
+            reserved = purse.pass_unasked(nano_usd, self._workers)
+        except Unreachable as exc:
+            raise BudgetUnreachable(purse.limit) from exc
+        log.warning("the budget of %s cannot be read (%s); the call is counted later", purse.limit.whose, why)
         return reserved
 
     def _purse(self, limit: Limit, now_s: float) -> Purse:

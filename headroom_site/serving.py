@@ -55,7 +55,14 @@ class _Parts:
         self.journal = Journal(journals / ids.uuid7(), max_bytes=settings.JOURNAL_MAX_BYTES)
         self.prices = PriceBook()
         holder = Holder(workspace.identity(settings.WORKSPACE_DIR), self.journal.directory.name)
-        self.till = Till(holder, journals, self.prices, database.run, unpriced=cast(Unpriced, settings.UNPRICED))
+        self.till = Till(
+            holder,
+            journals,
+            self.prices,
+            database.run,
+            unpriced=cast(Unpriced, settings.UNPRICED),
+            workers=settings.WORKERS,
+        )
         self.throttle = Throttle(Rate(settings.REQUESTS_PER_MINUTE, settings.TOKENS_PER_MINUTE), _buckets())
         self.counter = tallies.Counter(self.journal.directory.name, _run(), prometheus.refused_here)
         self.flusher = Flusher(self.journal, prices=self.prices, post_balances=self._post, counter=self.counter)

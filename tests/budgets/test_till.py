@@ -62,10 +62,11 @@ PRICES = PriceBook()
 
 @pytest.fixture
 def open_till(tmp_path: Path, switch: Switch) -> Callable[..., Till]:
-    def start(name: str = "w1", run: Run = switch.run, unpriced: Unpriced = "by_policy") -> Till:
+    def start(name: str = "w1", run: Run = switch.run, unpriced: Unpriced = "by_policy", workers: int = 1) -> Till:
         (tmp_path / name).mkdir(exist_ok=True)
         seen = snapshot.load()
-        return Till(Holder("here", name), tmp_path, PRICES, run, unpriced=unpriced, limits_of=seen.limits_of)
+        holder = Holder("here", name)
+        return Till(holder, tmp_path, PRICES, run, unpriced=unpriced, workers=workers, limits_of=seen.limits_of)
 
     return start
 
@@ -283,6 +284,32 @@ async def test_while_the_database_is_away_normal_goes_on_and_strict_waits(open_t
     switch.is_cut = False
     assert (await admit(till)).is_strict
     assert account(normal).budget != strict
+
+
+async def test_unasked_a_worker_spends_its_part_of_what_was_left_and_counts_it_until_it_is_booked(
+    open_till, switch
+) -> None:
+    limit, cost = USD // 20, 3000 * 1000 + 15_000 * 100
+    budget = make_budget("0.05")
+    till = open_till(workers=2)
+
+    async def admit_all(refusal: type[Exception]) -> list[Hold]:
+        admitted = []
+        with pytest.raises(refusal):
+            while True:
+                admitted.append(await admit(till))
+        return admitted
+
+    await admit(till)
+    switch.is_cut = True
+    unasked = await admit_all(BudgetUnreachable)
+    assert len(unasked) == (limit - cost) // 2 // cost == 5
+    switch.is_cut = False
+    await admit_all(BudgetHeld)
+    assert standing(budget)[1] == (limit // cost - len(unasked)) * cost, "they count though they are not booked"
+    book(till.post, *(priced(cost, *hold.reserved) for hold in unasked))
+    assert await admit_all(BudgetHeld) == []
+    assert standing(budget) == (5 * cost, 6 * cost, 0)
 
 
 async def test_a_lease_outlasts_an_outage(open_till, switch) -> None:

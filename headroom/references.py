@@ -41,7 +41,7 @@ def _repeat(text: Text, outcome: Shrunk, visible: dict[str, str], policy: Policy
         return None
     earlier = [Visible(label, copy) for label, copy in list(visible.items())[-MAX_VISIBLE:]]
     repeat = duplicates.refer(text.text, earlier)
-    if repeat is None:
+    if repeat is None or (text.call.name, repeat.form.name, outcome.level) in policy.unwanted_forms:
         return None
     digest = pipeline.original_hash(text.text)
     said = f"{repeat.form.text.rstrip()}\n{pipeline.marker(repeat.form.left_out, policy, digest)}"

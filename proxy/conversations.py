@@ -171,7 +171,7 @@ class Conversations:
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
             found = self._repeats.find(result, _in_sight(above, made, hidden))
             repeated = repeats.decided(*found, made[key]) if found else None
-            if repeated is not None:
+            if repeated is not None and (result.tool, repeated.label, repeated.level) not in policy.unwanted_forms:
                 alone = decisions.alone_key(key)
                 made[alone], made[key], results[alone] = made[key], repeated, result
         try:

@@ -49,8 +49,12 @@ def test_only_what_goes_out_in_full_is_referred_to() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"token_budget": 10**6}, {"policy": Policy(excluded_tools=frozenset(["Read"]))}],
-    ids=["a budget may take the copy away", "an excluded tool is left alone"],
+    [
+        {"token_budget": 10**6},
+        {"policy": Policy(excluded_tools=frozenset(["Read"]))},
+        {"policy": Policy(unwanted_forms=frozenset([("Read", "duplicate", "balanced")]))},
+    ],
+    ids=["a budget may take the copy away", "an excluded tool is left alone", "readers came back from references"],
 )
 def test_there_are_times_to_repeat_oneself(options: dict[str, Any]) -> None:
     assert results(read("a", SOURCE) + read("b", SOURCE), **options) == [SOURCE, SOURCE]

@@ -217,7 +217,23 @@ async def test_a_conversation_keeps_the_policy_version_that_it_began_with() -> N
 
 
 async def test_a_file_that_is_read_again_is_noted_with_the_form_it_had(store: DatabaseStore) -> None:
-    steps = [read("src/alpha.py", module("alpha")), run("make", log(1)), read("src/alpha.py", module("alpha"))]
-    await played(Conversations(store), steps, mode="cache")
-    noted = await database.run(lambda: list(FormUse.objects.order_by("created_at").values_list("tool", "was_reread")))
-    assert noted == [("Read", True), ("Bash", False), ("Read", False)]
+    steps = [*long_session(16), read("src/beta.py", module("beta"))]
+    steps.insert(2, read("src/alpha.py", module("alpha")))
+    await played(Conversations(store), steps)
+    again = FormUse.objects.filter(was_reread=True).order_by("created_at").values_list("tool", "level", "is_file")
+    levels = ["whole", "lossless", "deep"]  # as it came, by reference to that, and old news
+    assert await database.run(list, again) == [("Read", level, True) for level in levels]
+
+
+async def test_a_reference_that_was_unwanted_is_not_made() -> None:
+    text = module("alpha")
+    body = sessions.bodies([read("src/alpha.py", text), read("src/alpha.py", text)], "openai")[-1]
+    first = sessions.bodies([read("src/alpha.py", text)], "openai")[-1]
+    road = Conversations(NoStore())
+    await planned(road, first, mode="cache")
+    usual = await planned(road, body, mode="cache")
+    (label,) = usual.transforms
+    unwanted = Policy(unwanted_forms=frozenset({("Read", label, "lossless")}))
+    road = Conversations(NoStore())
+    await planned(road, first, mode="cache", policy=unwanted)
+    assert not (await planned(road, body, mode="cache", policy=unwanted)).replacements

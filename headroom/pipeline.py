@@ -81,9 +81,10 @@ def original_hash(text: str) -> str:
 
 
 def marker(left_out: str, policy: Policy, digest: str) -> str:
-    """Return the line that tells a reader what is missing and how it can be had."""
+    """Return the line that tells a reader what is missing and how it can be had. Of old news it says no more than that."""
     way_back = policy.retrieval.replace("{hash}", digest)
-    parts = [f"{MARKER}{' '.join(left_out.split())}", "the file or command itself is intact", way_back]
+    assurance = "" if policy.level == "deep" else "the file or command itself is intact"
+    parts = [f"{MARKER}{' '.join(left_out.split())}", assurance, way_back]
     return "; ".join(part for part in parts if part) + "]"
 
 

@@ -22,7 +22,7 @@ from proxy import decisions, epochs, mentions, policies
 from proxy.decisions import Decided, Memory
 from proxy.epochs import Billing, Candidate, Epoch, Prompt, Tuning
 from proxy.offload import Offload
-from proxy.ripeness import Ripeness, is_read
+from proxy.ripeness import Ripeness, can_be_had_again
 from proxy.values import Call, Outline, Path, Provider, ToolResult
 
 logger = logging.getLogger(__name__)
@@ -275,7 +275,7 @@ class Aging:
             look.policy,
             level="deep",
             min_tokens=MIN_TOKENS,
-            deep_share=self._tuning.deep_share if is_read(stand.result) else None,
+            deep_share=self._tuning.deep_share if can_be_had_again(stand.result) else None,
             keep_words=mentions.words(stand.result.text, since),
         )
         shrunk = await self._offload.shrink(

@@ -23,10 +23,11 @@ LOOKBACK_BLOCKS = 20
 class Tuning:
     """Numbers of the policy version.
 
-    A result is old enough after `min_age_turns`, or as soon as `min_stale_age_turns` when a newer copy of its file follows.
+    What a command printed is old enough after `min_age_turns`, the data that any other tool brought after
+    `min_data_age_turns`, and either as soon as `min_stale_age_turns` when a newer copy of its file follows.
     A file that was read stays for `min_read_age_turns` in which nobody touched it, one that was edited for
     `min_edited_age_turns`: the next edit quotes it. A document that the user named stays for `min_named_age_turns`: it may
-    be carried out step by step. Of files that are old enough, `deep_share` is left.
+    be carried out step by step. Of files and output that are old enough, `deep_share` is left.
 
     `horizon_share` of the turns so far are counted on to follow: most sessions end soon, and those that do not are the
     expensive ones. An epoch must bring `margin_share` more than it costs, and may cost no more than what we saved in this
@@ -34,12 +35,13 @@ class Tuning:
     without us.
     """
 
-    min_age_turns: int = 4
-    min_read_age_turns: int = 6
+    min_age_turns: int = 3
+    min_data_age_turns: int = 4
+    min_read_age_turns: int = 3
     min_stale_age_turns: int = 2
     min_edited_age_turns: int = 40
     min_named_age_turns: int = 120
-    deep_share: float = 0.12
+    deep_share: float = 0.08
     horizon_share: float = 0.4
     margin_share: float = 0.1
     risk_share: float = 0.01

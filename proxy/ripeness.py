@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from headroom import commands
 from headroom.shrinkers import reading
 from headroom.values import ToolCall
 from proxy import files, mentions
@@ -59,7 +60,7 @@ class Ripeness:
         if self._files.is_stale(touch, age_turns):
             return True
         if not is_read(result):
-            return age_turns >= tuning.min_age_turns
+            return age_turns >= (tuning.min_age_turns if can_be_had_again(result) else tuning.min_data_age_turns)
         idle_turns = self._files.idle_turns(touch, age_turns)
         if idle_turns < tuning.min_read_age_turns:
             return False
@@ -79,6 +80,11 @@ class Ripeness:
 def is_read(result: ToolResult) -> bool:
     """Whether a result shows a file: it can be read again, and edits quote it."""
     return _is_read(result.tool, result.arguments)
+
+
+def can_be_had_again(result: ToolResult) -> bool:
+    """Whether a result shows a file or what a command printed. What a service answered is data: it may be asked for late."""
+    return is_read(result) or bool(commands.line(ToolCall(result.tool, result.arguments)))
 
 
 @lru_cache(maxsize=8192)

@@ -29,7 +29,8 @@ _DEFINES = re.compile(
 _NAME = re.compile(r"[A-Za-z0-9_./:@#-]{4,}")
 _TELLING = re.compile(r"\d|[_./:@#-]|[a-z][A-Z]")
 _DIGITS = re.compile(r"\d+")
-_GAP_CHARS = 14
+GAP = "…"
+_GAP_CHARS = 4
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -88,15 +89,13 @@ def _by_worth(lines: Sequence[str], filled: Sequence[int], arguments: str) -> li
 
 
 def written(lines: Sequence[str], kept: AbstractSet[int]) -> str:
-    """The kept lines in their order, with the number of those left out in their place."""
+    """The kept lines in their order, with a sign where others stood: how many they were is said once, at the end."""
     written: list[str] = []
-    skipped = 0
+    is_gap = False
     for n, line in enumerate(lines):
         if n in kept:
-            if skipped:
-                written.append(f"[{skipped} lines]" if skipped > 1 else "[1 line]")
-            written.append(line)
-            skipped = 0
+            written += [GAP, line] if is_gap else [line]
+            is_gap = False
         else:
-            skipped += 1
-    return "\n".join([*written, f"[{skipped} lines]"] if skipped else written)
+            is_gap = is_gap or bool(line.strip())
+    return "\n".join([*written, GAP] if is_gap else written)

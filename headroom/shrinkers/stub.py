@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from headroom.shrinkers import gist, named
 from headroom.values import Form, Source
 
-MIN_BUDGET_CHARS = 240
+MIN_BUDGET_CHARS = 120
 MIN_LINES = 6
 _ENDS = (0.7, 0.3)
 

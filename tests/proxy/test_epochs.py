@@ -37,8 +37,8 @@ def test_an_epoch_waits_for_turns_and_for_money() -> None:
 
 
 def test_without_an_entry_close_by_everything_is_written_again() -> None:
-    far = epochs.plan(prompt(turns=400, entries=(0, 8)), [Candidate(6, 900)], ANTHROPIC, Tuning())
-    near = epochs.plan(prompt(turns=400, entries=(0, 5, 8)), [Candidate(6, 900)], ANTHROPIC, Tuning())
+    far = epochs.plan(prompt(turns=600, entries=(0, 8)), [Candidate(6, 900)], ANTHROPIC, Tuning())
+    near = epochs.plan(prompt(turns=600, entries=(0, 5, 8)), [Candidate(6, 900)], ANTHROPIC, Tuning())
     assert far is not None
     assert near is not None
     assert (far.read_to, near.read_to) == (0, 5)

@@ -12,7 +12,12 @@ from tests.proxy import sessions
 from tests.proxy.sessions import Step, edit, read, run
 
 TUNING = Tuning(
-    min_age_turns=3, min_read_age_turns=5, min_stale_age_turns=2, min_edited_age_turns=8, min_named_age_turns=12
+    min_age_turns=3,
+    min_data_age_turns=4,
+    min_read_age_turns=5,
+    min_stale_age_turns=2,
+    min_edited_age_turns=8,
+    min_named_age_turns=12,
 )
 WAIT = run("make", "done")
 
@@ -30,6 +35,7 @@ def ripe_at(steps: list[Step], task: str = "go on") -> int | None:
     ("steps", "turns"),
     [
         pytest.param([run("make test", "ok")], 3, id="a command"),
+        pytest.param([("get_user", {"id": 7}, "name: Ann")], 4, id="data"),
         pytest.param([read("a.py", "x")], 5, id="a file"),
         pytest.param([read("a.py", "x"), edit("a.py")], 8, id="a file that was edited"),
         pytest.param([read("a.py", "x"), read("a.py", "x")], 1, id="a file with a newer copy"),

@@ -30,5 +30,15 @@ def test_one_long_line_keeps_its_ends() -> None:
     assert shrunk.tokens_after < 0.2 * shrunk.tokens_before
 
 
+def test_old_news_spends_few_words_on_what_is_missing() -> None:
+    text, digest = old(SOURCE).text, pipeline.original_hash(SOURCE)
+    lines = text.split("\n")
+    assert (
+        lines[-1]
+        == f"[headroom left out {320 - sum(line in SOURCE for line in lines[:-1]):,} of 320 lines; original kept as {digest}]"
+    )
+    assert {line for line in lines[:-1] if line not in SOURCE} == {"…"}
+
+
 def test_no_share_no_stub() -> None:
     assert "stub" not in old(SOURCE, None).form

@@ -45,6 +45,7 @@ class Reader:
     def __init__(self, *, interval_s: float = INTERVAL_S) -> None:
         self.found = InForce()
         self._interval_s = interval_s
+        self._problem = ""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -63,14 +64,17 @@ class Reader:
         self.found = InForce()
 
     def refresh(self) -> None:
-        """One look at the database. Never raises: the road lives on with what it knows."""
+        """One look at the database. Never raises: the road lives on with what it knows. Problems are logged when they change."""
         try:
             found = load()
             if found.number != self.found.number:
                 log.info("new conversations begin with policy version %d", found.number)
             self.found = found
+            self._problem = ""
         except Exception as exc:  # noqa: BLE001 - whatever a database that is away raises
-            log.info("policy versions cannot be read (%s); those read last stay in force", type(exc).__name__)
+            if type(exc).__name__ != self._problem:
+                self._problem = type(exc).__name__
+                log.warning("policy versions cannot be read (%s); those read last stay in force", self._problem)
             connection.close()
         finally:
             close_old_connections()

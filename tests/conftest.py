@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -65,6 +66,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput") and (left := _shown() - SHOWN_BEFORE):
         session.config.get_terminal_writer().line(f"\nThe tests left {sorted(left)} in {ROOT}.", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that parallel processes end together."""
+    counts = Counter(item.location[0] for item in items)
+    killing = {item.location[0] for item in items if item.get_closest_marker("crash")}
+
+    def place(item: pytest.Item) -> tuple[bool, bool, int, str]:
+        file = item.location[0]
+        return file not in killing, "live" not in file, -counts[file], file
+
+    items.sort(key=place)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

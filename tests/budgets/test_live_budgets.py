@@ -46,7 +46,7 @@ def periods(proxy: Proxy) -> list[tuple[int, int, int]]:
 def headroom(proxy: Proxy, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command beside the running proxy."""
     return subprocess.run(
-        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=proxy.env, capture_output=True, text=True, timeout=60
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=proxy.env, capture_output=True, text=True, timeout=120
     )
 
 

@@ -104,7 +104,7 @@ def site(
 
 def run(proxy: Proxy, *arguments: str) -> str:
     env = {**proxy.env, "DJANGO_SETTINGS_MODULE": "headroom_site.settings"}
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -175,7 +175,7 @@ def test_hits_are_for_their_owner_and_pass_keys_and_rates_first(
 
     def new_key(name: str) -> str:
         command = [sys.executable, "manage.py", "key", "create", name, "--json"]
-        made = subprocess.run(command, cwd=ROOT, env=proxy.env, capture_output=True, text=True, timeout=60, check=True)
+        made = subprocess.run(command, cwd=ROOT, env=proxy.env, capture_output=True, text=True, timeout=120, check=True)
         return str(json.loads(made.stdout)["secret"])
 
     one, two = new_key("one"), new_key("two")

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from budgets import webhook
+from budgets import dollars, webhook
 from budgets.alert_models import Alert
 from budgets.models import BudgetPeriod
 from savings.observability import prometheus
@@ -73,7 +73,7 @@ def budget_reached(period: BudgetPeriod, percent: int) -> None:
     store(
         event(
             "budget.threshold",
-            f"budget {budget} has reached {percent} %: {spent_usd:.4f} of {limit_usd:.2f} USD are spent",
+            f"budget {budget} has reached {percent} %: {spent_usd:.4f} of {dollars.exact(period.limit_nano_usd)} USD are spent",
             {
                 "budget": budget.pk,
                 "scope": budget.scope,

@@ -9,14 +9,13 @@ from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
-from budgets import balances, keys, periods, trail, versions
+from budgets import balances, dollars, keys, periods, trail, versions
 from budgets.models import ApiKey, Budget, BudgetPeriod, Team
 from budgets.periods import Kind
 
 Policy = Literal["normal", "strict"]
 POLICIES: tuple[Policy, ...] = ("normal", "strict")
 
-NANO_PER_USD = 10**9
 MAX_USD = 10_000_000
 MAX_PER_SCOPE = 6
 """A call is counted against six budgets of its key, six of its team and six for everybody at most."""
@@ -79,7 +78,7 @@ def set_limit(budget_id: int, limit_usd: Decimal, *, seen: str = "", by: str = t
         versions.check(budget, seen)
         before = budget.limit_nano_usd
         _set_limit(budget, limit)
-        trail.record("limit set", budget, by=by, from_usd=usd(before), to_usd=usd(limit))
+        trail.record("limit set", budget, by=by, from_usd=dollars.exact(before), to_usd=dollars.exact(limit))
         keys.changed()
     return budget
 
@@ -92,12 +91,12 @@ def top_up(budget_id: int, extra_usd: Decimal, *, by: str = trail.COMMAND_LINE) 
     with transaction.atomic():
         budget = _in_force(budget_id)
         account = _running_account(budget)
-        if account.limit_nano_usd + extra > MAX_USD * NANO_PER_USD:
+        if account.limit_nano_usd + extra > MAX_USD * dollars.NANO_PER_USD:
             raise BadBudget(f"a limit is from 0 to {MAX_USD:,} USD")
         account.limit_nano_usd += extra
         account.alerted_percent = 0
         account.save(update_fields=["limit_nano_usd", "alerted_percent"])
-        trail.record("topped up", budget, by=by, extra_usd=usd(extra), period_from=account.starts_at)
+        trail.record("topped up", budget, by=by, extra_usd=dollars.exact(extra), period_from=account.starts_at)
         keys.changed()
     return account
 
@@ -158,17 +157,10 @@ def nano_usd(usd: Decimal) -> int:
     """Dollars as nano-dollars. Raises BadBudget for what is negative, absurd or finer than that."""
     if not usd.is_finite() or not 0 <= usd <= MAX_USD:
         raise BadBudget(f"a limit is from 0 to {MAX_USD:,} USD, not {usd}")
-    nano = usd * NANO_PER_USD
+    nano = usd * dollars.NANO_PER_USD
     if nano != nano.to_integral_value():
         raise BadBudget(f"{usd} USD has more than 9 decimals")
     return int(nano)
-
-
-def usd(nano: int) -> str:
-    """Dollars with every decimal that there is, and at least two."""
-    whole, rest = divmod(nano, NANO_PER_USD)
-    decimals = f"{rest:09}".rstrip("0")
-    return f"{whole}.{decimals:0<2}"
 
 
 def running_periods() -> QuerySet[BudgetPeriod]:

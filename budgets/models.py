@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from budgets import dollars
 from budgets.alert_models import Alert
 
 __all__ = ["Alert", "ApiKey", "Budget", "BudgetPeriod", "BudgetShare", "Revision", "Team", "UpstreamCredential"]
@@ -141,7 +142,7 @@ class Budget(models.Model):
 
     def __str__(self) -> str:
         whose = self.key or self.team or "everybody"
-        return f"{self.limit_nano_usd / 1e9:.2f} USD {self.period} for {whose}"
+        return f"{dollars.exact(self.limit_nano_usd)} USD {self.period} for {whose}"
 
 
 class BudgetPeriod(models.Model):

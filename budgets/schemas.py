@@ -9,7 +9,7 @@ from typing import Any
 
 from ninja import Field, Schema
 
-from budgets import keys, limits, versions
+from budgets import dollars, keys, limits, versions
 from budgets.limits import Policy
 from budgets.models import ApiKey, Budget, Team
 from budgets.periods import Kind
@@ -177,11 +177,11 @@ def budget(row: Budget) -> BudgetOut:
         period=row.period,
         time_zone=row.time_zone,
         policy=row.policy,
-        limit_usd=limits.usd(row.limit_nano_usd),
-        running_limit_usd=limits.usd(period.limit_nano_usd if period else row.limit_nano_usd),
-        spent_usd=limits.usd(period.spent_nano_usd if period else 0),
-        held_usd=limits.usd(period.held_nano_usd if period else 0),
-        leased_usd=limits.usd(period.leased_nano_usd if period else 0),
+        limit_usd=dollars.exact(row.limit_nano_usd),
+        running_limit_usd=dollars.exact(period.limit_nano_usd if period else row.limit_nano_usd),
+        spent_usd=dollars.exact(period.spent_nano_usd if period else 0),
+        held_usd=dollars.exact(period.held_nano_usd if period else 0),
+        leased_usd=dollars.exact(period.leased_nano_usd if period else 0),
         alerted_percent=period.alerted_percent if period else 0,
         starts_at=period.starts_at if period else None,
         ends_at=period.ends_at if period else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from budgets import limits
+from budgets import dollars, limits
 from budgets.models import Budget
 
 NEAR_PERCENT = 80
@@ -43,7 +43,7 @@ def bar(budget: Budget) -> SafeString:
 
 def usd(nano_usd: int) -> str:
     """Dollars to the cent, and finer where cents would say nothing."""
-    value = nano_usd / limits.NANO_PER_USD
+    value = nano_usd / dollars.NANO_PER_USD
     return f"${value:,.4f}" if 0 < value < 1 else f"${value:,.2f}"
 
 

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from budgets import access, limits, periods
+from budgets import access, dollars, limits, periods
 from budgets.admin import balances, base
 from budgets.admin.site import site
 from budgets.models import ApiKey, Budget, Team
@@ -46,7 +46,7 @@ class BudgetForm(base.SeenForm):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         if not self.instance._state.adding:
-            self.initial["limit_usd"] = Decimal(limits.usd(self.instance.limit_nano_usd))
+            self.initial["limit_usd"] = Decimal(dollars.exact(self.instance.limit_nano_usd))
 
     def clean_time_zone(self) -> str:
         try:

@@ -70,6 +70,21 @@ def set_(budget_id: int, usd: Decimal) -> None:
         raise click.ClickException(str(exc)) from exc
 
 
+@command.command("top-up")
+@click.argument("budget_id", type=int)
+@click.argument("usd", type=usd, metavar="USD")
+def top_up(budget_id: int, usd: Decimal) -> None:
+    """Give budget BUDGET_ID so much more in its running period; the next one begins with its limit again."""
+    _, limits = _modules()
+    try:
+        period = limits.top_up(budget_id, usd)
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
+    except LookupError as exc:
+        raise click.ClickException(str(exc)) from exc
+    click.echo(f"Budget {budget_id} has ${period.limit_nano_usd / 1e9:,} in this period.")
+
+
 @command.command("end")
 @click.argument("budget_id", type=int)
 def end(budget_id: int) -> None:
@@ -94,7 +109,7 @@ def list_(as_json: bool) -> None:
     if not rows:
         click.echo("No budgets. Make one: headroom budget create USD --period daily")
     for row in rows:
-        amounts = f"${row['spent_usd']:,.4f} of ${row['limit_usd']:,.2f}, ${row['set_aside_usd']:,.4f} set aside"
+        amounts = f"${row['spent_usd']:,.4f} of ${row['running_limit_usd']:,}, ${row['set_aside_usd']:,.4f} set aside"
         click.echo(f"{row['id']:>4}  {row['whose']:28}  {row['period']:8} {row['policy']:7}  {amounts}")
 
 
@@ -112,6 +127,7 @@ def _row(budget: Any, period: Any) -> dict[str, Any]:
         "time_zone": budget.time_zone,
         "policy": budget.policy,
         "limit_usd": budget.limit_nano_usd / 1e9,
+        "running_limit_usd": (period or budget).limit_nano_usd / 1e9,
         "spent_usd": spent / 1e9,
         "set_aside_usd": aside / 1e9,
         "ends_at": period.ends_at.isoformat() if period and period.ends_at else None,

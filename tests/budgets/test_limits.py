@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
+from click.testing import CliRunner
 
 from budgets import balances, keys, limits, periods, snapshot
 from budgets.balances import Holder
 from budgets.models import Team
+from headroom_site.cli import main
 from tests.budgets.builders import NOON, USD, account, make_budget, standing
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -93,6 +96,16 @@ def test_the_settings_make_one_budget_and_keep_it_while_they_say_the_same() -> N
     assert [budget.pk for budget in limits.list_budgets()] == [monthly.pk]
     apply(None)
     assert limits.list_budgets() == []
+
+
+def test_small_amounts_and_topped_up_ones_are_shown_as_they_are() -> None:
+    budget = make_budget("0.0015")
+    assert str(budget).startswith("0.0015 USD daily")
+    run = partial(CliRunner().invoke, main)
+    assert run(["budget", "top-up", str(budget.pk), "2"]).output == f"Budget {budget.pk} has $2.0015 in this period.\n"
+    assert "$0.0000 of $2.0015, " in run(["budget", "list"]).output
+    assert run(["budget", "top-up", "0", "2"]).exit_code == 1
+    assert run(["budget", "top-up", str(budget.pk), "0"]).exit_code == 2
 
 
 def test_ending_twice_says_that_there_is_none() -> None:

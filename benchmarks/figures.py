@@ -4,8 +4,9 @@
 
 Needs PostgreSQL and Redis (HEADROOM_TEST_POSTGRES_URL, HEADROOM_TEST_REDIS_URL), where it uses databases of its own. The
 first part fills a ledger with calls of a year, rolls all of it up, then once more after a few new calls, and asks a proxy for
-`/stats` and `/stats-history`. The second sends requests through several workers and compares the ledger, rollups, `/stats`,
-the CSV of every series, `/metrics` and the export of single calls, to the nano-dollar. `--entries 0` or `--requests 0` leave
+`/stats`, `/stats-history` and the pages. The second sends requests through several workers and compares what was spent and
+saved in the ledger, rollups, `/stats`, the tiles of the dashboard, the CSV of every series and of single calls, and
+`/metrics`, to the nano-dollar. `--entries 0` or `--requests 0` leave
 one of them out.
 """
 
@@ -25,6 +26,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,28 @@ ASKED = 60
 CONNECTIONS = 16
 SETTLE_S = 30.0
 NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a sum of money is called where it is told; counters only grow, so that a loss has one of its own."""
+
+    column: str
+    column_of_calls: str
+    tile: str
+    counters: dict[str, int]
+
+
+PLACES = {
+    "cost_nano_usd": Place("total_cost_usd_delta", "cost_usd", "spent", {"headroom_cost_nano_usd_total": 1}),
+    "saved_nano_usd": Place(
+        "compression_savings_usd_delta",
+        "saved_usd",
+        "saved",
+        {"headroom_saved_nano_usd_total": 1, "headroom_lost_nano_usd_total": -1},
+    ),
+}
+PAGES = ("", "/lifetime", "/history", "/requests", "/cache")
 
 FILL = """
     INSERT INTO savings_ledgerentry (id, request_id, attempt, provider, upstream, route, model_asked, model_answered,
@@ -77,7 +101,8 @@ def measure(entries: int, directory: Path) -> dict[str, Any]:
         database.execute(CHECKPOINTS)
         database.execute("VACUUM ANALYZE")
         with processes.headroom(directory, "http://127.0.0.1:9", environment=environment) as target:
-            for path in ("/livez", "/stats", "/stats-history", "/stats-history?format=csv&series=daily"):
+            paths = ("/livez", "/stats", "/stats-history", "/stats-history?format=csv&series=daily")
+            for path in (*paths, *(f"/dashboard{page}" for page in PAGES)):
                 found[path] = _times_ms(target, path, database)
     return found
 
@@ -166,7 +191,7 @@ def agree(requests: int, workers: int, directory: Path) -> dict[str, Any]:
     with (
         _database() as url,
         psycopg.connect(url, autocommit=True) as database,
-        processes.provider(directory) as provider,
+        processes.caching_provider(directory) as provider,
     ):
         environment = {
             "HEADROOM_DATABASE_URL": url,
@@ -175,37 +200,48 @@ def agree(requests: int, workers: int, directory: Path) -> dict[str, Any]:
         }
         _manage(environment, "migrate")
         with processes.headroom(directory, provider.url, "--workers", str(workers), environment=environment) as target:
-            sent = [bodies.small(), bodies.small(is_stream=True), *(bodies.conversation(seed, 3) for seed in range(4))]
+            sent = [bodies.small(), *(body for seed in range(4) for body in bodies.growing(seed, 2))]
             result = load.run(target.url, sent, requests=requests, connections=CONNECTIONS)
             _wait_for_rows(database, requests)
             calls = processes.provider_calls(provider)
-            cost, rows = database.execute(
-                "SELECT sum(cost_nano_usd), count(*) FILTER (WHERE status <> 'void') FROM savings_ledgerentry"
-            ).fetchone()  # type: ignore[misc]
             _manage(environment, "rollups")
-            stats = json.loads(_read(f"{target.url}/stats"))
-            sums = {
-                "stats": stats["cost"]["cost_nano_usd"],
-                "stats_by_model": sum(model["cost_nano_usd"] for model in stats["cost"]["per_model"].values()),
-                "lifetime": stats["persistent_savings"]["lifetime"]["cost_nano_usd"],
-                "metrics": _in_metrics(_read(f"{target.url}/metrics")),
-                "hourly": _in_table(database, "savings_hourlyrollup"),
-                "daily": _in_table(database, "savings_dailyrollup"),
-                **{
-                    f"csv_{series}": _in_csv(_read(f"{target.url}/stats-history?format=csv&series={series}"))
-                    for series in ("hourly", "daily", "weekly", "monthly")
-                },
-            }
-    cost = int(cost)
+            rows = database.execute("SELECT count(*) FROM savings_ledgerentry WHERE status <> 'void'").fetchone()[0]  # type: ignore[index]
+            sums = {figure: _everywhere(figure, target, database) for figure in PLACES}
+            said = json.loads(_read(f"{target.url}/stats"))["requests"]["total"]
     return {
         "requests": requests,
         "per_s": round(result.per_s, 1),
         "provider_calls": calls,
         "ledger_rows": rows,
-        "stats_requests": stats["requests"]["total"],
-        "ledger_cost_nano_usd": cost,
+        "stats_requests": said,
         "sums": sums,
-        "all_agree": {*sums.values()} == {cost} and rows == calls == requests == stats["requests"]["total"],
+        "all_agree": all(len({*places.values()}) == 1 for places in sums.values())
+        and rows == calls == requests == said,
+    }
+
+
+def _everywhere(figure: str, target: processes.Target, database: psycopg.Connection[Any]) -> dict[str, int]:
+    """A sum of money, in nano-dollars, in every place that tells it."""
+    place = PLACES[figure]
+    stats = json.loads(_read(f"{target.url}/stats"))
+    metrics = _read(f"{target.url}/metrics")
+    exported = _read(f"{target.url}/dashboard/requests.csv")
+    return {
+        "ledger": _in_table(database, "savings_ledgerentry", figure),
+        "hourly": _in_table(database, "savings_hourlyrollup", figure),
+        "daily": _in_table(database, "savings_dailyrollup", figure),
+        "stats": stats["cost"][figure],
+        "stats_by_model": sum(model[figure] for model in stats["cost"]["per_model"].values()),
+        "lifetime": stats["persistent_savings"]["lifetime"][figure],
+        "metrics": sum(sign * _in_metrics(metrics, counter) for counter, sign in place.counters.items()),
+        "tile_of_session": _in_tile(_read(f"{target.url}/dashboard"), place.tile),
+        "tile_of_lifetime": _in_tile(_read(f"{target.url}/dashboard/lifetime"), place.tile),
+        "tile_of_history": _in_tile(_read(f"{target.url}/dashboard/history"), place.tile),
+        "csv_calls": _in_csv(exported, place.column_of_calls),
+        **{
+            f"csv_{series}": _in_csv(_read(f"{target.url}/stats-history?format=csv&series={series}"), place.column)
+            for series in ("hourly", "daily", "weekly", "monthly")
+        },
     }
 
 
@@ -217,18 +253,20 @@ def _wait_for_rows(database: psycopg.Connection[Any], count: int) -> None:
         time.sleep(0.2)
 
 
-def _in_table(database: psycopg.Connection[Any], table: str) -> int:
-    return int(database.execute(f"SELECT sum(cost_nano_usd) FROM {table}").fetchone()[0])  # type: ignore # noqa: S608
+def _in_table(database: psycopg.Connection[Any], table: str, figure: str) -> int:
+    return int(database.execute(f"SELECT sum({figure}) FROM {table}").fetchone()[0])  # type: ignore # noqa: S608
 
 
-def _in_metrics(text: str) -> int:
-    return sum(
-        int(float(value)) for value in re.findall(r"^headroom_cost_nano_usd_total\{.*\} (\S+)$", text, re.MULTILINE)
-    )
+def _in_metrics(text: str, counter: str) -> int:
+    return sum(int(float(value)) for value in re.findall(rf"^{counter}\{{.*\}} (\S+)$", text, re.MULTILINE))
 
 
-def _in_csv(text: str) -> int:
-    return int(sum(Decimal(row["total_cost_usd_delta"]) for row in csv.DictReader(io.StringIO(text))) * NANO)
+def _in_tile(page: str, tile: str) -> int:
+    return int(re.findall(rf'data-figure="{tile}" data-number="(-?\d+)"', page)[0])
+
+
+def _in_csv(text: str, column: str) -> int:
+    return int(sum(Decimal(row[column] or 0) for row in csv.DictReader(io.StringIO(text))) * NANO)
 
 
 def _read(url: str) -> str:

@@ -55,7 +55,8 @@ def cache_health(request: HttpRequest, scope: Scope) -> HttpResponse:
     """The last thirty days, the conversations of the newest calls, and the newest epochs."""
     window = stats.Window.last(REACH, datetime.now(UTC))
     figures = stats.totals(window, with_imported=False, **scope.labels)
-    newest = scope.of(LedgerEntry.objects.order_by("-admitted_at").exclude(conversation=""))[:NEWEST_CALLS]
+    recent = LedgerEntry.objects.filter(admitted_at__gte=window.start).order_by("-admitted_at")
+    newest = (entry for entry in scope.of(recent)[:NEWEST_CALLS] if entry.conversation)
     epochs = EpochRecord.objects.order_by("-created_at")[:EPOCHS] if scope.team is None else []
     context = {
         "tab": "cache",

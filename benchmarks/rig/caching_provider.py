@@ -1,7 +1,7 @@
 """A provider that bills prompt caching by the rules of `proxy.replay.billing`, and answers "ok".
 
 `CACHE_LIFE_S=… TOKEN_RATIO=… uvicorn benchmarks.rig.caching_provider:app`. `TOKEN_RATIO` are its tokens for one of o200k.
-`POST /sim/reset` forgets everything and may set `ttl_5m` and `token_ratio`.
+`POST /sim/reset` forgets everything and may set `ttl_5m` and `token_ratio`; `/count` says how many calls there were.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ class Account:
         self.prompts, self.caches = Prompts(), {"anthropic": {}, "openai": {}}
         self.life_s, self.token_ratio = ttl_5m, token_ratio
 
+    calls = 0
     caches: dict[str, Cache]
 
     def bill(self, body: dict[str, Any], dialect: Dialect) -> Any:
+        self.calls += 1
         blocks = [self._counted(block) for block in self.prompts.blocks(body, dialect)]
         bill = billing.biller(dialect, bills_writes=False)
         # The rules know lifetimes of their own; another lifetime is a clock that runs faster.
@@ -59,7 +61,7 @@ async def app(
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     body = json.loads(b"".join(parts) or b"{}")
-    answer = {"ok": True}
+    answer: dict[str, Any] = {"calls": account.calls}
     if scope["path"] == "/sim/reset":
         account.reset(**body)
     elif scope["path"].endswith("/messages"):

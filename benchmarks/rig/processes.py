@@ -119,6 +119,17 @@ def provider(directory: Path, *, event_gap_ms: float = 0.0) -> Iterator[Target]:
         yield Target("direct", url, process.pid)
 
 
+@contextlib.contextmanager
+def caching_provider(directory: Path) -> Iterator[Target]:
+    """A provider that caches prompts and bills them by the rules: what is saved there is money."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--no-access-log"]
+    command += ["--log-level", "warning", "benchmarks.rig.caching_provider:app"]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, log=directory / "provider.log", ready_url=f"{url}/count") as process:
+        yield Target("direct", url, process.pid)
+
+
 def provider_calls(provider: Target) -> int:
     """How many calls the stand-in provider has answered so far."""
     with urllib.request.urlopen(f"{provider.url}/count", timeout=5) as answer:

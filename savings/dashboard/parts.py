@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+from django.db import connection
 
 from savings import stats
 from savings.dashboard.definitions import REASONS, Tile, tiles
@@ -13,6 +16,11 @@ from savings.figures import NANO, Figures
 from savings.stats import Window
 
 COLUMNS = ("requests", "spent", "would_have_been", "saved", "saved_percent", "tokens_saved", "cache_hit")
+SUMMED = (
+    *("requests", "cost_nano_usd", "saved_nano_usd", "tokens_saved", "input_fresh_tokens"),
+    *("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
+)
+"""The sums behind these columns."""
 ROWS = 12
 BREAKDOWNS: dict[str, tuple[stats.Dimension, str]] = {
     "model": ("model", "Model"),
@@ -33,11 +41,16 @@ class Breakdown:
 
 
 def breakdowns(window: Window, scope: Scope) -> list[Breakdown]:
-    """The bill by model, agent, project and key."""
+    """The bill by model, agent, project and key; as of the last rollup, and put together once for all who look."""
+    return _breakdowns(str(connection.settings_dict["NAME"]), stats.revision(), window, scope)
+
+
+@lru_cache(maxsize=16)
+def _breakdowns(_database: str, _revision: int, window: Window, scope: Scope) -> list[Breakdown]:
     heads = tiles(Figures(), COLUMNS)
     found = []
     for name, (dimension, title) in BREAKDOWNS.items():
-        by = stats.by(dimension, window, limit=ROWS, **scope.labels)
+        by = stats.by(dimension, window, limit=ROWS, columns=SUMMED, **scope.labels)
         if set(by) != {""}:  # a table of what has no label says what the tiles say
             rows = [(value or "(none)", tiles(figures, COLUMNS)) for value, figures in by.items()]
             found.append(Breakdown(name, title, heads, rows))

@@ -1,7 +1,7 @@
 // New figures without a reload. The server says what changed, at most every two seconds; the session's tiles change where
-// they stand, and a page of rollups or requests fetches itself anew when its figures have, at most twice a minute and never
-// under a reader's hands.
-const REFRESH_MS = 30_000;
+// they stand, and a page of rollups or requests fetches itself anew when its figures have, not too often and never under a
+// reader's hands.
+const REFRESH_S = 30;
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 
@@ -42,7 +42,8 @@ function show(news) {
 async function refresh(isUrgent) {
   const area = document.querySelector("[data-refresh]");
   const isBusy = document.hidden || area?.contains(document.activeElement) || String(getSelection()) !== "";
-  if (!area || isBusy || (!isUrgent && performance.now() - refreshedAt < REFRESH_MS)) return;
+  const leastMs = isUrgent ? 0 : 1000 * (Number(area?.dataset.refresh) || REFRESH_S);
+  if (!area || isBusy || performance.now() - refreshedAt < leastMs) return;
   refreshedAt = performance.now();
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok) return;

@@ -221,8 +221,10 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     built = [*_settling(text)]
     is_settled = not _SETTLING.isdisjoint(built) or not _RUNNERS.isdisjoint(called)
     found = dict.fromkeys([*called, *(built if is_settled else _by_structure(text, built))])
-    if "table" in found and table.read(text[:HEAD_CHARS]) is not None:
-        found = dict.fromkeys(kind for kind in found if kind not in ("logs", "prose", "code"))
+    read = table.read(text[:HEAD_CHARS]) if "table" in found else None
+    if read is not None:
+        others = ("logs", "prose", "code", "command") if read.delimiter in ",;" else ("logs", "prose", "code")
+        found = dict.fromkeys(kind for kind in found if kind not in others)
     if "test_events" in found:
         found.pop("json", None)
     if "build_output" in found:

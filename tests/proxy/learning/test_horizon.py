@@ -97,8 +97,10 @@ def test_a_proposal_says_what_came_of_epochs() -> None:
 
 
 async def test_the_planner_follows_the_conversations_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = in_force.InForce(2, {1: frozenset(), 2: frozenset()}, {2: 0.01})
+    known = in_force.InForce(2, {1: frozenset(), 2: frozenset()}, {1: 5.0, 2: -1.0})
     monkeypatch.setattr(in_force, "current", lambda: known)
-    usual = await played(Conversations(NoStore()), long_session())
-    short = await played(Conversations(NoStore()), long_session(), policy=Policy(version=2))
-    assert sum(bool(plan.epoch) for plan in short) < sum(bool(plan.epoch) for plan in usual)
+    bold, shy = [
+        await played(Conversations(NoStore()), long_session(), "anthropic", policy=Policy(version=version))
+        for version in (1, 2)
+    ]
+    assert sum(plan.tokens_after for plan in bold) < sum(plan.tokens_after for plan in shy)

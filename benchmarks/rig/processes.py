@@ -58,7 +58,7 @@ def running(
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            env={**_usual_environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -72,6 +72,11 @@ def running(
         raise
     finally:
         _stop(process)
+
+
+def _usual_environment() -> dict[str, str]:
+    """Ours, but compiled modules are kept: few users compile everything again at each start."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def wait_until_answering(url: str, process: subprocess.Popen[bytes]) -> float:

@@ -16,6 +16,7 @@ import django
 django.setup()
 
 from django.conf import settings
+from django.urls import get_resolver
 
 from budgets import gate, keys
 from headroom_site import listening, serving
@@ -30,6 +31,7 @@ PAGES = ("/dashboard", "/admin", "/login", "/logout", "/static/", "/favicon.ico"
 LIVE = "/dashboard/live"
 
 _starting = asyncio.Lock()
+get_resolver(settings.DATA_PLANE_URLCONF).url_patterns  # noqa: B018 - the first request should not wait for the routes
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -79,10 +79,12 @@ class Conversations:
             look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
         standing = await self.aging.standing(look) if look is not None else Standing()
         new = {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}
-        room = _room_above_minimum(call, provider, stands)
         gone = standing.deepened | hidden
-        reread = _read_again(call, stands, standing.deepened, hidden) if new else []
-        made = await self._decide(owner, new, stands, gone, policy, room, reread) if new else {}
+        made: dict[str, Decided] = {}
+        if new:
+            room = _room_above_minimum(call, provider, stands)
+            reread = _read_again(call, stands, standing.deepened, hidden)
+            made = await self._decide(owner, new, stands, gone, policy, room, reread)
         stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
         stands = await self._in_view(stands, gone)
         if look is None:

@@ -242,7 +242,7 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
 
 async def _made_shorter(journey: Journey, answer: Answer, ticket: Ticket) -> Journey | None:
     """The journey with a shorter plan, where the provider says that the prompt is too long and something can go."""
-    if settings.OBSERVE or journey.plan.reason in HANDS_OFF:
+    if settings.OBSERVE or journey.plan.reason in HANDS_OFF or not room.may_refuse(answer, journey.call):
         return None
     look = _look(journey.exchange, journey.provider, journey.call, journey.principal, journey.offer)
     try:

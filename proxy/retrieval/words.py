@@ -54,7 +54,12 @@ def root() -> Path:
 
 def folder(owner: str) -> Path:
     """The folder of one owner's originals."""
-    return root() / _folder_name(owner)
+    return _folder(settings.WORKSPACE_DIR, owner)
+
+
+@lru_cache(maxsize=1024)
+def _folder(workspace: Path, owner: str) -> Path:
+    return _absolute(workspace) / "originals" / _folder_name(owner)
 
 
 @lru_cache(maxsize=1)

@@ -46,6 +46,11 @@ async def plan(look: Look) -> Plan:
         return await look.planned(frozenset())
 
 
+def may_refuse(answer: Answer, call: Call) -> bool:
+    """Whether an answer may be one that says that the prompt was too long: cheap, and asked of every answer."""
+    return answer.status in refusals.STATUSES or (_is_stream(answer) and "input" in (call.document or {}))
+
+
 async def after(answer: Answer, look: Look, sent: Plan) -> Plan | None:
     """A shorter plan when this answer says that the prompt was too long, else `None`. The answer can be relayed still."""
     if answer.status not in refusals.STATUSES and not _may_fail_yet(answer, look, sent):
@@ -62,12 +67,15 @@ def _may_fail_yet(answer: Answer, look: Look, sent: Plan) -> bool:
     """Responses says inside of a stream that a prompt is too long. Only near a known limit is it worth holding back the
     first two events, which say nothing."""
     return (
-        answer.status == HTTPStatus.OK
-        and look.key == "input"
-        and answer.header(b"content-type").startswith("text/event-stream")
+        look.key == "input"
+        and _is_stream(answer)
         and look.limit is not None
         and sent.tokens_after >= NEAR_SHARE * look.limit
     )
+
+
+def _is_stream(answer: Answer) -> bool:
+    return answer.status == HTTPStatus.OK and answer.header(b"content-type").startswith("text/event-stream")
 
 
 async def _said(answer: Answer) -> refusals.TooLong | None:

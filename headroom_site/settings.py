@@ -47,7 +47,9 @@ def _database() -> dict[str, Any]:
         raise env.BadEnvironment("HEADROOM_DATABASE_URL", parsed["ENGINE"], "postgresql:// or sqlite:///")
     # A server that vanished without a word (a power cut, a firewall) is noticed in seconds and not in a quarter of an hour.
     silence = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10}
-    pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 2}
+    # A pool that is slow to give up doubles its pauses, and a server that is back would stand there unasked for as long
+    # again as it was away; one that gave up tries anew for whoever asks next.
+    pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 2, "reconnect_timeout": 1}
     # The pool refuses persistent connections of Django's own, hence age 0: each use gives its connection back.
     return parsed | {
         "CONN_MAX_AGE": 0,

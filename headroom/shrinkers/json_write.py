@@ -298,23 +298,6 @@ class Writer:
         summary = self._summary(layout)
         return f"\n{len(rows):,} rows, {len(chosen):,} of them shown, as {head}\n{summary}" + "\n".join(lines) + "\n"
 
-    def _rows(
-        self, rows: Sequence[dict[str, Any]], layout: json_rows.Layout, chosen: Sequence[int], quoted: frozenset[int]
-    ) -> list[str]:
-        in_full: frozenset[int] = frozenset()
-        if layout.derived:
-            varying = [*layout.inline, *(column for column, _ in layout.usual)]
-            in_full = json_pick.named(varying, len(rows), words=self.words, references=self.references)
-        self.flat += 1
-        lines = [
-            json_text.spaced(rows[index])
-            if index in quoted
-            else layout.row(index, self._cell, in_full=index in in_full)
-            for index in chosen
-        ]
-        self.flat -= 1
-        return lines
-
     def _mean_chars(self, layout: json_rows.Layout, count: int) -> float:
         """Return how long a row is, by rows evenly spread over the table."""
         before = (self.values_left, self.chars_left, self.rows_left, self.rows_total, self.links_left)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-NEEDED_TO_RUN = ("django", "ninja", "aiohttp", "tiktoken", "orjson", "uvicorn", "dj_database_url")
+NEEDED_TO_RUN = ("django", "ninja", "aiohttp", "toktok", "orjson", "uvicorn", "dj_database_url")
 NEEDED_TO_TEST = (*NEEDED_TO_RUN, "pytest", "hypothesis", "anthropic", "openai", "yaml")
 MINIMUM_PYTHON = (3, 11)
 DISTRIBUTION = "headroom-proxy"

@@ -155,8 +155,8 @@ async def start() -> None:
         _parts.mirror.start()
     if _parts.embedded is not None:
         _parts.embedded.start()
-    # The rank file takes a third of a second and 50 MB; the first request should not wait for it.
-    threading.Thread(target=tokens.load, name="ranks", daemon=True).start()
+    # The vocabulary takes most of a second and 50 MB; the first request should not wait for it.
+    threading.Thread(target=tokens.load, name="vocabulary", daemon=True).start()
     # What exists now lives as long as the process: the collector need not walk it again and again.
     gc.collect()
     gc.freeze()

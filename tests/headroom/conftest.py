@@ -1,4 +1,4 @@
-"""Property tests without a clock: the rank file is read once, and a busy machine is no finding."""
+"""Property tests without a clock: the vocabulary is read once, and a busy machine is no finding."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ settings.load_profile("engine")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ranks() -> None:
+def vocabulary() -> None:
     tokens.load()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.engine.corpus import File
+from headroom import tokens
 from headroom.values import Shrunk, ToolCall
 
 Outcome = Shrunk

@@ -29,7 +29,9 @@ from headroom_site.embedded import Embedded
 from headroom_site.observers import Observers
 from headroom_site.watch import Watch
 from proxy import database, decisions, ids, lineage, standings, worker
+from proxy.conversations import Conversations
 from proxy.learning import in_force
+from proxy.offload import Offload
 from proxy.response_cache import Answers, LocalAnswers
 from proxy.retrieval import files, turns
 from proxy.window import records
@@ -66,7 +68,8 @@ class _Parts:
         self.throttle = Throttle(Rate(settings.REQUESTS_PER_MINUTE, settings.TOKENS_PER_MINUTE), _buckets())
         self.counter = tallies.Counter(self.journal.directory.name, _run(), prometheus.refused_here)
         self.flusher = Flusher(self.journal, prices=self.prices, post_balances=self._post, counter=self.counter)
-        self.worker = worker.Worker(self.journal, self.prices, self.till, self.throttle, _answers())
+        road = Conversations(offload=Offload(settings.ML_MODEL_DIR, starts_early=True))
+        self.worker = worker.Worker(self.journal, self.prices, self.till, self.throttle, _answers(), conversations=road)
         self.observers = Observers()
         self.worker.bodies = self.observers.bodies
         self.unpriced = alerts.Unpriced(self.prices)

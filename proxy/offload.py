@@ -42,14 +42,16 @@ class Busy(RuntimeError):
 
 
 class Offload:
-    """The helper process of one worker. It starts with the first results of some size and ends with its parent.
+    """The helper process of one worker. It starts when it is needed and ends with its parent.
 
+    `starts_early`: with the first results of some size, as those who serve want it.
     With a trained model all texts go there: it takes seconds where the rest takes milliseconds, and it needs memory.
     """
 
-    def __init__(self, model_dir: str = "") -> None:
+    def __init__(self, model_dir: str = "", *, starts_early: bool = False) -> None:
         self._pool: ProcessPoolExecutor | None = None
         self._waiting_chars = 0
+        self._starts_early = starts_early
         self._model_dir = model_dir
         self._inline_max_chars = 0 if model_dir else INLINE_MAX_CHARS
 
@@ -120,7 +122,7 @@ class Offload:
 
     def _warm(self, chars: int) -> None:
         """Let the helper start while there is nothing for it to do yet."""
-        if self._pool is None and chars >= WARM_CHARS:
+        if self._starts_early and self._pool is None and chars >= WARM_CHARS:
             self._started().submit(tokens.count, "")
 
 

@@ -21,7 +21,7 @@ LOG = "\n".join(f"2024-01-02 03:04:{at % 60:02} INFO served /items/{at * 7} in {
 
 @pytest.fixture
 def helper() -> Iterator[Offload]:
-    made = Offload()
+    made = Offload(starts_early=True)
     yield made
     made.close()
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-
-from django.db import close_old_connections, connection
 
 from budgets import credentials, keys, limits
 from budgets.keys import Permissions
 from budgets.models import ApiKey, Budget, Revision
 from budgets.periods import Kind
+from savings.poller import Poller
 
 log = logging.getLogger("headroom.keys")
 
@@ -156,64 +154,20 @@ def _whom(budget: Budget) -> tuple[str, str]:
 
 
 class Keyring:
-    """Keeps a snapshot fresh in a thread. While the database is away the last one stays in force, and `age_s` grows."""
+    """A snapshot and what keeps it fresh, once that is started."""
 
     def __init__(self, *, interval_s: float = INTERVAL_S) -> None:
         self.snapshot = Snapshot()
-        self._interval_s = interval_s
-        self._read_at_s = self._loaded_at_s = float("-inf")
-        self._problem = ""
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._loaded_at_s = float("-inf")
+        self.poller = Poller(self._look, name="keyring", interval_s=interval_s, what="keys", log=log)
 
-    @property
-    def age_s(self) -> float:
-        """Seconds since the snapshot was last known to be current."""
-        return time.monotonic() - self._read_at_s
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the database could not be read at the last look."""
-        return bool(self._problem)
-
-    def start(self) -> None:
-        """Load once in the calling thread, as far as the database lets us, then keep fresh in a thread of our own."""
-        self._stopping.clear()
-        self.refresh()
-        self._thread = threading.Thread(target=self._run, name="keyring", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; the snapshot stays."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
-
-    def refresh(self) -> None:
-        """One look at the revision, and a new snapshot if it moved. Never raises; problems are logged when they change."""
-        try:
-            now_s = time.monotonic()
-            is_due = now_s - self._loaded_at_s > RELOAD_S
-            if is_due or _revision() != self.snapshot.revision:
-                self.snapshot = load()
-                self._loaded_at_s = now_s
-            self._read_at_s = now_s
-        except Exception as exc:  # noqa: BLE001 - the road lives on with the keys it knows
-            if not self._problem:
-                log.error("keys cannot be read (%s: %s); those read last stay in force", type(exc).__name__, exc)
-            self._problem = type(exc).__name__
-            connection.close()
-        else:
-            if self._problem:
-                log.warning("keys can be read again")
-            self._problem = ""
-        finally:
-            close_old_connections()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
-            self.refresh()
-        connection.close()
+    def _look(self) -> None:
+        """Read the revision, and everything if that moved."""
+        now_s = time.monotonic()
+        is_due = now_s - self._loaded_at_s > RELOAD_S
+        if is_due or _revision() != self.snapshot.revision:
+            self.snapshot = load()
+            self._loaded_at_s = now_s
 
 
 def _revision() -> int:
@@ -226,17 +180,17 @@ _keyring = Keyring()
 
 def start() -> None:
     """Open the keyring of this process."""
-    _keyring.start()
+    _keyring.poller.start()
 
 
 def stop() -> None:
     """Close it."""
-    _keyring.stop()
+    _keyring.poller.stop()
 
 
 def refresh() -> None:
     """Look at the database now and not in a second."""
-    _keyring.refresh()
+    _keyring.poller.refresh()
 
 
 def current() -> Snapshot:
@@ -246,9 +200,4 @@ def current() -> Snapshot:
 
 def is_stale() -> bool:
     """Whether the database could not be read at the last look, a second ago or so."""
-    return _keyring.is_stale
-
-
-def age_s() -> float:
-    """Seconds since the keys in force were last known to be current; for /readyz."""
-    return _keyring.age_s
+    return _keyring.poller.is_stale

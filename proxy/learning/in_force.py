@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from django.db import close_old_connections, connection
 
 from proxy.learning import versions
 from proxy.learning.judgement import Rule
 from proxy.learning.models import PolicyVersion
+from savings.poller import Poller
 
 log = logging.getLogger("headroom.learning")
 
@@ -40,49 +38,17 @@ def load() -> InForce:
 
 
 class Reader:
-    """Keeps what is in force fresh in a thread. While the database is away what was read last stays."""
+    """What is in force and what keeps that fresh, once it is started."""
 
     def __init__(self, *, interval_s: float = INTERVAL_S) -> None:
         self.found = InForce()
-        self._interval_s = interval_s
-        self._problem = ""
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.poller = Poller(self._look, name="policies", interval_s=interval_s, what="policy versions", log=log)
 
-    def start(self) -> None:
-        """Read once in the calling thread, then again and again in a thread of our own."""
-        self._stopping.clear()
-        self.refresh()
-        self._thread = threading.Thread(target=self._run, name="policies", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; new conversations begin with the built-in policy again."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
-        self.found = InForce()
-
-    def refresh(self) -> None:
-        """One look at the database. Never raises: the road lives on with what it knows. Problems are logged when they change."""
-        try:
-            found = load()
-            if found.number != self.found.number:
-                log.info("new conversations begin with policy version %d", found.number)
-            self.found = found
-            self._problem = ""
-        except Exception as exc:  # noqa: BLE001 - whatever a database that is away raises
-            if type(exc).__name__ != self._problem:
-                self._problem = type(exc).__name__
-                log.warning("policy versions cannot be read (%s); those read last stay in force", self._problem)
-            connection.close()
-        finally:
-            close_old_connections()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
-            self.refresh()
-        connection.close()
+    def _look(self) -> None:
+        found = load()
+        if found.number != self.found.number:
+            log.info("new conversations begin with policy version %d", found.number)
+        self.found = found
 
 
 _reader = Reader()
@@ -90,17 +56,18 @@ _reader = Reader()
 
 def start() -> None:
     """Open the reader of this process."""
-    _reader.start()
+    _reader.poller.start()
 
 
 def stop() -> None:
-    """Close it."""
-    _reader.stop()
+    """Close it; new conversations begin with the built-in policy again."""
+    _reader.poller.stop()
+    _reader.found = InForce()
 
 
 def refresh() -> None:
     """Look at the database now."""
-    _reader.refresh()
+    _reader.poller.refresh()
 
 
 def current() -> InForce:

@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -27,7 +28,9 @@ POSTGRES_URL = os.environ.get("HEADROOM_TEST_POSTGRES_URL", "postgresql://root@1
 REDIS_URL = os.environ.get("HEADROOM_TEST_REDIS_URL", "redis://127.0.0.1:6379")
 REQUIRED = frozenset(os.environ.get("HEADROOM_TEST_REQUIRE", "").replace(",", " ").split())
 REDIS_CLAIM = "headroom-tests-claim"
-CONNECT_TIMEOUT_S = 3
+CONNECT_TIMEOUT_S = 30
+LONGEST_RUN_S = 3600
+DROPPING = ThreadPoolExecutor(1, "dropping")
 
 
 def _enter_own_workspace() -> None:
@@ -40,6 +43,8 @@ def _enter_own_workspace() -> None:
     directory = tempfile.mkdtemp(prefix="headroom-tests-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ["HEADROOM_WORKSPACE_DIR"] = directory
+    # Each of the providers' clients would read the certificates of the world, for 50 ms; no test speaks TLS with anybody.
+    os.environ["SSL_CERT_DIR"] = directory
 
 
 def _start_django() -> None:
@@ -134,10 +139,17 @@ def fresh_postgres(template: str = "template1") -> Iterator[str]:
     name = f"headroom_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        try:
-            yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
-        finally:
-            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    try:
+        yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
+    finally:
+        # The server first writes down all it has: nobody needs to wait for that. The thread ends its work before we end.
+        DROPPING.submit(drop_postgres, name)
+
+
+def drop_postgres(name: str) -> None:
+    """Remove a database of the server, whoever is connected to it."""
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -154,7 +166,7 @@ def fresh_redis() -> Iterator[str]:
     for number in range(15, 0, -1):
         url = urlunsplit(urlsplit(REDIS_URL)._replace(path=f"/{number}"))
         with redis.Redis.from_url(url) as client:
-            if not client.set(REDIS_CLAIM, os.getpid(), nx=True, ex=600):
+            if not client.set(REDIS_CLAIM, os.getpid(), nx=True, ex=LONGEST_RUN_S):
                 continue
             if client.dbsize() > 1:
                 client.delete(REDIS_CLAIM)

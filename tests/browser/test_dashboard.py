@@ -6,7 +6,6 @@ import csv
 from collections.abc import Iterator
 from decimal import Decimal
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -41,12 +40,10 @@ def ask(proxy: Proxy, provider: Provider, project: str = "shop") -> dict[str, ob
         {"role": "assistant", "content": [call]},
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": LONG_OUTPUT}]},
     ]
-    answer = httpx.post(
+    answer = proxies.post(
         f"{proxy.url}/v1/messages",
         json={"model": "claude-sonnet-4-5", "max_tokens": 5, "messages": messages},
         headers={"x-api-key": "k", "x-headroom-project": project},
-        trust_env=False,
-        timeout=20,
     )
     assert answer.status_code == 200
     return proxy.row_of(answer)
@@ -62,7 +59,7 @@ def test_figures_move_without_a_reload(watched, provider, page):
     page.evaluate("window.isTheSamePage = true")
     ask(watched, provider)
     spent = sum(row["cost_nano_usd"] for row in watched.rows())
-    expect(page.locator('[data-figure="spent"]')).to_have_attribute("data-number", str(spent), timeout=10_000)
+    expect(page.locator('[data-figure="spent"]')).to_have_attribute("data-number", str(spent))
     saved = sum(row["saved_nano_usd"] or 0 for row in watched.rows())
     assert saved > 0
     assert (number(page, "saved"), number(page, "would_have_been")) == (saved, spent + saved)

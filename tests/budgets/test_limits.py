@@ -108,6 +108,27 @@ def test_small_amounts_and_topped_up_ones_are_shown_as_they_are() -> None:
     assert run(["budget", "top-up", str(budget.pk), "0"]).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("create", "-1"), 2, "No such option"),
+        (("create", "--", "-1"), 2, "0 to 10,000,000"),
+        (("create", "1", "--time-zone", "Mars"), 2, "not a time zone"),
+        (("create", "1", "--key", "nobody"), 1, "no key has"),
+        (("create", "1", "--team", "nobody"), 1, "no team"),
+        (("set", "99", "1"), 1, "no budget in force"),
+        (("end", "99"), 1, "no budget in force"),
+    ],
+)
+def test_budgets_that_cannot_be_meant_are_refused_in_one_line(
+    arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    done = CliRunner().invoke(main, ["budget", *arguments])
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert words in done.stderr.splitlines()[-1]
+    assert isinstance(done.exception, SystemExit)
+
+
 def test_ending_twice_says_that_there_is_none() -> None:
     budget = make_budget(1)
     limits.end(budget.pk)

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -51,9 +50,7 @@ def headroom(proxy: Proxy, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def ask(proxy: Proxy, path: str, **headers: str) -> httpx.Response:
-    return httpx.post(
-        f"{proxy.url}{path}", json=BODIES.get(path, {"x": 1}), headers=headers, trust_env=False, timeout=20
-    )
+    return proxies.post(f"{proxy.url}{path}", json=BODIES.get(path, {"x": 1}), headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +71,9 @@ def limited(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.mark.parametrize("path", [*BODIES, "/chat/completions", "/embeddings", "/p/some/v1/messages"])
 def test_a_spent_budget_stops_every_billable_route(path: str, spent: Proxy, provider: Provider) -> None:
-    answer = httpx.post(
+    answer = proxies.post(
         f"{spent.url}{path}",
         json=next(body for known, body in BODIES.items() if known.endswith(path[-8:])),
-        trust_env=False,
     )
     assert answer.status_code == 429
     assert answer.headers["x-should-retry"] == "false"
@@ -91,7 +87,7 @@ def test_what_costs_nothing_still_passes_when_all_is_spent(
     start_proxy: Callable[..., Proxy], provider: Provider
 ) -> None:
     proxy = start_proxy("--budget", "0", **STRICT)
-    assert httpx.get(f"{proxy.v1}/models", trust_env=False).status_code == 200
+    assert proxies.get(f"{proxy.v1}/models").status_code == 200
     assert ask(proxy, "/v1/messages/count_tokens").status_code == 200
     assert ask(proxy, "/v1/files").status_code == 200
     assert len(provider.requests) == 3
@@ -116,14 +112,15 @@ def test_the_real_sdks_see_it_and_do_not_try_again(start_proxy: Callable[..., Pr
     ):
         client.messages.create(model="claude-sonnet-5", max_tokens=10, messages=[{"role": "user", "content": "hi"}])
     assert "retry-after" not in refusal.value.response.headers
-    started = time.monotonic()
+    sent: list[httpx.Request] = []
     with (
-        openai.OpenAI(base_url=proxy.v1, api_key="x", max_retries=5) as chat,
+        httpx.Client(**proxies.UNENCRYPTED, event_hooks={"request": [sent.append]}) as client_of_chat,
+        openai.OpenAI(base_url=proxy.v1, api_key="x", max_retries=5, http_client=client_of_chat) as chat,
         pytest.raises(openai.RateLimitError) as refused,
     ):
         chat.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
     assert refused.value.code == "budget_spent"
-    assert time.monotonic() - started < 2
+    assert len(sent) == 1
     assert provider.requests == []
 
 
@@ -134,11 +131,11 @@ def test_a_normal_budget_stops_once_what_was_billed_reaches_it(
     provider.script = lambda _: answers.json_answer(answers.message(usage=DEAR))  # $3 and a tier above: $6
     assert ask(proxy, "/v1/messages").status_code == 200
     eventually(lambda: periods(proxy), lambda rows: rows[0][0] > 0)
-    eventually(lambda: ask(proxy, "/v1/messages").status_code, lambda status: status == 429, timeout_s=1)
+    eventually(lambda: ask(proxy, "/v1/messages").status_code, lambda status: status == 429)
     listed = json.loads(headroom(proxy, "budget", "list", "--json").stdout)
     assert listed[0]["spent_usd"] >= 3 and listed[0]["limit_usd"] == 5
     assert headroom(proxy, "budget", "set", str(listed[0]["id"]), "100").returncode == 0
-    eventually(lambda: ask(proxy, "/v1/messages").status_code, lambda status: status == 200, timeout_s=3)
+    eventually(lambda: ask(proxy, "/v1/messages").status_code, lambda status: status == 200)
 
 
 def test_budgets_outlast_a_restart(start_proxy: Callable[..., Proxy], provider: Provider) -> None:
@@ -166,30 +163,9 @@ def test_a_key_and_its_team_have_budgets_of_their_own(start_proxy: Callable[...,
             for name in "abc"
         ]
 
-    eventually(statuses, lambda seen: seen == [429, 200, 200], timeout_s=3)
+    eventually(statuses, lambda seen: seen == [429, 200, 200])
     assert headroom(proxy, "budget", "create", "0", "--team", "core", "--period", "weekly").returncode == 0
-    eventually(statuses, lambda seen: seen == [429, 429, 200], timeout_s=3)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (("create", "-1"), 2, "No such option"),
-        (("create", "--", "-1"), 2, "0 to 10,000,000"),
-        (("create", "1", "--time-zone", "Mars"), 2, "not a time zone"),
-        (("create", "1", "--key", "nobody"), 1, "no key has"),
-        (("create", "1", "--team", "nobody"), 1, "no team"),
-        (("set", "99", "1"), 1, "no budget in force"),
-        (("end", "99"), 1, "no budget in force"),
-    ],
-)
-def test_budgets_that_cannot_be_meant_are_refused_in_one_line(
-    arguments: tuple[str, ...], code: int, words: str, tmp_path: Any
-) -> None:
-    proxy = Proxy(tmp_path / "workspace", "http://127.0.0.1:9")
-    done = headroom(proxy, "budget", *arguments)
-    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
-    assert "Traceback" not in done.stderr
+    eventually(statuses, lambda seen: seen == [429, 429, 200])
 
 
 def test_two_hundred_at_once_against_a_strict_budget_for_fifty(
@@ -206,7 +182,7 @@ def test_two_hundred_at_once_against_a_strict_budget_for_fifty(
         return answers.json_answer(answers.message(usage=total))
 
     provider.script = dearest
-    with ThreadPoolExecutor(40) as threads, httpx.Client(trust_env=False, timeout=30) as client:
+    with ThreadPoolExecutor(40) as threads, httpx.Client(**proxies.UNENCRYPTED) as client:
         statuses = list(
             threads.map(lambda _: client.post(f"{proxy.v1}/messages", content=body).status_code, range(200))
         )
@@ -226,6 +202,6 @@ def test_a_killed_proxy_leaves_no_hold_behind(start_proxy: Callable[..., Proxy],
         proxy.kill()
         assert all(isinstance(one.exception(), httpx.HTTPError) for one in asked)
     proxy.start()
-    eventually(lambda: proxy.rows(), lambda rows: len(rows) == 5, timeout_s=20)
+    eventually(lambda: proxy.rows(), lambda rows: len(rows) == 5)
     total = sum(row["cost_nano_usd"] or 0 for row in proxy.rows())
-    assert eventually(lambda: periods(proxy), lambda rows: rows[0][1:] == (0, 0), timeout_s=20)[0][0] == total
+    assert eventually(lambda: periods(proxy), lambda rows: rows[0][1:] == (0, 0))[0][0] == total

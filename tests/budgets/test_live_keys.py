@@ -8,7 +8,6 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 
 from tests.live import proxies
@@ -37,7 +36,8 @@ def new_key(proxy: Proxy, *arguments: str) -> str:
     secret: str = json.loads(headroom(proxy, "key", "create", uuid.uuid4().hex, "--json", *arguments))["secret"]
     headers = {"x-headroom-key": secret}
     eventually(
-        lambda: httpx.get(f"{proxy.url}/v1/retrieve/stats", headers=headers).status_code, lambda code: code == 200
+        lambda: proxies.get(f"{proxy.url}/v1/retrieve/stats", headers=headers).status_code,
+        lambda code: code == 200,
     )
     return secret
 
@@ -56,6 +56,17 @@ def house(_house: Proxy, provider: Provider) -> Proxy:
     return _house
 
 
+@pytest.fixture(scope="module")
+def _secret(_house: Proxy) -> str:
+    return new_key(_house)
+
+
+@pytest.fixture
+def secret(_secret: str) -> str:
+    """A key of that proxy that may do everything."""
+    return _secret
+
+
 def furnish(proxy: Proxy) -> None:
     assert "encrypted" in headroom(proxy, "key", "credential", "anthropic", given=OURS + "\n")
     headroom(proxy, "key", "credential", "openai", given="sk-openai-of-the-house")
@@ -71,10 +82,9 @@ def furnish(proxy: Proxy) -> None:
     ],
 )
 def test_our_credential_takes_the_place_of_our_key(
-    path: str, header: str, value: str, put_in: tuple[str, str], house: Proxy, provider: Provider
+    path: str, header: str, value: str, put_in: tuple[str, str], house: Proxy, provider: Provider, secret: str
 ) -> None:
-    secret = new_key(house)
-    answer = httpx.post(f"{house.url}{path}", json=BODY, headers={header: value.format(secret)}, trust_env=False)
+    answer = proxies.post(f"{house.url}{path}", json=BODY, headers={header: value.format(secret)})
     assert answer.status_code == 200
     assert provider.last.header(put_in[0]) == put_in[1]
     assert secret.encode() not in b"".join(value for _, value in provider.last.header_lines)
@@ -82,51 +92,50 @@ def test_our_credential_takes_the_place_of_our_key(
     assert provider.last.header(other.pop()) is None
 
 
-def test_a_credential_of_the_clients_own_passes(house: Proxy, provider: Provider) -> None:
-    headers = {"x-headroom-key": new_key(house), "x-api-key": "sk-ant-own"}
-    assert httpx.post(f"{house.v1}/messages", json=BODY, headers=headers, trust_env=False).status_code == 200
+def test_a_credential_of_the_clients_own_passes(house: Proxy, provider: Provider, secret: str) -> None:
+    headers = {"x-headroom-key": secret, "x-api-key": "sk-ant-own"}
+    assert proxies.post(f"{house.v1}/messages", json=BODY, headers=headers).status_code == 200
     assert provider.last.header("x-api-key") == "sk-ant-own"
 
 
-def test_our_credential_opens_prompts_and_nothing_else(house: Proxy, provider: Provider) -> None:
-    headers = {"x-api-key": new_key(house)}
+def test_our_credential_opens_prompts_and_nothing_else(house: Proxy, provider: Provider, secret: str) -> None:
+    headers = {"x-api-key": secret}
     for path in ("/v1/organizations/api_keys", "/v1/files", "/v1/messages/batches", "/v1//messages"):
-        answer = httpx.post(f"{house.url}{path}", json=BODY, headers=headers, trust_env=False)
+        answer = proxies.post(f"{house.url}{path}", json=BODY, headers=headers)
         assert (answer.status_code, answer.headers["x-headroom-error"]) == (403, "route_closed"), path
-    assert httpx.get(f"{house.v1}/files", headers=headers, trust_env=False).status_code == 403
+    assert proxies.get(f"{house.v1}/files", headers=headers).status_code == 403
     assert provider.requests == []
-    assert httpx.get(f"{house.v1}/models", headers=headers, trust_env=False).status_code == 200
+    assert proxies.get(f"{house.v1}/models", headers=headers).status_code == 200
     assert provider.last.header("x-api-key") == OURS
 
 
 def test_a_key_is_held_to_its_models_and_routes(house: Proxy, provider: Provider) -> None:
     headers = {"x-api-key": new_key(house, "--model", "claude-haiku-*", "--route", "/v1/messages", "--rpm", "0")}
-    refused = httpx.post(f"{house.v1}/messages", json=BODY, headers=headers, trust_env=False)
+    refused = proxies.post(f"{house.v1}/messages", json=BODY, headers=headers)
     assert (refused.status_code, refused.headers["x-headroom-error"]) == (403, "not_permitted")
     assert refused.json()["error"]["type"] == "permission_error"
     body = {**BODY, "model": "claude-haiku-4-5"}
-    assert httpx.post(f"{house.v1}/messages", json=body, headers=headers, trust_env=False).status_code == 200
-    assert httpx.post(f"{house.v1}/chat/completions", json=body, headers=headers, trust_env=False).status_code == 403
+    assert proxies.post(f"{house.v1}/messages", json=body, headers=headers).status_code == 200
+    assert proxies.post(f"{house.v1}/chat/completions", json=body, headers=headers).status_code == 403
     assert len(provider.requests) == 1
 
 
 def test_a_key_with_a_rate_of_its_own(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy(HEADROOM_RATE_LIMIT_ENABLED="1")
     headers = {"x-headroom-key": new_key(proxy, "--rpm", "2")}
-    statuses = [
-        httpx.post(f"{proxy.v1}/messages", json=BODY, headers=headers, trust_env=False).status_code for _ in range(3)
-    ]
+    statuses = [proxies.post(f"{proxy.v1}/messages", json=BODY, headers=headers).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
 
 
 @pytest.mark.parametrize(
     "place", ["/v1/messages?key={}", "/p/{}/v1/messages", "/v1/files/{}", "/v1/x?a=hr%5F{}", "/dashboard?key={}"]
 )
-def test_a_key_in_an_address_is_refused_and_never_repeated(place: str, house: Proxy, provider: Provider) -> None:
-    secret = new_key(house)
+def test_a_key_in_an_address_is_refused_and_never_repeated(
+    place: str, house: Proxy, provider: Provider, secret: str
+) -> None:
     spelled = secret.removeprefix("hr_") if "%5F" in place else secret
     url = house.url + place.format(spelled)
-    answer = httpx.post(url, json=BODY, headers={"x-headroom-key": secret}, trust_env=False)
+    answer = proxies.post(url, json=BODY, headers={"x-headroom-key": secret})
     assert (answer.status_code, answer.headers["x-headroom-error"]) == (401, "key_in_url")
     assert secret not in answer.text + house.output
     assert provider.requests == []
@@ -136,7 +145,7 @@ def test_no_secret_is_in_the_workspace_or_the_log(start_proxy: Callable[..., Pro
     house = start_proxy("--require-key")
     furnish(house)
     secret = new_key(house)
-    httpx.post(f"{house.v1}/messages", json=BODY, headers={"x-api-key": secret}, trust_env=False)
+    proxies.post(f"{house.v1}/messages", json=BODY, headers={"x-api-key": secret})
     house.stop()
     for path in house.workspace.rglob("*"):
         if path.is_file():

@@ -13,12 +13,13 @@ from tests.live import proxies
 from tests.live.provider import Provider
 from tests.live.proxies import Proxy, eventually
 
+GONE = "Redis does not answer"
 ON = {"HEADROOM_RATE_LIMIT_ENABLED": "1"}
 BODY = {"model": "claude-sonnet-5", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
 
 
 def ask(proxy: Proxy, path: str = "/v1/messages", credential: str = "sk-ant-x") -> httpx.Response:
-    return httpx.post(f"{proxy.url}{path}", json=BODY, headers={"x-api-key": credential}, trust_env=False, timeout=20)
+    return proxies.post(f"{proxy.url}{path}", json=BODY, headers={"x-api-key": credential})
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_an_sdk_waits_and_gets_through(start_proxy: Callable[..., Proxy], provid
 def test_the_switch_turns_limits_off(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy("--no-rate-limit", "--rpm", "1", **ON)
     assert [ask(proxy).status_code for _ in range(3)] == [200] * 3
-    assert httpx.get(f"{proxy.url}/readyz").json()["checks"]["rate_limiter"]["status"] == "disabled"
+    assert proxies.get(f"{proxy.url}/readyz").json()["checks"]["rate_limiter"]["status"] == "disabled"
 
 
 @pytest.mark.postgres
@@ -67,20 +68,24 @@ def test_two_workers_share_one_limit_and_say_when_redis_is_gone(
 ) -> None:
     settings = {**ON, "HEADROOM_DATABASE_URL": migrated_postgres_url, "HEADROOM_REDIS_URL": redis_url}
     proxy = start_proxy("--rpm", "40", "--workers", "2", **settings)
-    _passes_forty(proxy)
-    checks = httpx.get(f"{proxy.url}/readyz").json()["checks"]
+    _pass(proxy, 40)
+    checks = proxies.get(f"{proxy.url}/readyz").json()["checks"]
     assert checks["rate_limiter"] == {"enabled": True, "ready": True, "status": "healthy"}
     proxy.stop()
     gone = start_proxy("--rpm", "40", "--workers", "2", **{**settings, "HEADROOM_REDIS_URL": "redis://127.0.0.1:1"})
-    _passes_forty(gone)
-    answer = httpx.get(f"{gone.url}/readyz")
+    _pass(gone, 20)  # at least what one worker may
+    answer = proxies.get(f"{gone.url}/readyz")
     assert (answer.status_code, answer.json()["checks"]["rate_limiter"]["status"]) == (200, "degraded")
-    eventually(lambda: gone.output, lambda text: "Redis does not answer" in text)
+    eventually(lambda: gone.output, lambda text: GONE in text)
     gone.stop()  # while its database is still there
 
 
-def _passes_forty(proxy: Proxy) -> None:
+def _pass(proxy: Proxy, at_least: int) -> None:
     """Of sixty at once, forty and what comes back meanwhile: 40 a minute."""
-    started = time.monotonic()
-    passed = [ask(proxy).status_code for _ in range(60)].count(200)
-    assert 40 <= passed <= 43 + (time.monotonic() - started) * 40 / 60
+    for attempt in range(5):
+        problems, started = proxy.output.count(GONE), time.monotonic()
+        passed = [ask(proxy, credential=f"sk-ant-{attempt}").status_code for _ in range(60)].count(200)
+        most = 43 + (time.monotonic() - started) * 40 / 60
+        if proxy.output.count(GONE) == problems:  # a crowded machine may keep Redis from answering in time
+            break
+    assert at_least <= passed <= most

@@ -175,13 +175,13 @@ def cpu_s(work: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def growth(small: Callable[[], object], large: Callable[[], object]) -> float:
-    """Return how many times the processor time of ``small`` the one of ``large`` is, at the best of five tries.
+def grows_by_less_than(times: float, small: Callable[[], object], large: Callable[[], object]) -> bool:
+    """Whether ``large`` takes less than so many times the processor time of ``small``, in one of five tries.
 
     One try may have met the collector of garbage or a cold cache; work that really grows with the square is slow in
     every one of them. Times too short to tell apart count as a twentieth of a second.
     """
-    return min(cpu_s(large) / max(0.05, cpu_s(small)) for _ in range(5))
+    return any(cpu_s(large) < times * max(0.05, cpu_s(small)) for _ in range(5))
 
 
 def digest_of_golden_files() -> str:

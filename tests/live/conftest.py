@@ -61,5 +61,5 @@ def start_proxy(provider: Provider, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
     """An HTTP client that adds as little as it can."""
-    with httpx.Client(trust_env=False, timeout=20) as client:
+    with httpx.Client(**proxies.UNENCRYPTED) as client:
         yield client

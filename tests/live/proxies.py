@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -28,6 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "headroom.sqlite3"
 START_S = 120.0
 WAIT_S = 60.0
+UNENCRYPTED: dict[str, Any] = {"trust_env": False, "verify": False, "timeout": WAIT_S}
+"""For httpx."""
+NO_CLIENTS_PORTS = range(15_000, 32_000)
+CHANCE = random.SystemRandom()
+"""Not that of the tests, which is the same in parallel processes."""
 UNCAUGHT = (
     "Traceback (most recent call last)",
     "was never retrieved",
@@ -115,7 +121,7 @@ class Proxy:
             assert self.process is not None
             assert self.process.poll() is None, f"the proxy ended with {self.process.returncode}:\n{self.output}"
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/livez", trust_env=False).status_code == 200:
+                if get(f"{self.url}/livez").status_code == 200:
                     return
             time.sleep(0.05)
         raise AssertionError(f"the proxy did not come up:\n{self.output}")
@@ -190,9 +196,22 @@ def eventually(look: Callable[[], T], is_good: Callable[[T], bool], timeout_s: f
     return seen
 
 
+def get(url: str, **options: Any) -> httpx.Response:
+    """As httpx does it, but patiently, and without first reading certificates for 50 ms: nobody here speaks TLS."""
+    return httpx.get(url, **UNENCRYPTED, **options)
+
+
+def post(url: str, **options: Any) -> httpx.Response:
+    """The same."""
+    return httpx.post(url, **UNENCRYPTED, **options)
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on, and that no client is given by the system before somebody does."""
+    while True:
+        port = CHANCE.choice(NO_CLIENTS_PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.live import answers
-from tests.live.answers import FOREVER, Pause
+from tests.live.answers import FOREVER
 from tests.live.provider import Provider
 from tests.live.proxies import Proxy
 
@@ -27,13 +27,13 @@ TOOL: Any = {
 
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=proxy.url, api_key="sk-ant-test", max_retries=0, timeout=20) as client:
+    with anthropic.Anthropic(base_url=proxy.url, api_key="sk-ant-test", max_retries=0, timeout=60) as client:
         yield client
 
 
 @pytest_asyncio.fixture
 async def async_client(proxy: Proxy) -> AsyncIterator[anthropic.AsyncAnthropic]:
-    async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="sk-ant-test", max_retries=0, timeout=20) as client:
+    async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key="sk-ant-test", max_retries=0, timeout=60) as client:
         yield client
 
 
@@ -63,7 +63,7 @@ CALLS: dict[str, Any] = {
 def test_the_provider_sees_the_same_request_with_and_without_us(
     client: anthropic.Anthropic, provider: Provider, call: str
 ) -> None:
-    with anthropic.Anthropic(base_url=provider.url, api_key="sk-ant-test", max_retries=0, timeout=20) as direct:
+    with anthropic.Anthropic(base_url=provider.url, api_key="sk-ant-test", max_retries=0, timeout=60) as direct:
         for one in (direct, client):
             CALLS[call](one)
     alone, through = provider.requests
@@ -227,7 +227,7 @@ def test_the_clients_own_retries_work(proxy: Proxy, provider: Provider) -> None:
     )
     provider.say(refused)
     waits: list[float] = []
-    with anthropic.Anthropic(base_url=proxy.url, api_key="sk-ant-test", max_retries=1, timeout=20) as client:
+    with anthropic.Anthropic(base_url=proxy.url, api_key="sk-ant-test", max_retries=1, timeout=60) as client:
         client._calculate_retry_timeout = lambda *_: waits.append(0.0) or 0.0  # type: ignore[method-assign, func-returns-value]
         assert client.messages.create(**ASK).content[0].text == "Hello"
     assert len(waits) == 1
@@ -248,13 +248,13 @@ def test_a_clients_timeout_ends_the_call_upstream_too(client: anthropic.Anthropi
     provider.say([FOREVER])
     with pytest.raises(anthropic.APITimeoutError):
         client.with_options(timeout=0.3).messages.create(**ASK)
-    provider.wait_until(lambda: provider.last.left_at is not None)
+    provider.wait_until(lambda: provider.last.is_left)
 
 
 async def test_cancelling_ends_the_call_upstream_too(
     async_client: anthropic.AsyncAnthropic, provider: Provider
 ) -> None:
-    provider.say(answers.chunked([*answers.message_events()[:4], Pause(30)]))
+    provider.say(answers.chunked([*answers.message_events()[:4], FOREVER]))
 
     async def read() -> None:
         async with async_client.messages.stream(**ASK) as stream:
@@ -263,11 +263,11 @@ async def test_cancelling_ends_the_call_upstream_too(
 
     seen = asyncio.Event()
     reading = asyncio.create_task(read())
-    await asyncio.wait_for(seen.wait(), 10)
+    await asyncio.wait_for(seen.wait(), 60)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await asyncio.to_thread(provider.wait_until, lambda: provider.last.left_at is not None)
+    await asyncio.to_thread(provider.wait_until, lambda: provider.last.is_left)
 
 
 def test_tokens_are_counted_for_nothing(client: anthropic.Anthropic, proxy: Proxy) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.live import answers, proxies, wire
-from tests.live.answers import CLOSE, FOREVER, RESET, Pause
+from tests.live.answers import CLOSE, FOREVER, RESET
 from tests.live.provider import Provider
 from tests.live.proxies import Proxy
 
@@ -46,16 +46,13 @@ def rows_in(proxy: Proxy, session: str, count: int = 1) -> list[dict[str, Any]]:
 def test_a_client_that_leaves_in_the_middle_of_a_stream_stops_the_provider(
     proxy: Proxy, provider: Provider, target: str, is_polite: bool
 ) -> None:
-    provider.say(answers.chunked([*STREAMS[target], Pause(30)]))
+    provider.say(answers.chunked([*STREAMS[target], FOREVER]))
     with wire.connected(proxy.url) as connection:
         connection.send(wire.request(target=target.encode(), body=BODY))
         heard = connection.hear_head()
         connection.hear_until(heard, sum(map(len, STREAMS[target])))
-        left_at = time.perf_counter()
         (connection.close if is_polite else connection.reset)()
-    provider.wait_until(lambda: provider.last.left_at is not None)
-    assert provider.last.left_at is not None
-    assert provider.last.left_at - left_at < 10
+    provider.wait_until(lambda: provider.last.is_left)
     row = proxy.row_of((heard.header(b"x-headroom-request-id") or b"").decode())
     assert (row["status"], row["http_status"], row["error"]) == ("partial", 200, "the client hung up")
     assert row["output_tokens"] in (200, 201)
@@ -70,7 +67,7 @@ def test_a_client_that_leaves_before_the_answer_stops_the_provider(
     with wire.connected(proxy.url) as connection:
         connection.send(ask_in(session))
         provider.wait_until(lambda: bool(provider.requests))
-    provider.wait_until(lambda: provider.last.left_at is not None)
+    provider.wait_until(lambda: provider.last.is_left)
     (row,) = rows_in(proxy, session)
     assert (row["status"], row["http_status"], row["basis"]) == ("interrupted", None, "estimated")
 
@@ -95,7 +92,7 @@ def test_a_client_that_leaves_while_uploading_a_file_ends_the_upload(
 
 
 def test_a_client_that_leaves_after_the_closing_event_has_had_all(proxy: Proxy, provider: Provider) -> None:
-    provider.say(answers.chunked([*answers.message_events(), Pause(30)]))
+    provider.say(answers.chunked([*answers.message_events(), FOREVER]))
     with wire.connected(proxy.url) as connection:
         connection.send(wire.request(body=BODY))
         heard = connection.hear_head()
@@ -109,18 +106,18 @@ def test_a_client_that_leaves_after_the_closing_event_has_had_all(proxy: Proxy, 
 def test_a_client_that_leaves_while_the_proxy_waits_to_try_again_is_not_tried_for(
     proxy: Proxy, provider: Provider, session: str
 ) -> None:
-    provider.say(answers.json_answer(answers.anthropic_error("overloaded_error", "wait"), 529, [("retry-after", "1")]))
+    provider.say(answers.json_answer(answers.anthropic_error("overloaded_error", "wait"), 529, [("retry-after", "3")]))
     with wire.connected(proxy.url) as connection:
         connection.send(ask_in(session))
         provider.wait_until(lambda: bool(provider.requests))
         time.sleep(0.2)
-    time.sleep(1.3)
+    time.sleep(3.2)
     assert len(provider.requests) == 1
     assert [row["http_status"] for row in proxy.rows("session = ?", session)] == [529]
 
 
 def test_many_clients_may_leave_at_once(proxy: Proxy, provider: Provider, session: str) -> None:
-    provider.script = lambda _: answers.chunked([*answers.message_events()[:4], Pause(30)])
+    provider.script = lambda _: answers.chunked([*answers.message_events()[:4], FOREVER])
     connections = [wire.Connection(proxy.url) for _ in range(40)]
     for connection in connections:
         connection.send(ask_in(session))
@@ -128,7 +125,7 @@ def test_many_clients_may_leave_at_once(proxy: Proxy, provider: Provider, sessio
         if number % 2:
             connection.hear_head()
         connection.reset()
-    provider.wait_until(lambda: all(one.left_at is not None for one in provider.requests))
+    provider.wait_until(lambda: all(one.is_left for one in provider.requests))
     reached = len(provider.requests)
     rows = proxies.eventually(lambda: proxy.rows("session = ?", session), lambda rows: len(rows) >= reached)
     assert len(rows) <= 40  # one that left while we were still connecting has a row and was never sent
@@ -183,7 +180,7 @@ def test_a_provider_that_falls_silent_is_given_up_on(hasty: Proxy, provider: Pro
     heard = wire.ask(hasty.url, wire.request(body=BODY))
     assert (heard.status, heard.is_whole) == (200, False)
     assert hasty.row_of((heard.header(b"x-headroom-request-id") or b"").decode())["status"] == "partial"
-    provider.wait_until(lambda: provider.last.left_at is not None)
+    provider.wait_until(lambda: provider.last.is_left)
 
 
 def test_a_client_that_reads_nothing_is_given_up_on(hasty: Proxy, provider: Provider, session: str) -> None:
@@ -224,7 +221,7 @@ def test_a_running_stream_is_finished_when_the_proxy_is_told_to_stop(
         body = b"".join(connection.pieces(heard))
     assert body == b"".join(events)
     assert heard.is_whole
-    assert proxy.process.wait(10) in (0, -how), proxy.output
+    assert proxy.process.wait(proxies.WAIT_S) in (0, -how), proxy.output
     rows = proxy.rows()
     assert [(row["status"], row["basis"]) for row in rows] == [("complete", "measured")]
     assert list((proxy.workspace / "journal").iterdir()) == []

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.ml import model
 from tests.live.provider import Provider
-from tests.live.proxies import Proxy
+from tests.live.proxies import START_S, Proxy
 from tests.proxy.ml.fixtures import make_folder
 from tests.proxy.ml.test_prose import TEXT
 
@@ -34,5 +34,5 @@ def test_prose_goes_out_without_the_words_that_the_model_lets_go(
     proxy.stop()
     (folder / model.TOKENIZER).write_text("{}")
     proxy.start(expect_ready=False)
-    assert proxy.process is not None and proxy.process.wait(30) == 2
+    assert proxy.process is not None and proxy.process.wait(START_S) == 2
     assert "is not the file whose hash is in SHA256SUMS" in proxy.output

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.live import answers
-from tests.live.answers import CLOSE, FOREVER, Pause
+from tests.live.answers import CLOSE, FOREVER
 from tests.live.provider import Provider
 from tests.live.proxies import Proxy
 
@@ -26,13 +26,13 @@ TOOL: Any = {
 
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=proxy.v1, api_key="sk-test", max_retries=0, timeout=20) as client:
+    with openai.OpenAI(base_url=proxy.v1, api_key="sk-test", max_retries=0, timeout=60) as client:
         yield client
 
 
 @pytest_asyncio.fixture
 async def async_client(proxy: Proxy) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=proxy.v1, api_key="sk-test", max_retries=0, timeout=20) as client:
+    async with openai.AsyncOpenAI(base_url=proxy.v1, api_key="sk-test", max_retries=0, timeout=60) as client:
         yield client
 
 
@@ -64,7 +64,7 @@ CALLS: dict[str, Any] = {
 def test_the_provider_sees_the_same_request_with_and_without_us(
     client: openai.OpenAI, provider: Provider, call: str
 ) -> None:
-    with openai.OpenAI(base_url=f"{provider.url}/v1", api_key="sk-test", max_retries=0, timeout=20) as direct:
+    with openai.OpenAI(base_url=f"{provider.url}/v1", api_key="sk-test", max_retries=0, timeout=60) as direct:
         for one in (direct, client):
             CALLS[call](one)
     alone, through = provider.requests
@@ -211,11 +211,11 @@ def test_a_clients_timeout_ends_the_call_upstream_too(client: openai.OpenAI, pro
     provider.say([FOREVER])
     with pytest.raises(openai.APITimeoutError):
         client.with_options(timeout=0.3).responses.create(**ASK)
-    provider.wait_until(lambda: provider.last.left_at is not None)
+    provider.wait_until(lambda: provider.last.is_left)
 
 
 async def test_cancelling_ends_the_call_upstream_too(async_client: openai.AsyncOpenAI, provider: Provider) -> None:
-    provider.say(answers.chunked([*answers.response_events()[:2], Pause(30)]))
+    provider.say(answers.chunked([*answers.response_events()[:2], FOREVER]))
 
     async def read() -> None:
         async for _ in await async_client.responses.create(**ASK, stream=True):
@@ -223,18 +223,18 @@ async def test_cancelling_ends_the_call_upstream_too(async_client: openai.AsyncO
 
     seen = asyncio.Event()
     reading = asyncio.create_task(read())
-    await asyncio.wait_for(seen.wait(), 10)
+    await asyncio.wait_for(seen.wait(), 60)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await asyncio.to_thread(provider.wait_until, lambda: provider.last.left_at is not None)
+    await asyncio.to_thread(provider.wait_until, lambda: provider.last.is_left)
 
 
 def test_closing_a_stream_early_ends_the_call_upstream_too(client: openai.OpenAI, provider: Provider) -> None:
-    provider.say(answers.chunked([*answers.chat_events()[:2], Pause(30)]))
+    provider.say(answers.chunked([*answers.chat_events()[:2], FOREVER]))
     with client.chat.completions.create(**CHAT, stream=True) as stream:
         next(stream)
-    provider.wait_until(lambda: provider.last.left_at is not None)
+    provider.wait_until(lambda: provider.last.is_left)
 
 
 def test_embeddings_are_metered(client: openai.OpenAI, proxy: Proxy) -> None:
@@ -246,7 +246,7 @@ def test_embeddings_are_metered(client: openai.OpenAI, proxy: Proxy) -> None:
 
 
 def test_a_base_url_without_v1_works(proxy: Proxy, provider: Provider) -> None:
-    with openai.OpenAI(base_url=proxy.url, api_key="sk-test", max_retries=0, timeout=20) as client:
+    with openai.OpenAI(base_url=proxy.url, api_key="sk-test", max_retries=0, timeout=60) as client:
         assert client.chat.completions.create(**CHAT).choices[0].message.content == "Hello"
         assert client.responses.create(**ASK).output_text == "Hello"
         client.embeddings.create(model="m", input="a")
@@ -260,7 +260,7 @@ def test_a_base_url_without_v1_works(proxy: Proxy, provider: Provider) -> None:
 
 
 def test_a_project_in_the_path_is_attribution(proxy: Proxy, provider: Provider) -> None:
-    with openai.OpenAI(base_url=f"{proxy.url}/p/my%20shop/v1", api_key="sk-test", max_retries=0, timeout=20) as client:
+    with openai.OpenAI(base_url=f"{proxy.url}/p/my%20shop/v1", api_key="sk-test", max_retries=0, timeout=60) as client:
         raw = client.chat.completions.with_raw_response.create(
             **CHAT, extra_headers={"x-headroom-user-id": "ada", "x-headroom-session-id": "s1"}
         )

@@ -36,14 +36,14 @@ def _cached(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture
 def cached(_cached: Proxy, provider: Provider) -> Proxy:
     """A proxy whose response cache is on, and empty."""
-    httpx.post(f"{_cached.url}/cache/clear", trust_env=False)
+    proxies.post(f"{_cached.url}/cache/clear")
     return _cached
 
 
 def ask(proxy: Proxy, body: dict[str, Any] | bytes = BODY, path: str = "/v1/messages", **lines: str) -> httpx.Response:
     headers = {key.replace("_", "-"): value for key, value in lines.items()}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx.post(f"{proxy.url}{path}", content=content, headers=headers, trust_env=False, timeout=20)
+    return proxies.post(f"{proxy.url}{path}", content=content, headers=headers)
 
 
 def is_hit(answer: httpx.Response) -> bool:
@@ -185,14 +185,14 @@ def test_hits_are_for_their_owner_and_pass_keys_and_rates_first(
     limited = ask(proxy, small, x_headroom_key=one)
     assert (limited.status_code, limited.headers["x-headroom-error"]) == (429, "rate_limited")
     assert ask(proxy, small).status_code == 401
-    assert httpx.post(f"{proxy.url}/cache/clear", trust_env=False).status_code == 401
+    assert proxies.post(f"{proxy.url}/cache/clear").status_code == 401
     # The budget is spent; what is kept is still given.
     proxies.eventually(lambda: sum(row["cost_nano_usd"] for row in proxy.rows()), lambda cost: cost > 1_000_000 / 2)
     assert is_hit(ask(proxy, small, x_headroom_key=two))
-    cleared = httpx.post(f"{proxy.url}/cache/clear", headers={"x-headroom-key": two}, trust_env=False)
+    cleared = proxies.post(f"{proxy.url}/cache/clear", headers={"x-headroom-key": two})
     assert cleared.json() == {"status": "cleared", "entries": 1}
 
 
 def test_without_a_cache_clearing_says_so(proxy: Proxy) -> None:
-    assert httpx.post(f"{proxy.url}/cache/clear", trust_env=False).json() == {"status": "cache disabled"}
-    assert httpx.get(f"{proxy.url}/health", trust_env=False).json()["config"]["cache"] is False
+    assert proxies.post(f"{proxy.url}/cache/clear").json() == {"status": "cache disabled"}
+    assert proxies.get(f"{proxy.url}/health").json()["config"]["cache"] is False

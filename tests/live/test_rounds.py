@@ -62,7 +62,7 @@ class Client:
         self.is_streaming = is_streaming
         self.history: list[Any] = []
         self.session = uuid.uuid4().hex
-        usual: Any = {"max_retries": 0, "timeout": 20, "default_headers": {"x-headroom-session-id": self.session}}
+        usual: Any = {"max_retries": 0, "timeout": 60, "default_headers": {"x-headroom-session-id": self.session}}
         self.anthropic = anthropic.Anthropic(base_url=proxy.url, api_key="k", **usual)
         self.openai = openai.OpenAI(base_url=proxy.v1, api_key="k", **usual)
 

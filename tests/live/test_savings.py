@@ -16,7 +16,7 @@ from proxy.replay import billing
 from proxy.replay.billing import Cache
 from proxy.replay.prompts import Prompts
 from savings.receipts import Usage
-from tests.live import answers
+from tests.live import answers, proxies
 from tests.live.provider import Provider, Received
 from tests.live.proxies import Proxy
 from tests.proxy.accounting import sessions
@@ -58,7 +58,7 @@ class Caching:
 
 
 def ask(proxy: Proxy, body: bytes, session: str) -> httpx.Response:
-    answer = httpx.post(f"{proxy.v1}/messages", content=body, headers={"x-claude-code-session-id": session})
+    answer = proxies.post(f"{proxy.v1}/messages", content=body, headers={"x-claude-code-session-id": session})
     assert answer.status_code == 200
     return answer
 

@@ -24,9 +24,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from headroom_site import settings
-from tests.conftest import POSTGRES_URL, fresh_postgres
-
-POOL = {"min_size": 1, "max_size": 4, "timeout": 3}
+from tests.conftest import POSTGRES_URL, drop_postgres, fresh_postgres
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -98,26 +96,25 @@ def migrated_postgres() -> str:
     name = f"headroom_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}"')
-    atexit.register(_drop, name)
+    atexit.register(drop_postgres, name)
     with connected(urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))):
         call_command("migrate", verbosity=0)
     return name
 
 
-def _drop(name: str) -> None:
-    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
 class connected:
-    """Point Django's default connection at a database, for all threads; gives everything back."""
+    """Point Django's default connection at a database, for all threads; gives everything back.
 
-    def __init__(self, url: str) -> None:
+    A server that does not answer is given up on after `patience_s`.
+    """
+
+    def __init__(self, url: str, *, patience_s: int = 30) -> None:
         parsed: dict[str, Any] = dict(dj_database_url.parse(url))
         if "sqlite" in parsed["ENGINE"]:
             self._config = settings._SQLITE | {"NAME": parsed["NAME"]}
         else:
-            self._config = parsed | {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": POOL, "connect_timeout": 2}}
+            pool = {"min_size": 1, "max_size": 4, "timeout": patience_s}
+            self._config = parsed | {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool, "connect_timeout": patience_s}}
 
     def __enter__(self) -> str:
         self._before = connections["default"]

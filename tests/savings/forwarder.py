@@ -6,6 +6,8 @@ import contextlib
 import socket
 import threading
 
+from tests.live.proxies import free_port
+
 
 class Forwarder:
     """Listens on a port of its own and passes bytes to `target` while it is on."""
@@ -15,7 +17,7 @@ class Forwarder:
         self._listener: socket.socket | None = None
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self.port = 0
+        self.port = free_port()
         self.switch_on()
 
     def switch_on(self) -> None:
@@ -23,7 +25,6 @@ class Forwarder:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         listener.listen()
-        self.port = listener.getsockname()[1]
         self._listener = listener
         self._spawn(self._accept, listener)
 
@@ -34,7 +35,7 @@ class Forwarder:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
         for one in [self._listener, *self._sockets]:
             if one is not None:
                 one.close()

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from savings import adoption, journal_lines
 from savings.journal import Journal, JournalFull, JournalInUse, JournalUnwritable
 from savings.receipts import Admission, Receipt, Usage
+from tests.live.proxies import eventually
 from tests.savings.journals import adopt, by_status, die, drain, full_disk
 from tests.savings.receipts import NOON, make_admission, make_settlement
 
@@ -375,9 +375,7 @@ def test_a_program_that_outlives_us_does_not_hold_the_journal(tmp_path: Path) ->
             worker.kill()
             worker.wait()
             os.kill(child, 0)
-            deadline = time.monotonic() + 5
-            while not (receipts := adopt(tmp_path)) and time.monotonic() < deadline:
-                time.sleep(0.05)
+            receipts = eventually(lambda: adopt(tmp_path), bool)
             assert list(by_status(receipts).values()) == ["interrupted"]
         finally:
             os.kill(child, 9)

@@ -40,7 +40,7 @@ def checkout(tmp_path: Path) -> Path:
 def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`python3 manage.py …` by a Python that has no packages."""
     command = [sys.executable, "-S", "-E", "manage.py", *arguments]
-    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=120, check=False)
 
 
 def calls(checkout: Path) -> list[str]:

@@ -38,7 +38,7 @@ def test_the_deployment_checks_are_clean(tmp_path, public_url):
         env=compose_environment(tmp_path, HEADROOM_PUBLIC_URL=public_url),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout

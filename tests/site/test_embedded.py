@@ -16,10 +16,9 @@ from django.core.management import call_command
 
 from headroom_site.embedded import Embedded
 from savings import rollups
-from tests.live.proxies import ROOT, eventually
+from tests.live.proxies import ROOT, START_S, eventually
 from tests.savings.databases import connected
 
-START_S = 40.0
 SCHEDULE = "celery/schedule"
 
 pytestmark = pytest.mark.crash

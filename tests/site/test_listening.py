@@ -41,7 +41,7 @@ def test_another_server_on_an_open_address_lets_nobody_in_unless_told_so(tmp_pat
     passed_on = {name: os.environ[name] for name in ("PATH", "HOME", "VIRTUAL_ENV") if name in os.environ}
     env = {**passed_on, "HEADROOM_WORKSPACE_DIR": str(tmp_path / "workspace")}
     migrate = [sys.executable, "manage.py", "migrate"]
-    subprocess.run(migrate, cwd=ROOT, env=env, check=True, capture_output=True, timeout=60)
+    subprocess.run(migrate, cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)
     serve = [
         sys.executable,
         "-m",
@@ -54,7 +54,7 @@ def test_another_server_on_an_open_address_lets_nobody_in_unless_told_so(tmp_pat
     ]
     server = subprocess.Popen(serve, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        here = proxies.eventually(lambda: _status(f"http://127.0.0.1:{port}/livez"), bool, timeout_s=30)
+        here = proxies.eventually(lambda: _status(f"http://127.0.0.1:{port}/livez"), bool)
         assert here == 200
         outside = _own_address()
         if outside:
@@ -63,12 +63,12 @@ def test_another_server_on_an_open_address_lets_nobody_in_unless_told_so(tmp_pat
             }
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(proxies.WAIT_S)
 
 
 def _status(url: str) -> int:
     try:
-        return httpx.get(url, trust_env=False, timeout=5).status_code
+        return httpx.get(url, trust_env=False, timeout=60).status_code
     except httpx.TransportError:
         return 0
 

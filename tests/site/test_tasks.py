@@ -21,7 +21,7 @@ from proxy import decisions
 from proxy.models import Decision
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKER_TIMEOUT_S = 60
+WORKER_TIMEOUT_S = 120
 
 
 def make_decision(key: str, used_at: datetime) -> Decision:
@@ -98,4 +98,4 @@ def test_worker_on_redis_does_the_work_in_postgres(postgres_url, redis_url, tmp_
                 time.sleep(0.1)
         finally:
             worker.terminate()
-            worker.wait(30)
+            worker.wait(WORKER_TIMEOUT_S)

@@ -20,7 +20,7 @@ def refused(workspace: Path, url: str, *arguments: str) -> str:
         env={**os.environ, "HEADROOM_WORKSPACE_DIR": str(workspace), "HEADROOM_DATABASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr

@@ -187,7 +187,7 @@ def connect_writing(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=10, isolation_level=None)
 
 
-def eventually(look: Callable[[], T], is_good: Callable[[T], bool], timeout_s: float = WAIT_S) -> T:
+def eventually(look: Callable[[], T], is_good: Callable[[T], object], timeout_s: float = WAIT_S) -> T:
     """What `look` sees once it is good."""
     until = time.monotonic() + timeout_s
     while not is_good(seen := look()):

@@ -22,7 +22,7 @@ from tests.live import answers
 from tests.live.answers import Answer, End, Pause, Until
 
 MAX_HEAD_BYTES = 256 * 1024
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "headroom.sqlite3"
 START_S = 120.0
-WAIT_S = 60.0
+WAIT_S = 120.0
 UNENCRYPTED: dict[str, Any] = {"trust_env": False, "verify": False, "timeout": WAIT_S}
 """For httpx."""
 NO_CLIENTS_PORTS = range(15_000, 32_000)
@@ -189,10 +189,11 @@ def connect_writing(path: Path) -> sqlite3.Connection:
 
 def eventually(look: Callable[[], T], is_good: Callable[[T], object], timeout_s: float = WAIT_S) -> T:
     """What `look` sees once it is good."""
-    until = time.monotonic() + timeout_s
+    until, pause_s = time.monotonic() + timeout_s, 0.01
     while not is_good(seen := look()):
         assert time.monotonic() < until, f"in vain: {seen!r}"
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        pause_s = min(1.3 * pause_s, 0.2)  # who looks all the time keeps the others from getting there
     return seen
 
 

@@ -16,7 +16,7 @@ from savings.journal import Journal
 from savings.models import LedgerEntry
 from tests.live.proxies import eventually
 
-ROUNDS = 4
+ROUNDS = 3
 ENOUGH_BYTES = 10_000
 """Of notes in a round: a hundred calls or so, however slow the machine is."""
 

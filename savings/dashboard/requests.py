@@ -14,15 +14,21 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
 
-from savings import csv_export
+from savings import csv_export, stats
 from savings.dashboard import differences
 from savings.dashboard.scope import Scope
-from savings.models import CallBody, LedgerEntry
+from savings.models import CallBody, DailyRollup, LedgerEntry
+from savings.rollup_sql import OTHER
 
 PAGE_ROWS = 50
-FILTERED_REACH = timedelta(days=30)
-"""Filters without an index of their own look back so far, so that a rare value does not read the whole ledger."""
+DAY = timedelta(days=1)
+NO_ID = uuid.UUID(int=0)
+LOOKED_AT = 20_000
+"""Filters without an index of their own read so many calls for a page, so that a rare value does not read all of them."""
 FILTERS = ("model", "agent", "project", "key", "session", "conversation", "status", "reason")
+INDEXED = {"session", "conversation"}
+ROLLED = ("agent", "project")
+"""Filters that rollups know, which say on which days there is something to be found. Of models they know one name only."""
 STATUSES = ("complete", "partial", "interrupted", "void")
 
 
@@ -44,14 +50,20 @@ class Wanted:
 def newest(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Calls, newest first, that match the form."""
     wanted = read(request.GET)
-    rows = list(chosen(wanted, scope)[: PAGE_ROWS + 1])
-    older = rows[PAGE_ROWS - 1] if len(rows) > PAGE_ROWS else None
+    floor = _floor(wanted, scope)
+    found = chosen(wanted, scope)
+    rows = list((found.filter(admitted_at__gte=floor) if floor else found)[: PAGE_ROWS + 1])
+    older = (rows[PAGE_ROWS - 1].admitted_at, rows[PAGE_ROWS - 1].id) if len(rows) > PAGE_ROWS else None
+    if older is None and floor is not None:
+        older = _further_back(wanted, scope, floor)
     context = {
         "tab": "requests",
         "wanted": wanted,
         "statuses": STATUSES,
         "rows": rows[:PAGE_ROWS],
-        "older": f"{older.admitted_at.isoformat()}_{older.id}" if older else "",
+        "older": f"{older[0].isoformat()}_{older[1]}" if older else "",
+        "looked_until": floor if len(rows) <= PAGE_ROWS else None,
+        "looked_at": LOOKED_AT,
         "is_first_page": wanted.before is None,
     }
     return render(request, "savings/dashboard/requests.html", context)
@@ -88,18 +100,47 @@ def read(query: QueryDict) -> Wanted:
 
 def chosen(wanted: Wanted, scope: Scope) -> QuerySet[LedgerEntry]:
     """The calls that match, newest first."""
-    entries = scope.of(LedgerEntry.objects.order_by("-admitted_at", "-id"))
-    if wanted.day is not None:
-        start = datetime(wanted.day.year, wanted.day.month, wanted.day.day, tzinfo=UTC)
-        entries = entries.filter(admitted_at__gte=start, admitted_at__lt=start + timedelta(days=1))
-    elif wanted.fields.keys() - {"session", "conversation"}:
-        entries = entries.filter(admitted_at__gte=datetime.now(UTC) - FILTERED_REACH)
+    entries = scope.of(_listed(wanted))
     for name, value in wanted.fields.items():
         entries = entries.filter(_matches(name, value))
+    return entries
+
+
+def _listed(wanted: Wanted) -> QuerySet[LedgerEntry]:
+    """The calls among which to look, newest first: found by time alone, which has an index."""
+    entries = LedgerEntry.objects.order_by("-admitted_at", "-id")
+    if wanted.day is not None:
+        start = datetime(wanted.day.year, wanted.day.month, wanted.day.day, tzinfo=UTC)
+        entries = entries.filter(admitted_at__gte=start, admitted_at__lt=start + DAY)
     if wanted.before is not None:
         moment, call_id = wanted.before
-        entries = entries.filter(Q(admitted_at__lt=moment) | Q(admitted_at=moment, id__lt=call_id))
+        # Once more for the index, which takes no "or".
+        entries = entries.filter(
+            Q(admitted_at__lt=moment) | Q(admitted_at=moment, id__lt=call_id), admitted_at__lte=moment
+        )
     return entries
+
+
+def _floor(wanted: Wanted, scope: Scope) -> datetime | None:
+    """How far back a page looks; `None` where that is no question, as there is an index or there are few calls."""
+    if scope.team is None and not wanted.fields.keys() - INDEXED:
+        return None
+    if wanted.fields.keys() & INDEXED:
+        return None
+    return _listed(wanted).values_list("admitted_at", flat=True)[LOOKED_AT : LOOKED_AT + 1].first()
+
+
+def _further_back(wanted: Wanted, scope: Scope, floor: datetime) -> tuple[datetime, uuid.UUID] | None:
+    """The place to go on from where a look ended: before the newest day on which rollups have such calls there are none."""
+    rolled_until = stats.rolled_until()
+    if wanted.day is not None or rolled_until is None or floor > rolled_until - DAY:
+        return floor, NO_ID
+    rows = DailyRollup.objects.filter(starts_at__lte=floor, **scope.labels)
+    for name in ROLLED:
+        if name in wanted.fields:
+            rows = rows.filter(**{f"{name}__in": (wanted.fields[name], OTHER)})
+    newest_day = rows.order_by("-starts_at").values_list("starts_at", flat=True).first()
+    return (min(floor, newest_day + DAY), NO_ID) if newest_day is not None else None
 
 
 def _matches(name: str, value: str) -> Q:

@@ -9,7 +9,7 @@ import pytest
 from django.http import QueryDict
 from django.utils import timezone
 
-from savings import ledger
+from savings import ledger, rollups
 from savings.dashboard import differences, requests
 from savings.dashboard.scope import Scope
 from savings.models import CallBody, LedgerEntry
@@ -122,8 +122,39 @@ def test_huge_texts_are_shown_without_being_compared():
     assert len(change.lines) <= differences.MAX_LINES
 
 
-def test_old_calls_are_found_by_their_day():
+def test_old_calls_are_found_with_and_without_their_day():
     then = timezone.now() - timedelta(days=90)
     mine = record(admitted_at=then.timestamp(), agent="a")
-    assert found("agent=a") == []
-    assert found(f"agent=a&day={then.date()}") == list(mine)
+    assert found("agent=a") == found(f"agent=a&day={then.date()}") == list(mine)
+    assert found(f"agent=a&day={timezone.now().date()}") == []
+
+
+@pytest.mark.parametrize("is_rolled", [True, False])
+def test_a_rare_value_is_found_a_few_calls_at_a_time(client, monkeypatch, is_rolled):
+    monkeypatch.setattr(requests, "LOOKED_AT", 5)
+    now = timezone.now()
+    mine = record(2, agent="rare", admitted_at=(now - timedelta(days=9)).timestamp())
+    for days in range(8):
+        record(4, agent="usual", admitted_at=(now - timedelta(days=days)).timestamp())
+    if is_rolled:
+        rollups.roll()
+    steps, seen, address = 0, [], "/dashboard/requests?agent=rare"
+    while address:
+        page = client.get(address)
+        seen += [str(row.id) for row in page.context["rows"]]
+        older = page.context["older"]
+        assert ("Look further back" in page.content.decode()) == bool(older)
+        address = f"/dashboard/requests?agent=rare&before={older.replace('+', '%2B')}" if older else ""
+        steps += 1
+    assert sorted(seen) == sorted(mine)
+    assert steps == 2 if is_rolled else steps > 3
+
+
+def test_what_never_was_needs_one_look(client, monkeypatch):
+    monkeypatch.setattr(requests, "LOOKED_AT", 5)
+    for days in range(2, 8):
+        record(4, admitted_at=(timezone.now() - timedelta(days=days)).timestamp())
+    rollups.roll()
+    page = client.get("/dashboard/requests?project=never")
+    assert "No call matches among these" in page.content.decode()
+    assert page.context["older"] == ""

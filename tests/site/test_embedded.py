@@ -7,19 +7,27 @@ import signal
 import subprocess
 import sys
 import textwrap
-from contextlib import closing
+import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
-from django.core.management import call_command
 
+from headroom_site.celery import app
 from headroom_site.embedded import Embedded
-from savings import rollups
+from headroom_site.schedule import Schedule
+from savings import rollups, stats
+from savings.figures import Figures
+from savings.models import BucketTotal, LedgerEntry, RollupMark
 from tests.live.proxies import ROOT, START_S, eventually
-from tests.savings.databases import connected
+from tests.savings.databases import database, database_url
+from tests.savings.test_rollups import everything
+
+__all__ = ["database", "database_url"]
 
 SCHEDULE = "celery/schedule"
+HOURS = {"postgresql": 3000, "sqlite": 500}
+"""Enough to be in the middle of it for a while."""
 
 pytestmark = pytest.mark.crash
 
@@ -88,39 +96,67 @@ def test_the_child_ends_with_its_parent_however_that_one_ends(tmp_path):
     eventually(lambda: is_running(child), lambda is_there: not is_there, START_S)
 
 
-@pytest.mark.postgres
-def test_a_run_that_was_killed_half_way_is_healed_by_the_next_one(postgres_url, tmp_path, django_db_blocker):
-    environment = {**os.environ, "HEADROOM_DATABASE_URL": postgres_url, "HEADROOM_WORKSPACE_DIR": str(tmp_path)}
-    rolled = "select count(*), sum(calls) from savings_buckettotal where grain = 'hour'"
-    with (
-        closing(psycopg.connect(postgres_url, autocommit=True)) as database,
-        django_db_blocker.unblock(),
-        connected(postgres_url),
-    ):
-        call_command("migrate", verbosity=0)
-        database.execute(ENTRIES)
-        run = subprocess.Popen([sys.executable, "manage.py", "rollups"], cwd=ROOT, env=environment)
-        eventually(lambda: database.execute(rolled).fetchone()[0] > 20, bool, START_S)
-        run.kill()
-        run.wait()
-        assert database.execute(rolled).fetchone()[0] < 5000
-        assert database.execute("select recorded_until from savings_rollupmark").fetchone() == (None,)
-        # A day goes by in which beat is stopped, and what keeps others away has long expired.
-        database.execute("update savings_rollupmark set busy_until = busy_until - interval '1 day'")
-        database.execute("update savings_ledgerentry set recorded_at = recorded_at - interval '1 day'")
-        rollups.roll()
-        assert database.execute(rolled).fetchone() == (5000, 10000)
-        days = "select sum(calls), sum(cost_nano_usd) from savings_dailyrollup"
-        assert database.execute(days).fetchone() == (10000, 70000)
+def test_a_day_without_beat_and_a_kill_half_way_are_healed_by_the_next_run(
+    tmp_path: Path, database: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADROOM_WORKSPACE_DIR", str(tmp_path))
+    monkeypatch.setenv("HEADROOM_DATABASE_URL", database_url)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    make_entries(range(100))
+    rollups.roll()
+    LedgerEntry.objects.update(recorded_at=yesterday)
+    RollupMark.objects.update(recorded_until=yesterday, rolled_at=yesterday)
+    count = HOURS[database]
+    make_entries(range(50, count))
+    leave_schedule(tmp_path, yesterday)
+
+    hours = BucketTotal.objects.filter(grain="hour")
+    embedded = Embedded(start_after_s=0)
+    embedded.start()
+    try:
+        eventually(hours.count, lambda found: found > 120, START_S)
+        assert embedded.pid is not None
+        os.kill(embedded.pid, signal.SIGKILL)
+        assert hours.count() < count
+        assert RollupMark.objects.get().recorded_until == yesterday
+        # What keeps other runs away from a dead one's expires in a moment.
+        RollupMark.objects.update(busy_until=yesterday)
+        eventually(lambda: RollupMark.objects.get().recorded_until, lambda until: until > yesterday, START_S)
+    finally:
+        embedded.stop()
+    assert Figures.sum(bucket.figures for bucket in stats.series("daily")).calls == 100 + count - 50
+    RollupMark.objects.update(busy_until=None)  # the run of another task may have ended with the child
+    healed = everything()
+    rollups.roll(everything=True)
+    assert everything() == healed
 
 
-ENTRIES = """
-    insert into savings_ledgerentry (id, request_id, attempt, provider, upstream, route, model_asked, model_answered,
-        session, agent, project, "user", owner, key_id, key_label, team, origin, conversation, is_observed, is_streaming,
-        status, error, provider_request_id, basis, reason, transforms, savings_basis, cache_outcome, price_source,
-        price_version, cost_nano_usd, admitted_at, settled_at)
-    select gen_random_uuid(), gen_random_uuid(), 0, 'anthropic', '', '', 'm', 'm', '', '', '', '', '', '', '', '',
-        'client', '', false, false, 'complete', '', '', 'measured', '', '[]', '', '', 'override', '', 7, at, at
-    from generate_series(timestamptz '2026-01-01 00:10Z', timestamptz '2026-01-01 00:10Z' + interval '4999 hours',
-        interval '1 hour') as at, generate_series(1, 2)
-"""
+def make_entries(hours: range) -> None:
+    """A call in each of these hours."""
+    now = datetime.now(UTC)
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(
+            id=uuid.uuid4(),
+            request_id=uuid.uuid4(),
+            attempt=0,
+            provider="anthropic",
+            status="complete",
+            basis="measured",
+            price_source="override",
+            cost_nano_usd=7,
+            admitted_at=now - timedelta(hours=hour),
+            settled_at=now,
+        )
+        for hour in hours
+    )
+
+
+def leave_schedule(workspace: Path, last_run_at: datetime) -> None:
+    """The file that beat leaves behind when it is stopped."""
+    (workspace / "celery").mkdir()
+    schedule = Schedule(app, schedule_filename=str(workspace / SCHEDULE), lazy=True)
+    schedule.setup_schedule()
+    for entry in schedule.schedule.values():
+        entry.last_run_at = last_run_at
+    schedule.close()

@@ -30,5 +30,14 @@ class Alert(models.Model):
             models.Index(fields=["created_at"], name="alert_time"),
         ]
 
+    @property
+    def state(self) -> str:
+        """`delivered`, `waiting`, `given up`, or `logged` where there is no webhook."""
+        if self.delivered_at is not None:
+            return "delivered"
+        if self.next_attempt_at is not None:
+            return "waiting"
+        return "given up" if self.problem else "logged"
+
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"

@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 
 from budgets import login
 from budgets import pages as budget_pages
-from budgets.admin import changes, credentials, keys, ledger, people, prices, teams
+from budgets.admin import alerts, changes, credentials, keys, ledger, people, prices, teams
 from budgets.admin.site import site
 from budgets.api import api
 from headroom_site.page_access import for_readers
@@ -15,7 +15,7 @@ from proxy import pages as cache_pages
 from proxy.admin import decisions, epochs, policy_versions
 from savings.dashboard import pages, requests, session
 
-ADMIN = (changes, credentials, decisions, epochs, keys, ledger, people, policy_versions, prices, teams)
+ADMIN = (alerts, changes, credentials, decisions, epochs, keys, ledger, people, policy_versions, prices, teams)
 """Modules that put their rows into the admin by being imported."""
 
 urlpatterns = [

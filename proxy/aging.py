@@ -124,6 +124,7 @@ class Beginning:
     trigger: str
     epoch: Epoch
     read_share: float
+    conversation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,13 @@ class Aging:
             epochs=(*standing.epochs, PastEpoch(chain, len(outline.turn_ends), epoch.saved_tokens, epoch.cost)),
         )
         beginning = Beginning(
-            chain, after, await self._fresh_forms(chosen, look), _trigger(billing), epoch, billing.read
+            chain,
+            after,
+            await self._fresh_forms(chosen, look),
+            _trigger(billing),
+            epoch,
+            billing.read,
+            look.call.conversation,
         )
         try:
             held = await self._store.save_epoch(look.owner, beginning)

@@ -14,7 +14,6 @@ from budgets import gate, keys
 from budgets.estimates import Demand
 from budgets.till import NOTHING
 from proxy import attribution, demands, ids, upstream, worker
-from proxy.accounting import identity
 from proxy.accounting.books import Request
 from proxy.exchange import ClientGone
 from proxy.relay import Ticket, provider_request_id
@@ -95,7 +94,7 @@ async def admit(journey: Journey, attempt: int, outgoing: Outgoing, origin: Orig
         at_most_nano_usd=hold.at_most_nano_usd,
         tier=demands.tier(call.document),
         holder=here.till.holder.name if hold.reserved else "",
-        conversation=identity.of(call, principal.owner, labels),
+        conversation=call.conversation,
         origin=origin,
         is_observed=is_observed,
     )

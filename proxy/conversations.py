@@ -84,7 +84,8 @@ class Conversations:
         if new:
             room = _room_above_minimum(call, provider, stands)
             reread = _read_again(call, stands, standing.deepened, hidden)
-            made = await self._decide(owner, new, stands, gone, policy, room, reread)
+            made, results = await self._decide(new, stands, gone, policy, room)
+            made = await self._held(owner, made, results, reread, call.conversation)
         stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
         stands = await self._in_view(stands, gone)
         if look is None:
@@ -148,16 +149,14 @@ class Conversations:
 
     async def _decide(
         self,
-        owner: str,
         new: Mapping[str, ToolResult],
         stands: Sequence[Stand],
         hidden: frozenset[str],
         policy: Policy,
         room_tokens: float,
-        reread: Sequence[str],
-    ) -> dict[str, Decided]:
+    ) -> tuple[dict[str, Decided], dict[str, ToolResult]]:
         """Decide on what is new. `room_tokens`: so many may be taken out before the prompt is too short to be cached.
-        `reread` are keys of forms whose files the new results show once more."""
+        Returns the decisions and what each of them is about."""
         made: dict[str, Decided] = {}
         results = dict(new)
         for key, result in new.items():
@@ -176,8 +175,19 @@ class Conversations:
             if repeated is not None and (result.tool, repeated.label, repeated.level) not in policy.unwanted_forms:
                 alone = decisions.alone_key(key)
                 made[alone], made[key], results[alone] = made[key], repeated, result
+        return made, results
+
+    async def _held(
+        self,
+        owner: str,
+        made: dict[str, Decided],
+        results: dict[str, ToolResult],
+        reread: Sequence[str],
+        conversation: str,
+    ) -> dict[str, Decided]:
+        """The decisions that hold from now on. `reread` are keys of forms whose files the new results show once more."""
         try:
-            held = await self.store.save(owner, made, results, reread)
+            held = await self.store.save(owner, made, results, reread, conversation=conversation)
         except (DatabaseError, TimeoutError):
             logger.warning("the decision store is down; lossy forms wait until it is back")
             held = {key: _without_loss(decided) for key, decided in made.items()}

@@ -177,6 +177,7 @@ def store(
     lifetime: timedelta,
     *,
     has_originals: bool = True,
+    conversation: str = "",
 ) -> dict[str, Decided]:
     """Store new decisions with the originals behind them, in one transaction; whoever was first is right.
 
@@ -203,6 +204,7 @@ def store(
                     level=made.level,
                     policy_version=made.policy_version,
                     engine_version=ENGINE_VERSION,
+                    conversation=conversation,
                     created_at=now,
                     used_at=now,
                 )

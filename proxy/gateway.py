@@ -29,6 +29,7 @@ from proxy import (
     upstream,
     worker,
 )
+from proxy.accounting import identity
 from proxy.calls import Journey, Outgoing
 from proxy.exchange import BodyReader
 from proxy.providers import passthrough
@@ -86,6 +87,7 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
             principal, request_id, peer=client.peer, estimated_tokens=len(call.body) // conversations.BYTES_PER_TOKEN
         )
         labels = attribution.attribute(client, call, request.project)
+        call = replace(call, conversation=identity.of(call, principal.owner, labels))
         asked = cached_answers.Asked(client, route.name, call, principal, provider.NAME, _base_url(provider))
         kept_as = cached_answers.name_of(asked)
         if (kept := await cached_answers.find(kept_as)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 from proxy.learning.models import FormCount, FormUse, PolicyVersion
 
@@ -38,8 +39,13 @@ class Decision(models.Model):
     level = models.CharField(max_length=16)
     policy_version = models.PositiveIntegerField()
     engine_version = models.PositiveIntegerField()
+    # Where it was decided, as the ledger names conversations; empty where that is not known.
+    conversation = models.CharField(max_length=40, blank=True, default="", db_default="")
     created_at = models.DateTimeField()
     used_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["conversation"], condition=~Q(conversation=""), name="decision_conversation")]
 
     def __str__(self) -> str:
         return f"{self.key}: {self.label or self.reason}"
@@ -86,11 +92,13 @@ class EpochRecord(models.Model):
     # For workers of an older version, as above.
     read_share = models.FloatField(default=0.1, db_default=0.1)
     last_turn = models.PositiveIntegerField(default=0, db_default=0)
+    conversation = models.CharField(max_length=40, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:
         verbose_name = "epoch"
         constraints = [models.UniqueConstraint(fields=["owner", "chain", "turn"], name="epoch_owner_chain_turn")]
+        indexes = [models.Index(fields=["conversation"], condition=~Q(conversation=""), name="epoch_conversation")]
 
     @property
     def realised_gain(self) -> float:

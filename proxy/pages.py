@@ -118,6 +118,7 @@ def conversation(request: HttpRequest, scope: Scope, name: str) -> HttpResponse:
         "turns": drawn,
         "told": [turn for turn in drawn if turn.is_told][::-1],
         "is_cut": len(newest) == TURNS,
+        "sees_epochs": scope.team is None,
     }
     return render(request, "proxy/conversation.html", context)
 

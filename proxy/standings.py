@@ -46,12 +46,13 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
         saved_tokens=epoch.saved_tokens,
         predicted_cost=epoch.cost,
         predicted_gain=epoch.gain,
+        conversation=beginning.conversation,
         created_at=now,
     )
     if files.written(owner, made, results) != made:
         raise DatabaseError("the originals cannot be written to the workspace")
     with transaction.atomic():
-        held = decisions.store(owner, made, results, now, lifetime)
+        held = decisions.store(owner, made, results, now, lifetime, conversation=beginning.conversation)
         EpochRecord.objects.bulk_create([record], ignore_conflicts=True)
         first = EpochRecord.objects.get(owner=owner, chain=beginning.chain, turn=standing.epoch_turn)
     forms = {key: held[decisions.deep_key(key)] for key, _, _ in beginning.deep}

@@ -19,10 +19,16 @@ class Store(EpochStore, Protocol):
     """Decisions and epochs. Every method may raise DatabaseError or TimeoutError."""
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
+        self,
+        owner: str,
+        made: dict[str, Decided],
+        results: dict[str, ToolResult],
+        reread: Sequence[str] = (),
+        *,
+        conversation: str = "",
     ) -> dict[str, Decided]:
         """Store new decisions with their originals and return those that hold now: the first writer's. `reread` are the keys
-        of earlier forms whose files the new results show once more."""
+        of earlier forms whose files the new results show once more. `conversation` is where they are decided."""
 
 
 class DatabaseStore:
@@ -32,9 +38,15 @@ class DatabaseStore:
         return await database.run(decisions.load, keys)
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
+        self,
+        owner: str,
+        made: dict[str, Decided],
+        results: dict[str, ToolResult],
+        reread: Sequence[str] = (),
+        *,
+        conversation: str = "",
     ) -> dict[str, Decided]:
-        return await database.run(_save, owner, made, results, reread)
+        return await database.run(_save, owner, made, results, reread, conversation=conversation)
 
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return await database.run(standings.load, owner, chains, turns)
@@ -44,11 +56,11 @@ class DatabaseStore:
 
 
 def _save(
-    owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str]
+    owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str], *, conversation: str
 ) -> dict[str, Decided]:
     now = datetime.now(UTC)
     made = files.written(owner, made, results)
-    held = decisions.store(owner, made, results, now, decisions.lifetime())
+    held = decisions.store(owner, made, results, now, decisions.lifetime(), conversation=conversation)
     uses.note_reread(reread)
     lookup.note_reads(owner, results.values(), now)
     return held
@@ -61,14 +73,29 @@ class ObservedStore(DatabaseStore):
     """
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
+        self,
+        owner: str,
+        made: dict[str, Decided],
+        results: dict[str, ToolResult],
+        reread: Sequence[str] = (),
+        *,
+        conversation: str = "",
     ) -> dict[str, Decided]:
         # Whether something was left out is kept: only what is whole can be referred to by what is nearly the same.
         sizes = {
             key: replace(_without_text(decided), original_hash=decided.original_hash) for key, decided in made.items()
         }
         now, lifetime = datetime.now(UTC), decisions.lifetime()
-        return await database.run(decisions.store, owner, sizes, results, now, lifetime, has_originals=False)
+        return await database.run(
+            decisions.store,
+            owner,
+            sizes,
+            results,
+            now,
+            lifetime,
+            has_originals=False,
+            conversation=conversation,
+        )
 
     async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         deep = tuple((key, result, _without_text(decided)) for key, result, decided in beginning.deep)
@@ -87,7 +114,13 @@ class NoStore:
         return {}
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
+        self,
+        owner: str,
+        made: dict[str, Decided],
+        results: dict[str, ToolResult],
+        reread: Sequence[str] = (),
+        *,
+        conversation: str = "",
     ) -> dict[str, Decided]:
         return made
 

@@ -68,6 +68,7 @@ class Call:
 
     `document` is `None` when the body was not JSON of a known shape: it is then forwarded as it is. `turns` is the number
     of answers of the model in it. `is_continued`: what came before it is kept by the provider and not sent again.
+    `conversation` is what the ledger calls the conversation that it belongs to.
     """
 
     body: bytes
@@ -81,6 +82,7 @@ class Call:
     is_continued: bool = False
     session_hint: str = ""
     user_hint: str = ""
+    conversation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ SECTIONS = (
     ("How much", ("Budget", "PriceOverride")),
     ("Providers", ("UpstreamCredential",)),
     ("Conversations", ("EpochRecord", "Decision", "PolicyVersion")),
-    ("On record", ("LedgerEntry", "Change")),
+    ("On record", ("LedgerEntry", "Alert", "Change")),
 )
 
 

@@ -62,14 +62,12 @@ def _open() -> tuple[Any, Any]:
 
 
 def _row(alert: Any) -> dict[str, Any]:
-    is_delivered = alert.delivered_at is not None
-    waits = alert.next_attempt_at is not None
     return {
         "id": str(alert.pk),
         "type": alert.kind,
         "message": alert.message,
         "created_at": alert.created_at.isoformat(),
-        "state": "delivered" if is_delivered else "waiting" if waits else "given up" if alert.problem else "logged",
+        "state": alert.state,
         "attempts": alert.attempts,
         "problem": alert.problem,
         "data": alert.details,

@@ -12,6 +12,7 @@ from budgets.admin import base
 from budgets.admin.ledger import DayFilter
 from budgets.admin.pages import BoundedPaginator
 from budgets.admin.site import site
+from proxy.admin import conversations
 from proxy.decisions import FormLevel
 from proxy.models import Decision
 
@@ -50,8 +51,10 @@ class Decisions(base.ReadOnlyAdmin):
         "reason",
         "policy_version",
         "decided",
+        "its_conversation",
     )
-    list_filter = (UsedDay, LevelFilter)
+    its_conversation = conversations.link
+    list_filter = (UsedDay, LevelFilter, conversations.OfConversation)
     search_fields = ("key",)
     search_help_text = "The exact key of a decision."
     ordering = ("-used_at",)

@@ -14,6 +14,7 @@ from budgets.admin import base
 from budgets.admin.ledger import DayFilter, WrittenFilter
 from budgets.admin.pages import BoundedPaginator
 from budgets.admin.site import site
+from proxy.admin import conversations
 from proxy.models import EpochRecord
 
 REALISED = Case(
@@ -74,8 +75,12 @@ class Outcome(admin.SimpleListFilter):
 class Epochs(base.ReadOnlyAdmin):
     """Newest first. Costs and gains are tokens at the price of fresh input."""
 
-    list_display = ("began", "trigger", "turns_since", "saved", "cost", "predicted", "realised", "outcome")
-    list_filter = (EpochDay, Trigger, Outcome, Owner)
+    list_display = (
+        *("began", "trigger", "turns_since", "saved", "cost", "predicted", "realised", "outcome"),
+        "its_conversation",
+    )
+    its_conversation = conversations.link
+    list_filter = (EpochDay, Trigger, Outcome, conversations.OfConversation, Owner)
     ordering = ("-created_at",)
     sortable_by = ("began",)
     paginator = BoundedPaginator

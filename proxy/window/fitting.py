@@ -176,7 +176,8 @@ class Window:
         if not made:
             return {}
         keys = {decisions.window_key(_key(look, result)): result for result in made}
-        held = await self._store.save(look.owner, {k: made[r] for k, r in keys.items()}, keys)
+        of_keys = {key: made[result] for key, result in keys.items()}
+        held = await self._store.save(look.owner, of_keys, keys, conversation=look.call.conversation)
         return {result: held[key] for key, result in keys.items() if key in held}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from headroom.values import Policy
 from proxy import database, standings
 from proxy.conversations import Conversations
 from proxy.epochs import Billing
-from proxy.models import EpochRecord, FormUse, Original
+from proxy.models import Decision, EpochRecord, FormUse, Original
 from proxy.stores import DatabaseStore, NoStore, ObservedStore
 from proxy.values import Plan
 from tests.proxy import sessions
@@ -43,7 +44,7 @@ async def planned(
     mode: str = "token",
 ) -> Plan:
     return await road.plan(
-        sessions.call(body, dialect),
+        replace(sessions.call(body, dialect), conversation="its name"),
         sessions.PROVIDERS[dialect],
         owner="local",
         policy=policy or Policy(),
@@ -103,6 +104,8 @@ async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> No
     assert first.turn == next(turn for turn, plan in enumerate(plans) if plan.epoch)
     assert (first.last_turn, first.read_share) == (len(bodies) - 1, 0.5)
     assert first.realised_gain > first.predicted_cost
+    names = await database.run(lambda: {*Decision.objects.values_list("conversation", flat=True)})
+    assert names == {first.conversation} == {"its name"}
     assert road.aging.take_progress() == {}
 
 

@@ -109,7 +109,13 @@ class Broken(NoStore):
         raise DatabaseError
 
     async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str] = ()
+        self,
+        owner: str,
+        made: dict[str, Decided],
+        results: dict[str, ToolResult],
+        reread: Sequence[str] = (),
+        *,
+        conversation: str = "",
     ) -> dict[str, Decided]:
         raise DatabaseError
 

@@ -121,7 +121,7 @@ def points(found: Iterable[Checkpoint]) -> list[dict[str, Any]]:
 
 def timestamp(moment: datetime) -> str:
     """UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).isoformat()[:19]}Z"
 
 
 def _checkpoint(point: Checkpoint) -> dict[str, Any]:

@@ -89,6 +89,11 @@ def reasons_of_entries(source: str = "ledger", which: str = "") -> Statement:
     )
 
 
+def removal(model: type[Any]) -> str:
+    """Delete what was summed up out of the ledger before."""
+    return f"DELETE FROM {table(model)} WHERE starts_at >= %s AND starts_at < %s AND source = 'ledger'"
+
+
 def totals(grain: str, model: type[HourlyRollup | DailyRollup]) -> Statement:
     """Buckets summed up over all labels."""
     return Statement(

@@ -198,18 +198,17 @@ def _replace(span: _Span, run: Run) -> None:
 
 def _write(span: _Span, read: list[tuple[Statement, list[tuple[Any, ...]]]] | None) -> None:
     """Inside a transaction: the rows that were read before, or those that the database finds now."""
-    rows = {"starts_at__gte": span.start, "starts_at__lt": span.end, "source": "ledger"}
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL jit = off")  # to compile fifty sums takes longer than to add them up
         for statement, values in read if read is not None else [(one, None) for one in span.statements()]:
-            statement.model._default_manager.filter(**rows).delete()
+            cursor.execute(rollup_sql.removal(statement.model), span.within)
             if values is None:
                 cursor.execute(statement.insert, span.within)
             else:
                 cursor.executemany(statement.insert_values, values)
         grain = "hour" if span.step == HOUR else "day"
-        BucketTotal.objects.filter(grain=grain, **rows).delete()
+        cursor.execute(f"{rollup_sql.removal(BucketTotal)} AND grain = %s", [*span.within, grain])
         cursor.execute(rollup_sql.totals(grain, HourlyRollup if span.step == HOUR else DailyRollup).insert, span.within)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -239,8 +238,7 @@ def _persistent(lifetime: Lifetime, newest: list[Checkpoint]) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(NamedTuple):
     """What is told of one call, as the ledger has it."""
 
     request_id: Any
@@ -270,7 +268,7 @@ class _Call:
     input_fresh_tokens: int | None
 
 
-_CALL_COLUMNS = ", ".join(field.name for field in fields(_Call))
+_CALL_COLUMNS = ", ".join(_Call._fields)
 
 
 def _newest_calls(limit: int) -> list[_Call]:

@@ -38,8 +38,9 @@ def _times(name: str) -> dict[str, str]:
     return {
         f"{name}_calls": f"COUNT({column})",
         f"{name}_us": f"COALESCE(SUM({_us(column)}), 0)",
-        f"{name}_min_us": f"MIN({_us(column)})",
-        f"{name}_max_us": f"COALESCE(MAX({_us(column)}), 0)",
+        # Rounded once for a group, not for each call: the least of rounded times is the rounded least one.
+        f"{name}_min_us": _us(f"MIN({column})"),
+        f"{name}_max_us": f"COALESCE({_us(f'MAX({column})')}, 0)",
     }
 
 

@@ -44,6 +44,7 @@ class Decisions(base.ReadOnlyAdmin):
 
     list_display = (
         "used",
+        "its_conversation",
         "form_name",
         "level",
         "tokens_before",
@@ -51,7 +52,6 @@ class Decisions(base.ReadOnlyAdmin):
         "reason",
         "policy_version",
         "decided",
-        "its_conversation",
     )
     its_conversation = conversations.link
     list_filter = (UsedDay, LevelFilter, conversations.OfConversation)

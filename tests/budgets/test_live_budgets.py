@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -136,6 +137,12 @@ def test_a_normal_budget_stops_once_what_was_billed_reaches_it(
     assert listed[0]["spent_usd"] >= 3 and listed[0]["limit_usd"] == 5
     assert headroom(proxy, "budget", "set", str(listed[0]["id"]), "100").returncode == 0
     eventually(lambda: ask(proxy, "/v1/messages").status_code, lambda status: status == 200)
+    # Lowered below what is spent, it lets nothing more pass, and nothing that was spent is forgotten.
+    (before,) = eventually(lambda: periods(proxy), lambda rows: rows[0][0] > listed[0]["spent_usd"] * 1e9)
+    assert headroom(proxy, "budget", "set", str(listed[0]["id"]), "1").returncode == 0
+    refused = eventually(lambda: ask(proxy, "/v1/messages"), lambda answer: answer.status_code == 429)
+    assert re.search(r"spent \$\d+\.\d\d of \$1\.00", refused.json()["error"]["message"])
+    assert periods(proxy)[0][0] >= before[0]
 
 
 def test_budgets_outlast_a_restart(start_proxy: Callable[..., Proxy], provider: Provider) -> None:

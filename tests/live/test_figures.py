@@ -7,13 +7,16 @@ import io
 import json
 import subprocess
 import sys
+from contextlib import closing
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 from django.conf import settings
 
-from tests.live import answers
+from savings import rollup_sql
+from tests.live import answers, proxies
 from tests.live.provider import Provider
 from tests.live.proxies import ROOT, Proxy, eventually
 
@@ -93,6 +96,44 @@ def test_a_time_in_the_future_has_no_figures_and_every_table_a_header(proxy, htt
         assert text.startswith("timestamp,")
     none = http.get(f"{proxy.url}/stats-history?history_mode=none").json()
     assert (none["history"], none["history_summary"]["mode"]) == ([], "none")
+
+
+def test_of_countless_projects_the_dearest_have_names_everywhere_and_the_sums_are_whole(start_proxy, http):
+    proxy = start_proxy()
+    with closing(proxies.connect_writing(proxy.workspace / proxies.DATABASE)) as database:
+        database.execute(PROJECTS, [COUNTLESS])
+    manage(proxy, "rollups", "--backfill")
+    with closing(proxies.connect_writing(proxy.workspace / proxies.DATABASE)) as database:
+        for table in ("savings_hourlyrollup", "savings_dailyrollup"):
+            ((names, calls),) = database.execute(f"SELECT COUNT(DISTINCT project), SUM(calls) FROM {table}")  # noqa: S608
+            assert names in (rollup_sql.MAX_GROUPS, rollup_sql.MAX_GROUPS + 1)
+            assert calls == COUNTLESS
+    whole = COUNTLESS * (COUNTLESS + 1) // 2
+    for document in (stats(proxy, http)["persistent_savings"], http.get(f"{proxy.url}/stats-history").json()):
+        projects = document["projects"]
+        assert len(projects) == document["projects_limit"] + 1
+        assert next(iter(projects)) == f"project-{COUNTLESS}"
+        assert sum(one["cost_nano_usd"] for one in projects.values()) == whole == document["lifetime"]["cost_nano_usd"]
+    page = http.get(f"{proxy.url}/dashboard/lifetime").text
+    assert f"project-{COUNTLESS}<" in page and f"project-{COUNTLESS - 100}<" not in page
+    assert "other" in page.partition('id="by-project"')[2].partition("</table>")[0]
+    table = http.get(f"{proxy.url}/stats-history", params={"format": "csv", "series": "hourly"}).text
+    assert sum(Decimal(row["total_cost_usd_delta"]) for row in csv.DictReader(io.StringIO(table))) * 10**9 == whole
+    assert "project-" not in http.get(f"{proxy.url}/metrics").text
+
+
+COUNTLESS = 20_000
+PROJECTS = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+    INSERT INTO savings_ledgerentry (id, request_id, attempt, provider, upstream, route, model_asked, model_answered,
+        session, agent, project, "user", owner, key_id, key_label, team, origin, conversation, is_observed, is_streaming,
+        status, error, provider_request_id, basis, reason, transforms, savings_basis, cache_outcome, price_source,
+        price_version, cost_nano_usd, admitted_at, settled_at)
+    SELECT lower(hex(randomblob(16))), lower(hex(randomblob(16))), 0, 'anthropic', '', '', 'm', 'm', '', '',
+        'project-' || n, '', 'local', '', '', '', 'client', '', 0, 0, 'complete', '', '', 'measured', '', '[]', '', '',
+        'override', '', n, '2026-03-01 12:00:00', '2026-03-01 12:00:01'
+    FROM numbers
+"""
 
 
 def test_where_keys_are_required_figures_need_one_and_hide_what_others_asked(start_proxy, provider, http):

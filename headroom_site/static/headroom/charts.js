@@ -60,7 +60,10 @@ function draw(element) {
       ],
       axes: [{ ...axis(), values: time }, { ...axis(), size: 72, values: (_, ticks) => ticks.map((dollars) => money.format(dollars)) }],
       scales: {
-        x: { range: (_, first, last) => [first - margin, last + margin] },
+        x: {
+          // Of a single time uPlot makes years.
+          range: (_, first, last) => [first - margin, (data.x.length > 1 ? last : first) + margin],
+        },
         y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : 1] },
       },
     },

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from headroom.values import Policy, ToolCall
-from proxy import decisions, policies, repeats
+from proxy import decisions, policies
 from proxy.aging import Aged, Aging, Look, Stand, Standing
 from proxy.decisions import Decided
 from proxy.epochs import Billing
@@ -170,8 +170,7 @@ class Conversations:
                 continue
             room_tokens -= taken_out
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
-            found = self._repeats.find(result, _in_sight(above, made, hidden))
-            repeated = repeats.decided(*found, made[key]) if found else None
+            repeated = self._repeats.decided(result, made[key], _in_sight(above, made, hidden))
             if repeated is not None and (result.tool, repeated.label, repeated.level) not in policy.unwanted_forms:
                 alone = decisions.alone_key(key)
                 made[alone], made[key], results[alone] = made[key], repeated, result
@@ -221,7 +220,8 @@ def _in_sight(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: froz
     for stand in stands:
         decided = made.get(stand.key) or stand.decided
         if stand.key not in hidden and not (decided is not None and decided.refers_to):
-            found.append(Earlier(stand.key, stand.result, is_whole=decided is None or not decided.original_hash))
+            shortened = (decided.form or "") if decided is not None and decided.original_hash else ""
+            found.append(Earlier(stand.key, stand.result, shortened))
     return found
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headroom import commands, duplicates, tokens
+from headroom import commands, duplicates, pipeline, tokens
 from headroom.duplicates import Repeat, Visible
 from headroom.values import ToolCall
 from proxy import files
@@ -18,6 +18,9 @@ MIN_CHARS = 600
 MAX_CHARS = 400_000
 MAX_COPIES = 3
 """Of the earlier results, those that share most lines with the new one are looked at word for word."""
+MAX_FORMS = 12
+MAX_FORM_CHARS = 50_000
+"""Of the shortened results of the same tool, the latest are looked at, as far as they are short enough to do that at once."""
 MIN_SHARED = 0.3
 MIN_LINE_CHARS = 8
 MAX_REMEMBERED_LINES = 400_000
@@ -28,12 +31,12 @@ MAX_LABEL_CHARS = 60
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A result that stands before the new ones, and its key. `is_whole`: nothing of it was left out; of another one it can
-    only be said that the new result is exactly the same."""
+    """A result that stands before the new ones, and its key. `shortened` is the form that it goes out in when something of
+    it was left out, "" when nothing was."""
 
     key: str
     result: ToolResult
-    is_whole: bool
+    shortened: str = ""
 
 
 class Repeats:
@@ -43,12 +46,19 @@ class Repeats:
         self._lines: OrderedDict[str, frozenset[int]] = OrderedDict()
         self._remembered_lines = 0
 
-    def find(self, result: ToolResult, earlier: Sequence[Earlier]) -> tuple[Repeat, str] | None:
-        """The result by reference to an earlier one, and that one's key."""
+    def decided(self, result: ToolResult, alone: Decided, earlier: Sequence[Earlier]) -> Decided | None:
+        """The decision to refer to an earlier result, if that is clearly shorter than what would be sent without it."""
+        found = self._find(result, earlier)
+        made = _whole(*found, alone) if found else None
+        return made or _shortened_alike(result, alone, earlier)
+
+    def _find(self, result: ToolResult, earlier: Sequence[Earlier]) -> tuple[Repeat, str] | None:
+        """The result by reference to an earlier one, and that one's key. Where something was left out of that, it can only
+        be said that the new result is exactly the same."""
         if not MIN_CHARS <= len(result.text) <= MAX_CHARS:
             return None
         same = [one for one in earlier if one.result.text == result.text]
-        closest = same[-1:] or self._closest(result, [one for one in earlier if one.is_whole])
+        closest = same[-1:] or self._closest(result, [one for one in earlier if not one.shortened])
         if not closest:
             return None
         repeat = duplicates.refer(result.text, [Visible(_label(one, earlier), one.result.text) for one in closest])
@@ -73,8 +83,7 @@ class Repeats:
         return known
 
 
-def decided(repeat: Repeat, source: str, alone: Decided) -> Decided | None:
-    """The decision to refer to a source, if that is clearly shorter than what would be sent without it."""
+def _whole(repeat: Repeat, source: str, alone: Decided) -> Decided | None:
     after = tokens.estimate(repeat.form.text)
     if after > MARGIN * alone.tokens_after:
         return None
@@ -86,6 +95,29 @@ def decided(repeat: Repeat, source: str, alone: Decided) -> Decided | None:
         after,
         refers_to=source,
         policy_version=alone.policy_version,
+    )
+
+
+def _shortened_alike(result: ToolResult, alone: Decided, earlier: Sequence[Earlier]) -> Decided | None:
+    """The shortened form by reference to that of an earlier result, as when the same command runs again; its own marker
+    stays at its end."""
+    form = alone.form or ""
+    if not alone.original_hash or not MIN_CHARS <= len(form) <= MAX_FORM_CHARS:
+        return None
+    named = [one for one in earlier if one.shortened and one.result.tool == result.tool]
+    alike = [one for one in named if len(one.shortened) <= MAX_FORM_CHARS][-MAX_FORMS:]
+    repeat = duplicates.refer(form, [Visible(_label(one, earlier), one.shortened) for one in alike])
+    if repeat is None or not pipeline.is_shrunk(repeat.form.text):
+        return None
+    after = tokens.estimate(repeat.form.text)
+    if after > MARGIN * alone.tokens_after:
+        return None
+    return replace(
+        alone,
+        form=repeat.form.text,
+        label=f"{alone.label}+{repeat.form.name}",
+        tokens_after=after,
+        refers_to=alike[repeat.source].key,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from headroom import pipeline
 from headroom.values import Policy
 from proxy import database, standings
 from proxy.conversations import Conversations
@@ -124,6 +125,33 @@ async def test_a_file_that_was_changed_in_between_shows_what_changed() -> None:
     (form,) = plan.replacements.values()
     assert "total > 141" in form
     assert len(form) < len(after) / 5
+
+
+def checked(*failing: str) -> str:
+    """What a test run prints of which these tests failed."""
+    passed = [f"tests/test_all.py::test_number_{n} PASSED" for n in range(90)]
+    failed = [
+        f"____ {name} ____\n    def {name}():\n>       assert sums({name!r}) == 1\nE       assert 2 == 1\n\ntests/test_all.py:7: AssertionError"
+        for name in failing
+    ]
+    counts = f"==== {len(failing)} failed, {len(passed)} passed in 1.0s ===="
+    return "\n".join(["==== test session starts ====", *passed, "==== FAILURES ====", *failed, counts])
+
+
+async def test_of_a_test_run_that_comes_again_what_changed_is_shown() -> None:
+    names = [f"test_of_{n}" for n in range(8)]
+    steps = [run("pytest -v", checked(*names)), edit("src/alpha.py"), run("pytest -v", checked(*names[:6], "test_new"))]
+    road = Conversations(NoStore())
+    plan = (await played(road, steps, mode="cache"))[-1]
+    first, again = plan.replacements.values()
+    assert again.startswith("[As in the output of `pytest -v` above, with changes;")
+    assert "sums('test_new')" in again
+    assert len(again) < len(first) / 2
+    assert pipeline.is_shrunk(again)
+    moved = sessions.bodies(steps[1:], "openai")[-1].replace(b'"t1"', b'"t2"').replace(b'"t0"', b'"t1"')
+    alone = sessions.sent(moved, await planned(road, moved, mode="cache"), "openai")[-1]["content"]
+    assert "sums('test_of_0')" in alone
+    assert pipeline.is_shrunk(alone)
 
 
 async def test_a_copy_is_shown_in_full_once_the_earlier_one_is_out_of_view() -> None:

@@ -74,12 +74,15 @@ class Decided:
 
 def key_of(owner: str, result: ToolResult) -> str:
     """The identity of a tool result: whose it is, which call it answers with which arguments, and every byte of it."""
-    digest = sha256()
-    for part in (owner, result.tool, result.call_id, result.arguments, result.text):
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % len(encoded))
-        digest.update(encoded)
-    return digest.hexdigest()[:32]
+    beside = owner, result.tool, result.call_id, result.arguments
+    if beside not in result.known:
+        digest = sha256()
+        for part in (*beside, result.text):
+            encoded = part.encode("utf-8", "surrogatepass")
+            digest.update(b"%d:" % len(encoded))
+            digest.update(encoded)
+        result.known[beside] = digest.hexdigest()[:32]
+    return result.known[beside]
 
 
 def alone_key(key: str) -> str:

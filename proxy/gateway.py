@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterable, Awaitable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from django.conf import settings
 
@@ -80,7 +81,7 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
         raw = (
             None if route.is_streamed_up else await body.read(settings.MAX_BODY_BYTES, client.header(b"content-length"))
         )
-        call = _parsed(client, route, raw)
+        call = _parsed(client, route, raw, principal.owner)
         _check(principal, client, route, call)
         request_id = ids.uuid7()
         await worker.current().throttle.admit(
@@ -132,7 +133,7 @@ def _check(principal: gate.Principal, client: Exchange, route: Route, call: Call
         )
 
 
-def _parsed(client: Exchange, route: Route, raw: bytes | None) -> Call:
+def _parsed(client: Exchange, route: Route, raw: bytes | None, owner: str) -> Call:
     if raw is None:
         return Call(b"", is_billable=route.is_billable)
     encoding = client.header(b"content-encoding")
@@ -140,7 +141,7 @@ def _parsed(client: Exchange, route: Route, raw: bytes | None) -> Call:
     if not route.is_billable:
         return Call(plain, is_billable=False)
     try:
-        return route.provider.parse(plain)
+        return route.provider.parse(plain, partial(worker.current().histories.read, owner))
     except Exception:
         logger.exception("a request of %s could not be read; it goes out as it came", route.name)
         return Call(plain)

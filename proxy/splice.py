@@ -8,7 +8,6 @@ where it stands is checked by parsing the outcome; if it was wrong, an exact sca
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from proxy.places import TOKEN
 from proxy.values import Path
 
 
@@ -41,11 +41,10 @@ BEGINNINGS = 16
 
 Beside = Mapping[Path, Mapping[str, Any]]
 """Members to add to an object, right behind the string of its that stands at a path."""
+NOTHING: Beside = MappingProxyType({})
 
 
-def replace(
-    body: bytes, document: Any, replacements: Mapping[Path, str], *, beside: Beside = MappingProxyType({})
-) -> bytes:
+def replace(body: bytes, document: Any, replacements: Mapping[Path, str], *, beside: Beside = NOTHING) -> bytes:
     """Return `body` with the strings at the given paths of its `document` replaced. Raises Unspliceable.
 
     A path in `beside` that is not replaced keeps its string.
@@ -133,7 +132,7 @@ def _by_search(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bytes
         if not found:
             return None
         spans.append((*found, edit.spelled()))
-    return _exchanged(body, spans)
+    return exchanged(body, spans)
 
 
 def _spellings(text: str) -> Iterator[bytes]:
@@ -161,8 +160,8 @@ def _position(body: bytes, wanted: bytes, start: int) -> int:
     return body.find(wanted, start)
 
 
-def _exchanged(body: bytes, spans: Iterable[tuple[int, int, bytes]]) -> bytes:
-    """The body with these spans of it exchanged."""
+def exchanged(body: bytes, spans: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """The body with these spans of it exchanged: (start, end, what takes its place)."""
     pieces: list[bytes] = []
     cursor = 0
     for start, end, new in sorted(spans):
@@ -172,15 +171,12 @@ def _exchanged(body: bytes, spans: Iterable[tuple[int, int, bytes]]) -> bytes:
     return b"".join(pieces)
 
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
-
-
 def _by_scan(body: bytes, edits: Mapping[Path, _Edit]) -> bytes | None:
     """Find the exact span of every wanted string by walking the document token by token."""
     spans = _spans(body, set(edits))
     if spans.keys() != set(edits):
         return None
-    return _exchanged(body, [(*span, edits[path].spelled()) for path, span in spans.items()])
+    return exchanged(body, [(*span, edits[path].spelled()) for path, span in spans.items()])
 
 
 def _spans(body: bytes, wanted: set[Path]) -> dict[Path, tuple[int, int]]:
@@ -189,7 +185,7 @@ def _spans(body: bytes, wanted: set[Path]) -> dict[Path, tuple[int, int]]:
     steps: list[str | int] = []  # the key or index at which we stand, one for each open object or array
     is_object: list[bool] = []
     expects_key = False
-    for match in _TOKEN.finditer(body):
+    for match in TOKEN.finditer(body):
         token = match.group()
         lead = token[:1]
         if lead == b"{" or lead == b"[":
@@ -265,7 +261,7 @@ def _item_spans(body: bytes, key: str) -> list[tuple[int, int]]:
     """Byte spans of the items of the list that a document has at `key`. With a duplicate key the last one counts."""
     spans: list[tuple[int, int]] = []
     depth, name, expects_key, is_inside = 0, "", False, False
-    for match in _TOKEN.finditer(body):
+    for match in TOKEN.finditer(body):
         token = match.group()
         lead = token[:1]
         if is_inside and depth == 2 and lead not in b"],":

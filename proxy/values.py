@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, TypeVar
 
 from savings.receipts import Usage
 
@@ -14,6 +15,8 @@ Path = tuple[str | int, ...]
 
 Sizes = Mapping[Path, tuple[int, int]]
 """Tokens of tool results, as the client sent them and as they go out."""
+
+T = TypeVar("T")
 
 Headers = list[tuple[bytes, bytes]]
 """Header lines in order, names in lower case, as ASGI and the wire have them. Duplicates stay."""
@@ -45,9 +48,52 @@ class Exchange:
         )
 
 
+@dataclass(slots=True)
+class Item:
+    """One entry of a conversation: what it says, and where it is written in the body, if that is known.
+
+    An item outlives its request when the next one repeats it, and with it what was found out about it: `edited` are its
+    bytes after `edits`.
+    """
+
+    value: Any
+    span: tuple[int, int] = (0, 0)
+    edits: Any = None
+    edited: bytes = b""
+    _told: dict[Callable[[Any], Any], Any] = field(default_factory=dict)
+
+    def told(self, read: Callable[[Any], T]) -> T:
+        """What a pure function says about the value; it is called once."""
+        if read not in self._told:
+            self._told[read] = read(self.value)
+        found: T = self._told[read]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A request's body and its JSON, with the conversation in it: the entries of the list at `key`, none without a list.
+
+    `members` has the spans of the document's values. It is empty where they or the items cannot be told apart for certain.
+    """
+
+    body: bytes
+    key: str
+    document: dict[str, Any]
+    items: tuple[Item, ...] = ()
+    members: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+Reader = Callable[[bytes, str], History | None]
+"""Reads a body whose conversation is at a key; `None` when it is no JSON object."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """One text of a tool's answer inside a request. `age_turns`: how many answers of the model came after it."""
+    """One text of a tool's answer inside a request. `age_turns`: how many answers of the model came after it.
+
+    `known` is what was found out about it, by what that depends on beside the text; the same for each request that has it.
+    """
 
     path: Path
     text: str
@@ -55,6 +101,7 @@ class ToolResult:
     tool: str
     arguments: str
     age_turns: int
+    known: dict[Any, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_newest(self) -> bool:
@@ -83,6 +130,7 @@ class Call:
     session_hint: str = ""
     user_hint: str = ""
     conversation: str = ""
+    history: History | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +218,8 @@ class Provider(Protocol):
     @property
     def DIALECT(self) -> Dialect: ...
 
-    def parse(self, body: bytes) -> Call:
-        """Read a request. Never raises: what is not understood is forwarded as it is."""
+    def parse(self, body: bytes, read: Reader = ...) -> Call:
+        """Understand a request. What `read` makes nothing of is forwarded as it is."""
 
     def outline(self, call: Call) -> Outline:
         """The blocks of a request that was parsed."""

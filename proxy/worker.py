@@ -10,6 +10,7 @@ from budgets.throttle import Throttle
 from budgets.till import Till
 from proxy.accounting.books import Books
 from proxy.conversations import Conversations
+from proxy.histories import Histories
 from proxy.response_cache import Answers
 from proxy.retrieval.offers import Offers
 from proxy.upstream import Pool
@@ -30,6 +31,7 @@ class Worker:
     """The response cache, where there is one."""
     pool: Pool = field(default_factory=Pool)
     conversations: Conversations = field(default_factory=Conversations)
+    histories: Histories = field(default_factory=Histories)
     offers: Offers = field(default_factory=Offers)
     bodies: Waiting | None = None
     """Where prompts and answers wait to be booked; `None` unless they are to be kept."""

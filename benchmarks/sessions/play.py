@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from benchmarks.sessions.recordings import Message, Recording
 from headroom.values import Policy
 from proxy.conversations import Conversations
 from proxy.epochs import Billing
+from proxy.histories import Histories
 from proxy.providers import anthropic, openai_chat
 from proxy.values import Path, Plan
 
@@ -65,7 +67,7 @@ async def through(
     recording: Recording, road: Conversations, policy: Policy, *, mode: str = "token", idle_s: float = 0.0
 ) -> Score:
     """The bill with us."""
-    provider, score = bills.Provider(recording.dialect), Score(recording.name)
+    provider, score, histories = bills.Provider(recording.dialect), Score(recording.name), Histories()
     needed: dict[int, list[recordings.Fact]] = {}
     for fact in recording.facts:
         needed.setdefault(fact.used_at, []).append(fact)
@@ -75,7 +77,7 @@ async def through(
         raw = orjson.dumps(body)
         started = time.process_time()
         module = PROVIDERS[recording.dialect]
-        call = module.parse(raw)
+        call = module.parse(raw, partial(histories.read, recording.name))
         plan = await road.plan(
             call,
             module,

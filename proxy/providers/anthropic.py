@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from proxy import splice
+from proxy import histories, splice
 from proxy.providers import bodies
+from proxy.providers.bodies import Said
 from proxy.sse import JsonEvents
-from proxy.values import Call, Dialect, Outline, Path, Plan, Reading, ToolResult
+from proxy.values import Call, Dialect, Outline, Path, Plan, Reader, Reading
 from savings.receipts import Usage
 
 NAME = "anthropic"
 DIALECT: Dialect = "anthropic"
 
 
-def parse(body: bytes) -> Call:
-    """Read a Messages request."""
-    document = bodies.load_object(body)
-    if document is None:
+def parse(body: bytes, read: Reader = histories.read) -> Call:
+    """Understand a Messages request."""
+    history = read(body, "messages")
+    if history is None:
         return Call(body)
+    document, said = history.document, [item.told(_said) for item in history.items]
     metadata = document.get("metadata")
     user = metadata.get("user_id") if isinstance(metadata, dict) else None
     return Call(
@@ -27,9 +29,10 @@ def parse(body: bytes) -> Call:
         document,
         model=bodies.text(document.get("model")),
         is_streaming=document.get("stream") is True,
-        results=tuple(_results(document.get("messages"))),
-        turns=_answers(document.get("messages")),
+        results=tuple(bodies.results("messages", said)),
+        turns=sum(one.is_answer for one in said),
         user_hint=bodies.text(user),
+        history=history,
     )
 
 
@@ -80,15 +83,13 @@ def _listed(value: Any) -> list[Any]:
 def render(call: Call, plan: Plan) -> bytes:
     """The client's bytes with the planned strings exchanged, and our one cache mark on the block it belongs to."""
     if plan.mark is None:
-        return splice.replace(call.body, call.document, plan.replacements)
+        return histories.edited(call, plan.replacements)
     path, ttl = plan.mark
     block = path[:4]
     if "cache_control" in splice.at(call.document, block):
-        return splice.replace(call.body, call.document, plan.replacements)
+        return histories.edited(call, plan.replacements)
     mark = {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": ttl}
-    return splice.replace(
-        call.body, call.document, plan.replacements, beside={(*block, "tool_use_id"): {"cache_control": mark}}
-    )
+    return histories.edited(call, plan.replacements, beside={(*block, "tool_use_id"): {"cache_control": mark}})
 
 
 def meter(is_event_stream: bool) -> StreamMeter | bodies.JsonMeter:
@@ -186,32 +187,20 @@ def _generated(part: Any) -> str:
     return bodies.dumped(part["input"]) if "input" in part else ""
 
 
-def _answers(messages: Any) -> int:
-    return sum(isinstance(m, dict) and m.get("role") == "assistant" for m in bodies.items(messages))
-
-
-def _results(messages: Any) -> Iterator[ToolResult]:
-    if not isinstance(messages, list):
-        return
-    calls: dict[str, tuple[str, str]] = {}
-    answers_to_come = _answers(messages)
-    for n, message in enumerate(messages):
-        content = message.get("content") if isinstance(message, dict) else None
-        answers_to_come -= isinstance(message, dict) and message.get("role") == "assistant"
-        if not isinstance(content, list):
-            continue
-        for k, block in enumerate(content):
-            kind = block.get("type") if isinstance(block, dict) else None
-            if kind == "tool_use":
-                calls[bodies.text(block.get("id"))] = (
-                    bodies.text(block.get("name")),
-                    bodies.dumped(block.get("input")),
-                )
-            elif kind == "tool_result":
-                call_id = bodies.text(block.get("tool_use_id"))
-                tool, arguments = calls.get(call_id, ("", ""))
-                for path, text in _texts(block.get("content"), ("messages", n, "content", k, "content")):
-                    yield ToolResult(path, text, call_id, tool, arguments, answers_to_come)
+def _said(message: Any) -> Said:
+    """What a message calls and answers."""
+    if not isinstance(message, dict):
+        return Said()
+    said = Said(is_answer=message.get("role") == "assistant")
+    for k, block in enumerate(bodies.items(message.get("content"))):
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind == "tool_use":
+            said.call(bodies.text(block.get("id")), bodies.text(block.get("name")), bodies.dumped(block.get("input")))
+        elif kind == "tool_result":
+            call_id = bodies.text(block.get("tool_use_id"))
+            for path, text in _texts(block.get("content"), ("content", k, "content")):
+                said.answer(path, text, call_id)
+    return said
 
 
 def _texts(content: Any, path: Path) -> Iterator[tuple[Path, str]]:

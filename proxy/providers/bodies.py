@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from proxy import splice
-from proxy.values import Reading
+from proxy.values import Path, Reading, ToolResult
 
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 """Longer JSON answers (embeddings, images) are read from their tail, where every provider puts `usage`."""
@@ -85,6 +86,39 @@ OPAQUE_CHARS = 6000
 def items(value: Any) -> list[Any]:
     """A list as it is, anything else as an empty one."""
     return value if isinstance(value, list) else []
+
+
+@dataclass(slots=True)
+class Said:
+    """What one entry of a conversation brings: calls of tools by their ids, and texts that answer some.
+
+    An answer has its path from the entry on, its text, the id of its call, a name of the tool where no call has one, and
+    room for what is found out about it. `is_answer`: the model said it.
+    """
+
+    is_answer: bool = False
+    calls: dict[str, tuple[str, str]] = field(default_factory=dict)
+    answers: list[tuple[Path, str, str, str, dict[Any, str]]] = field(default_factory=list)
+
+    def call(self, call_id: str, tool: str, arguments: str) -> None:
+        self.calls[call_id] = tool, arguments
+
+    def answer(self, path: Path, text: str, call_id: str, tool: str = "") -> None:
+        self.answers.append((path, text, call_id, tool, {}))
+
+
+def results(key: str, said: Sequence[Said], begins: Sequence[bool] | None = None) -> Iterator[ToolResult]:
+    """The tool results of the list at `key`. `begins` says which entries begin an answer of the model, where not each does
+    that the model said."""
+    calls: dict[str, tuple[str, str]] = {}
+    begins = [one.is_answer for one in said] if begins is None else begins
+    answers_to_come = sum(begins)
+    for n, (one, is_beginning) in enumerate(zip(said, begins, strict=True)):
+        answers_to_come -= is_beginning
+        calls |= one.calls
+        for path, text, call_id, name, known in one.answers:
+            tool, arguments = calls.get(call_id) or (name, "")
+            yield ToolResult((key, n, *path), text, call_id, tool, arguments, answers_to_come, known)
 
 
 BLOCK_CHARS = 20

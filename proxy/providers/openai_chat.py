@@ -7,21 +7,23 @@ from typing import Any
 
 import orjson
 
-from proxy import splice
+from proxy import histories, splice
 from proxy.providers import bodies
+from proxy.providers.bodies import Said
 from proxy.sse import DONE, END_OF_EVENT, JsonEvents
-from proxy.values import Call, Dialect, Outline, Path, Plan, Reading, ToolResult
+from proxy.values import Call, Dialect, Outline, Path, Plan, Reader, Reading
 from savings.receipts import Usage
 
 NAME = "openai"
 DIALECT: Dialect = "openai"
 
 
-def parse(body: bytes) -> Call:
-    """Read a Chat Completions request."""
-    document = bodies.load_object(body)
-    if document is None:
+def parse(body: bytes, read: Reader = histories.read) -> Call:
+    """Understand a Chat Completions request."""
+    history = read(body, "messages")
+    if history is None:
         return Call(body)
+    document, said = history.document, [item.told(_said) for item in history.items]
     options = document.get("stream_options")
     return Call(
         body,
@@ -29,10 +31,11 @@ def parse(body: bytes) -> Call:
         model=bodies.text(document.get("model")),
         is_streaming=document.get("stream") is True,
         asks_for_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        results=tuple(_results(document.get("messages"))),
-        turns=_answers(document.get("messages")),
+        results=tuple(bodies.results("messages", said)),
+        turns=sum(one.is_answer for one in said),
         session_hint=bodies.text(document.get("prompt_cache_key")),
         user_hint=bodies.text(document.get("user")),
+        history=history,
     )
 
 
@@ -57,7 +60,7 @@ def marks(call: Call) -> list[str]:
 
 def render(call: Call, plan: Plan) -> bytes:
     """The client's bytes with the planned strings exchanged, and usage asked for where a stream would not report it."""
-    body = splice.replace(call.body, call.document, plan.replacements)
+    body = histories.edited(call, plan.replacements)
     if not call.is_streaming or call.asks_for_usage or call.document is None:
         return body
     if "stream_options" in call.document:
@@ -233,31 +236,21 @@ def _generated(message: Any) -> str:
     return "".join(parts)
 
 
-def _answers(messages: Any) -> int:
-    return sum(isinstance(m, dict) and m.get("role") == "assistant" for m in bodies.items(messages))
-
-
-def _results(messages: Any) -> Iterator[ToolResult]:
-    if not isinstance(messages, list):
-        return
-    calls: dict[str, tuple[str, str]] = {}
-    answers_to_come = _answers(messages)
-    for n, message in enumerate(messages):
-        if not isinstance(message, dict):
-            continue
-        answers_to_come -= message.get("role") == "assistant"
-        for call in bodies.items(message.get("tool_calls")):
-            function = call.get("function") if isinstance(call, dict) else None
-            if isinstance(function, dict):
-                calls[bodies.text(call.get("id"))] = (
-                    bodies.text(function.get("name")),
-                    bodies.text(function.get("arguments")),
-                )
-        if message.get("role") in ("tool", "function"):
-            call_id = bodies.text(message.get("tool_call_id"))
-            tool, arguments = calls.get(call_id, (bodies.text(message.get("name")), ""))
-            for path, text in _texts(message.get("content"), ("messages", n, "content")):
-                yield ToolResult(path, text, call_id, tool, arguments, answers_to_come)
+def _said(message: Any) -> Said:
+    """What a message calls and answers."""
+    if not isinstance(message, dict):
+        return Said()
+    said = Said(is_answer=message.get("role") == "assistant")
+    for call in bodies.items(message.get("tool_calls")):
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            called = bodies.text(function.get("name")), bodies.text(function.get("arguments"))
+            said.call(bodies.text(call.get("id")), *called)
+    if message.get("role") in ("tool", "function"):
+        call_id, tool = bodies.text(message.get("tool_call_id")), bodies.text(message.get("name"))
+        for path, text in _texts(message.get("content"), ("content",)):
+            said.answer(path, text, call_id, tool)
+    return said
 
 
 def _texts(content: Any, path: Path) -> Iterator[tuple[Path, str]]:

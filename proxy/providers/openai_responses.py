@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from proxy import splice
+from proxy import histories
 from proxy.providers import bodies
+from proxy.providers.bodies import Said
 from proxy.sse import JsonEvents
-from proxy.values import Call, Dialect, Outline, Path, Plan, Reading, ToolResult
+from proxy.values import Call, Dialect, Outline, Path, Plan, Reader, Reading
 from savings.receipts import Usage
 
 NAME = "openai"
@@ -22,21 +23,24 @@ _FINAL = frozenset({"response.completed", "response.incomplete", "response.faile
 _ANSWERS = _CALLS | {"reasoning", "item_reference"}
 
 
-def parse(body: bytes) -> Call:
-    """Read a Responses request."""
-    document = bodies.load_object(body)
-    if document is None:
+def parse(body: bytes, read: Reader = histories.read) -> Call:
+    """Understand a Responses request. Neighbouring items of the model's are one answer."""
+    history = read(body, "input")
+    if history is None:
         return Call(body)
+    document, said = history.document, [item.told(_said) for item in history.items]
+    begins = [one.is_answer and not (n and said[n - 1].is_answer) for n, one in enumerate(said)]
     return Call(
         body,
         document,
         model=bodies.text(document.get("model")),
         is_streaming=document.get("stream") is True,
-        results=tuple(_results(document.get("input"))),
-        turns=_ages([None, *bodies.items(document.get("input"))])[0],
+        results=tuple(bodies.results("input", said, begins)),
+        turns=sum(begins),
         is_continued=bool(document.get("previous_response_id") or document.get("conversation")),
         session_hint=bodies.text(document.get("prompt_cache_key")),
         user_hint=bodies.text(document.get("user")),
+        history=history,
     )
 
 
@@ -62,7 +66,7 @@ def marks(call: Call) -> list[str]:
 
 def render(call: Call, plan: Plan) -> bytes:
     """The client's bytes with the planned strings exchanged."""
-    return splice.replace(call.body, call.document, plan.replacements)
+    return histories.edited(call, plan.replacements)
 
 
 def meter(is_event_stream: bool) -> StreamMeter | bodies.JsonMeter:
@@ -137,32 +141,19 @@ def _generated(item: dict[str, Any]) -> str:
     return "".join(parts)
 
 
-def _results(items: Any) -> Iterator[ToolResult]:
-    if not isinstance(items, list):
-        return
-    calls: dict[str, tuple[str, str]] = {}
-    ages = _ages(items)
-    for n, item in enumerate(items):
-        kind = item.get("type") if isinstance(item, dict) else None
-        if kind in _CALLS:
-            arguments = item.get("arguments", item.get("input", item.get("action")))
-            spelled = arguments if isinstance(arguments, str) else bodies.dumped(arguments)
-            calls[bodies.text(item.get("call_id"))] = (bodies.text(item.get("name")) or str(kind), spelled)
-        elif kind in _OUTPUTS:
-            call_id = bodies.text(item.get("call_id")) or bodies.text(item.get("id"))
-            tool, arguments = calls.get(call_id, ("", ""))
-            for path, text in _texts(item.get("output"), ("input", n, "output")):
-                yield ToolResult(path, text, call_id, tool, arguments, ages[n])
-
-
-def _ages(items: list[Any]) -> list[int]:
-    """For each item, how many answers begin after it; neighbouring items of the model's are one answer."""
-    ages = [0] * len(items)
-    answers = 0
-    for n in range(len(items) - 1, -1, -1):
-        ages[n] = answers
-        answers += _is_answer(items[n]) and not (n and _is_answer(items[n - 1]))
-    return ages
+def _said(item: Any) -> Said:
+    """What an item calls and answers."""
+    said = Said(_is_answer(item))
+    kind = item.get("type") if isinstance(item, dict) else None
+    if kind in _CALLS:
+        arguments = item.get("arguments", item.get("input", item.get("action")))
+        spelled = arguments if isinstance(arguments, str) else bodies.dumped(arguments)
+        said.call(bodies.text(item.get("call_id")), bodies.text(item.get("name")) or str(kind), spelled)
+    elif kind in _OUTPUTS:
+        call_id = bodies.text(item.get("call_id")) or bodies.text(item.get("id"))
+        for path, text in _texts(item.get("output"), ("output",)):
+            said.answer(path, text, call_id)
+    return said
 
 
 def _is_answer(item: Any) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from proxy import histories
 from proxy.providers import anthropic as messages
 from proxy.providers import bodies, openai_chat, openai_responses
-from proxy.values import Call, Dialect, Exchange, Meter, Outline, Plan, Reading
+from proxy.values import Call, Dialect, Exchange, Meter, Outline, Plan, Reader, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Passthrough:
     NAME: str
     DIALECT: Dialect
 
-    def parse(self, body: bytes) -> Call:
+    def parse(self, body: bytes, read: Reader = histories.read) -> Call:
         document = bodies.load_object(body)
         return Call(body, document, model=bodies.text(document.get("model")) if document else "")
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from headroom.values import Policy
@@ -14,6 +15,7 @@ from proxy.accounting.sizing import size_of
 from proxy.conversations import Conversations
 from proxy.decisions import Decided
 from proxy.epochs import Billing
+from proxy.histories import Histories
 from proxy.providers import anthropic, openai_chat
 from proxy.replay import agents, billing
 from proxy.replay.billing import Block, Cache
@@ -65,7 +67,7 @@ class Playback:
     def __init__(self, session: Session, road: Conversations, settings: Settings) -> None:
         self._session, self._road, self._settings = session, road, settings
         self._provider = PROVIDERS[session.dialect]
-        self._prompts = Prompts()
+        self._histories, self._prompts = Histories(), Prompts()
         self._sides = (_Side({}, Spent()), _Side({}, Spent()), _Side({}, Spent()))
         self._prefix_tokens: dict[str, int] = {}
         self._counted: set[str] = set()
@@ -105,7 +107,7 @@ class Playback:
         body = agents.request(self._session, turn, model=model)
         at_s = self._settings.now_s if turn.at_s is None else turn.at_s
         started = time.perf_counter()
-        call = self._provider.parse(body)
+        call = self._provider.parse(body, partial(self._histories.read, OWNER))
         plan = await self._road.plan(
             call,
             self._provider,

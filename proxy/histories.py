@@ -8,7 +8,7 @@ remembered or not. A body that is in any way unusual is read and edited as a who
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,7 @@ def read(body: bytes, key: str) -> History | None:
         return History(body, key, document)
     # What the quick parser refuses may be something else in pieces, and a number ends only where the byte behind it says.
     if is_plain and len(body) >= MIN_BYTES and _are_objects(values):
-        members = places.members(body, document)
+        members = _once(places.members(body, document))
         if members is not None:
             spans, _ = places.entries(body, values, members[key][0] + 1)
             return History(body, key, document, tuple(map(Item, values, spans)), members)
@@ -174,7 +174,7 @@ def _with_same_end(known: History, kept: tuple[Item, ...], body: bytes) -> Histo
         name: span if span[1] <= start else (span[0] + moved, span[1] + moved) for name, span in known.members.items()
     }
     members[known.key] = start, new_stop
-    return _joined(replace(known, body=body, items=kept, members=members), values[1:], spans)
+    return _joined(replace(known, body=body, members=members), kept, values[1:], spans)
 
 
 def _with_new_end(known: History, kept: tuple[Item, ...], body: bytes) -> History | None:
@@ -185,17 +185,26 @@ def _with_new_end(known: History, kept: tuple[Item, ...], body: bytes) -> Histor
     if not isinstance(values, list) or not _are_objects(values[1:]):
         return None
     spans, stop = places.entries(body, values[1:], end)
-    behind = places.members(body, document, stop)
-    members = {name: span for name, span in known.members.items() if span[1] <= start} | {known.key: (start, stop)}
-    if behind is None or not members.keys().isdisjoint(behind):
+    ahead = [(name, span) for name, span in known.members.items() if span[1] <= start]
+    members = _once([*ahead, (known.key, (start, stop)), *places.members(body, document, stop)])
+    if members is None:
         return None
-    return _joined(History(body, known.key, document, kept, members | behind), values[1:], spans)
+    return _joined(replace(known, body=body, document=document, members=members), kept, values[1:], spans)
 
 
-def _joined(history: History, values: list[Any], spans: list[Span]) -> History:
-    """A history with new items behind its own."""
-    items = (*history.items, *map(Item, values, spans))
-    return replace(history, document={**history.document, history.key: [item.value for item in items]}, items=items)
+def _joined(history: History, kept: tuple[Item, ...], values: list[Any], spans: list[Span]) -> History:
+    """A history with new items behind those of its own that stay."""
+    items = (*kept, *map(Item, values, spans))
+    document = {**history.document, history.key: [item.value for item in items]}
+    known = {read: found[: len(kept)] for read, found in history.known.items()}
+    return replace(history, document=document, items=items, known=known)
+
+
+def _once(members: Iterable[tuple[str, Span]]) -> dict[str, Span] | None:
+    """The members by name, `None` when a name comes twice."""
+    listed = list(members)
+    named = dict(listed)
+    return named if len(named) == len(listed) else None
 
 
 def _are_objects(values: list[Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from proxy.providers import bodies
@@ -47,17 +48,22 @@ def asked(document: dict[str, Any]) -> str:
 
 def words(text: str, said: Sequence[str]) -> tuple[str, ...]:
     """The names in a result that were spoken of since, the most telling first, at most `MAX_WORDS`."""
-    spoken: dict[str, int] = {}
+    spoken: set[str] = set()
     room_chars = MAX_TALK_CHARS
     for part in reversed(said):
-        for word in _names(part[:room_chars]):
-            spoken[word] = spoken.get(word, 0) + 1
+        spoken |= _spoken(part[:room_chars])
         room_chars -= len(part)
         if room_chars <= 0:
             break
-    common = [word for word in dict.fromkeys(_names(text)) if word in spoken]
+    common = [word for word in dict.fromkeys(_names(text)) if word in spoken] if spoken else []
     common.sort(key=lambda word: (not _TELLING.search(word), -len(word), word))
     return tuple(common[:MAX_WORDS])
+
+
+@lru_cache(maxsize=512)
+def _spoken(part: str) -> frozenset[str]:
+    """The names in what was said; looked for once for all results that it came after."""
+    return frozenset(_names(part))
 
 
 def _names(text: str) -> Iterable[str]:

@@ -20,18 +20,17 @@ _NAME = re.compile(rb'("(?:[^"\\]|\\.)*+")\s*:\s*', re.DOTALL)
 _BETWEEN = re.compile(rb"\s*([,}\]]?)\s*")
 
 
-def members(body: bytes, document: dict[str, Any], position: int | None = None) -> dict[str, Span] | None:
-    """The spans of an object's values: of those behind a position right after one of them, or of all. `None` when a name
-    comes twice."""
-    found: dict[str, Span] = {}
+def members(body: bytes, document: dict[str, Any], position: int | None = None) -> Iterator[tuple[str, Span]]:
+    """The names and spans of an object's values: of those behind a position right after one of them, or of all. Of a name
+    that comes twice the last one counts for parsers."""
     end = body.index(b"{") + 1 if position is None else position
     while (between := _between(body, end))[1] != b"}":
         named = _NAME.match(body, between.end())
-        if named is None or (name := json.loads(named[1])) in found:
-            return None
+        if named is None:
+            raise ValueError("a member has no name")
+        name = json.loads(named[1])
         end = end_of(body, named.end(), document.get(name))
-        found[name] = (named.end(), end)
-    return found
+        yield name, (named.end(), end)
 
 
 def entries(body: bytes, values: Sequence[Any], position: int) -> tuple[list[Span], int]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from proxy import places
 from proxy.places import TOKEN
 from proxy.values import Path
 
@@ -224,9 +225,10 @@ def replace_items(body: bytes, key: str, edits: Sequence[Edit]) -> bytes:
         items = document[key]
     except (ValueError, KeyError, TypeError) as exc:
         raise Unspliceable(f"there is no list {key!r}") from exc
-    spans = _item_spans(body, key)
-    if not isinstance(items, list) or not items or len(spans) != len(items):
-        raise Unspliceable(f"the items of {key!r} cannot be told apart from the rest of the body")
+    if not isinstance(items, list) or not items:
+        raise Unspliceable(f"there is nothing in {key!r}")
+    start, end = dict(places.members(body, document))[key]
+    spans, _ = places.entries(body, items, start + 1)
     meant: list[Any] = []
     pieces: list[bytes] = []
     cursor, done = 0, 0
@@ -244,10 +246,10 @@ def replace_items(body: bytes, key: str, edits: Sequence[Edit]) -> bytes:
             cursor = spans[edit.end - 1][1]
         done = edit.end
     meant += items[done:]
-    edited = b"".join((*pieces, body[cursor:]))
-    if not _means(edited, {**document, key: meant}):
+    edited = b"".join((*pieces, body[cursor:end]))
+    if not _means(edited[start:], meant):
         raise Unspliceable("the edit would change more than was meant")
-    return edited
+    return edited + body[end:]
 
 
 def _spelled_whole(value: Any) -> bytes:
@@ -255,29 +257,3 @@ def _spelled_whole(value: Any) -> bytes:
         return orjson.dumps(value)
     except (TypeError, ValueError) as exc:  # a lone surrogate has no UTF-8
         raise Unspliceable("what takes the place cannot be spelled") from exc
-
-
-def _item_spans(body: bytes, key: str) -> list[tuple[int, int]]:
-    """Byte spans of the items of the list that a document has at `key`. With a duplicate key the last one counts."""
-    spans: list[tuple[int, int]] = []
-    depth, name, expects_key, is_inside = 0, "", False, False
-    for match in TOKEN.finditer(body):
-        token = match.group()
-        lead = token[:1]
-        if is_inside and depth == 2 and lead not in b"],":
-            spans.append(match.span())
-        if lead in b"{[":
-            depth += 1
-            expects_key = depth == 1
-            if depth == 2 and name == key:
-                spans, is_inside = [], lead == b"["
-        elif lead in b"}]":
-            depth -= 1
-            if is_inside and depth == 2:
-                spans[-1] = (spans[-1][0], match.end())
-            is_inside = is_inside and depth >= 2
-        elif lead == b"," and depth == 1:
-            expects_key = True
-        elif lead == b'"' and expects_key:
-            name, expects_key = json.loads(token), False
-    return spans

@@ -52,22 +52,13 @@ class Exchange:
 class Item:
     """One entry of a conversation: what it says, and where it is written in the body, if that is known.
 
-    An item outlives its request when the next one repeats it, and with it what was found out about it: `edited` are its
-    bytes after `edits`.
+    An item outlives its request when the next one repeats it. `edited` are its bytes after `edits`.
     """
 
     value: Any
     span: tuple[int, int] = (0, 0)
     edits: Any = None
     edited: bytes = b""
-    _told: dict[Callable[[Any], Any], Any] = field(default_factory=dict)
-
-    def told(self, read: Callable[[Any], T]) -> T:
-        """What a pure function says about the value; it is called once."""
-        if read not in self._told:
-            self._told[read] = read(self.value)
-        found: T = self._told[read]
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +66,7 @@ class History:
     """A request's body and its JSON, with the conversation in it: the entries of the list at `key`, none without a list.
 
     `members` has the spans of the document's values. It is empty where they or the items cannot be told apart for certain.
+    `known` is what was found out about the first items, by the function that did.
     """
 
     body: bytes
@@ -82,6 +74,13 @@ class History:
     document: dict[str, Any]
     items: tuple[Item, ...] = ()
     members: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    known: dict[Callable[[Any], Any], list[Any]] = field(default_factory=dict)
+
+    def told(self, read: Callable[[Any], T]) -> list[T]:
+        """What a pure function says about each item; asked once about each, also if later requests repeat it."""
+        found: list[T] = self.known.setdefault(read, [])
+        found += [read(item.value) for item in self.items[len(found) :]]
+        return found
 
 
 Reader = Callable[[bytes, str], History | None]

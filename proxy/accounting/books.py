@@ -16,6 +16,7 @@ from proxy.accounting import counterfactual, sizing
 from proxy.accounting.counterfactual import Account, Memory, Reckoning, Side
 from proxy.accounting.scales import Seen
 from proxy.accounting.sizing import Layout
+from proxy.providers import anthropic
 from proxy.values import Call, Dialect, Path, Plan, Sizes
 from savings.receipts import Usage
 
@@ -129,8 +130,8 @@ class Entry:
 
 def _noted(book: Book, request: Request) -> Account:
     document = request.call.document or {}
-    marked = request.call.body.count(b'"cache_control"')
-    layout = sizing.layout(document, request.dialect, book.layout, marked)
+    marked = anthropic.marks(request.call) if request.dialect == "anthropic" else []
+    layout = sizing.layout(document, request.dialect, book.layout, len(marked))
     is_first, last_units = book.layout is None, len(book.rest)
     common = _common_units(book, layout, request.call.model)
     units_of = [layout.unit_of(result.path) for result in request.call.results]

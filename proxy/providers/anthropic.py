@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from proxy import histories, splice
@@ -21,7 +22,7 @@ def parse(body: bytes, read: Reader = histories.read) -> Call:
     history = read(body, "messages")
     if history is None:
         return Call(body)
-    document, said = history.document, [item.told(_said) for item in history.items]
+    document, said = history.document, history.told(_said)
     metadata = document.get("metadata")
     user = metadata.get("user_id") if isinstance(metadata, dict) else None
     return Call(
@@ -42,24 +43,43 @@ def outline(call: Call) -> Outline:
     drawn = Outline([], {}, [])
     for part in (*_listed(document.get("tools")), *_listed(document.get("system"))):
         _draw(drawn, part)
-    for n, message in enumerate(_listed(document.get("messages"))):
-        if not isinstance(message, dict):
-            continue
-        if message.get("role") == "assistant":
-            drawn.turn_ends.append(len(drawn.chars))
-        for k, block in enumerate(_listed(message.get("content"))):
-            _draw(drawn, block, ("messages", n, "content", k, "content"))
+    for n, message in enumerate(bodies.told(call, "messages", _drawn)):
+        start = len(drawn.chars)
+        if message.turn_ends:
+            drawn.turn_ends.append(start)
+        for path, block in message.results.items():
+            drawn.results["messages", n, *path] = start + block
+        drawn.marks.extend((start + blocks, ttl) for blocks, ttl in message.marks)
+        drawn.chars.extend(message.chars)
     return drawn
 
 
 def marks(call: Call) -> list[str]:
     """The ttls of the client's cache marks, in order."""
     document = call.document or {}
-    blocks = [*_listed(document.get("tools")), *_listed(document.get("system"))]
-    for message in _listed(document.get("messages")):
-        blocks += _listed(message.get("content")) if isinstance(message, dict) else []
+    ahead = _ttls([*_listed(document.get("tools")), *_listed(document.get("system"))])
+    return [*ahead, *chain.from_iterable(bodies.told(call, "messages", _marked))]
+
+
+def _marked(message: Any) -> list[str]:
+    return _ttls(_listed(message.get("content"))) if isinstance(message, dict) else []
+
+
+def _ttls(blocks: list[Any]) -> list[str]:
     found = [block.get("cache_control") for block in blocks if isinstance(block, dict) and "cache_control" in block]
     return [bodies.text(mark.get("ttl")) or "5m" for mark in found if isinstance(mark, dict)]
+
+
+def _drawn(message: Any) -> Outline:
+    """The outline of one message, with paths from it on."""
+    drawn = Outline([], {}, [])
+    if not isinstance(message, dict):
+        return drawn
+    if message.get("role") == "assistant":
+        drawn.turn_ends.append(0)
+    for k, block in enumerate(_listed(message.get("content"))):
+        _draw(drawn, block, ("content", k, "content"))
+    return drawn
 
 
 def _draw(drawn: Outline, block: Any, path: Path = ()) -> None:

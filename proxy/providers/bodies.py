@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from proxy import splice
-from proxy.values import Path, Reading, ToolResult
+from proxy.values import Call, Path, Reading, ToolResult
+
+T = TypeVar("T")
 
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 """Longer JSON answers (embeddings, images) are read from their tail, where every provider puts `usage`."""
@@ -105,6 +107,13 @@ class Said:
 
     def answer(self, path: Path, text: str, call_id: str, tool: str = "") -> None:
         self.answers.append((path, text, call_id, tool, {}))
+
+
+def told(call: Call, key: str, read: Callable[[Any], T]) -> list[T]:
+    """What a pure function says about each entry of the list at `key`; quick where it was asked before."""
+    if call.history is not None:
+        return call.history.told(read)
+    return [read(entry) for entry in items((call.document or {}).get(key))]
 
 
 def results(key: str, said: Sequence[Said], begins: Sequence[bool] | None = None) -> Iterator[ToolResult]:

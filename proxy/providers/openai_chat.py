@@ -23,7 +23,7 @@ def parse(body: bytes, read: Reader = histories.read) -> Call:
     history = read(body, "messages")
     if history is None:
         return Call(body)
-    document, said = history.document, [item.told(_said) for item in history.items]
+    document, said = history.document, history.told(_said)
     options = document.get("stream_options")
     return Call(
         body,
@@ -43,13 +43,14 @@ def outline(call: Call) -> Outline:
     """Tools and messages; any prefix of them may be cached, so nothing finer is needed."""
     document = call.document or {}
     drawn = Outline([bodies.size(document["tools"])] if "tools" in document else [], {}, [])
-    for n, message in enumerate(bodies.items(document.get("messages"))):
-        if isinstance(message, dict) and message.get("role") == "assistant":
+    for n, (message, chars) in enumerate(
+        zip(bodies.told(call, "messages", _said), bodies.told(call, "messages", bodies.size), strict=True)
+    ):
+        if message.is_answer:
             drawn.turn_ends.append(len(drawn.chars))
-        if isinstance(message, dict) and message.get("role") in ("tool", "function"):
-            for path, _ in _texts(message.get("content"), ("messages", n, "content")):
-                drawn.results[path] = len(drawn.chars)
-        drawn.chars.append(bodies.size(message))
+        for path, *_ in message.answers:
+            drawn.results["messages", n, *path] = len(drawn.chars)
+        drawn.chars.append(chars)
     return drawn
 
 

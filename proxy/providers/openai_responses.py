@@ -28,7 +28,7 @@ def parse(body: bytes, read: Reader = histories.read) -> Call:
     history = read(body, "input")
     if history is None:
         return Call(body)
-    document, said = history.document, [item.told(_said) for item in history.items]
+    document, said = history.document, history.told(_said)
     begins = [one.is_answer and not (n and said[n - 1].is_answer) for n, one in enumerate(said)]
     return Call(
         body,
@@ -48,14 +48,13 @@ def outline(call: Call) -> Outline:
     """Instructions, tools and items; any prefix of them may be cached, so nothing finer is needed."""
     document = call.document or {}
     drawn = Outline([bodies.size(document[key]) for key in ("instructions", "tools") if key in document], {}, [])
-    items = bodies.items(document.get("input"))
-    for n, item in enumerate(items):
-        if _is_answer(item) and not (n and _is_answer(items[n - 1])):
+    said = bodies.told(call, "input", _said)
+    for n, (item, chars) in enumerate(zip(said, bodies.told(call, "input", bodies.size), strict=True)):
+        if item.is_answer and not (n and said[n - 1].is_answer):
             drawn.turn_ends.append(len(drawn.chars))
-        if isinstance(item, dict) and item.get("type") in _OUTPUTS:
-            for path, _ in _texts(item.get("output"), ("input", n, "output")):
-                drawn.results[path] = len(drawn.chars)
-        drawn.chars.append(bodies.size(item))
+        for path, *_ in item.answers:
+            drawn.results["input", n, *path] = len(drawn.chars)
+        drawn.chars.append(chars)
     return drawn
 
 

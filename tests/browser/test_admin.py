@@ -79,6 +79,20 @@ def _asks(sdk: anthropic.Anthropic) -> bool:
     return True
 
 
+def test_the_second_of_two_who_save_is_told_and_changes_nothing(house: Proxy, page: Page) -> None:
+    enter(page, json.loads(headroom(house, "dashboard", "--json"))["url"])
+    made = json.loads(headroom(house, "key", "create", "shared", "--json"))
+    other = page.context.new_page()
+    for tab in (page, other):
+        tab.goto(f"{house.url}/admin/budgets/apikey/{made['id']}/change/")
+    for tab, name in ((page, "first"), (other, "second")):
+        tab.get_by_label("Name").fill(name)
+        tab.get_by_role("button", name="Save", exact=True).click()
+    expect(other.get_by_text("changed by somebody else")).to_be_visible()
+    names = {row["name"] for row in json.loads(headroom(house, "key", "list", "--json"))}
+    assert "first" in names and not names & {"second", "shared"}
+
+
 def test_a_manager_sees_the_own_team_and_no_other(house: Proxy, page: Page) -> None:
     made = headroom(house, "user", "create", "mara", "--role", "manager", "--team", "payments", "--json")
     enter(page, json.loads(made)["login_url"])

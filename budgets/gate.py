@@ -206,13 +206,21 @@ def _credential(authorization: bytes, x_api_key: bytes, presented_in: Presented)
 
 
 def _fingerprint(credential: bytes) -> str:
-    """Tells credentials apart without holding one: useless without the installation's secret, the same on every host."""
-    return hmac.digest(_fingerprint_key(settings.SECRET_KEY), credential, "sha256").hex()[:16]
+    """Tells credentials apart without holding one: useless without the installation's secret, the same on every host.
+
+    An HMAC (RFC 2104) by copies of what has taken the key already: `hmac.digest` takes five times as long, and lets go of
+    the interpreter, which another thread may then keep for milliseconds.
+    """
+    inner, outer = (state.copy() for state in _fingerprint_states(settings.SECRET_KEY))
+    inner.update(credential)
+    outer.update(inner.digest())
+    return outer.hexdigest()[:16]
 
 
 @functools.lru_cache(maxsize=1)
-def _fingerprint_key(secret_key: str) -> bytes:
-    return hashlib.sha256(b"headroom credential fingerprint" + secret_key.encode()).digest()
+def _fingerprint_states(secret_key: str) -> tuple[hashlib._Hash, hashlib._Hash]:
+    key = hashlib.sha256(b"headroom credential fingerprint" + secret_key.encode()).digest().ljust(64, b"\0")
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in key)), hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 
 import pytest
+from django.conf import settings
 
 from budgets import gate
 from budgets.snapshot import Key, Snapshot
@@ -75,6 +77,8 @@ def test_fingerprints_tell_credentials_apart_and_do_not_show_them() -> None:
     assert one == fingerprint((b"authorization", b"Bearer sk-ant-1"))
     assert one != fingerprint((b"x-api-key", b"sk-ant-2"))
     assert one != hashlib.sha256(b"sk-ant-1").hexdigest()[:16]
+    secret = hashlib.sha256(b"headroom credential fingerprint" + settings.SECRET_KEY.encode()).digest()
+    assert one == hmac.digest(secret, b"sk-ant-1", "sha256").hex()[:16]  # as older versions made it: limits go by it
     assert fingerprint() == ""
     # Our own key is not the provider's credential; beside it there may be one.
     assert fingerprint((b"authorization", b"Bearer " + SECRET)) == ""

@@ -99,7 +99,7 @@ def _whole(text: str, copy: Visible, source: int) -> Repeat | None:
 
 def _copy(text: str) -> _Copy:
     lines = text.split("\n")
-    run = numbered.find(lines)
+    run = numbered.find(lines, is_loose=True)
     bare = [*lines[: run.start], *numbered.bare(lines, run), *lines[run.end :]] if run else lines
     return _Copy(lines, bare, run)
 

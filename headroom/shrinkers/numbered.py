@@ -11,6 +11,7 @@ from headroom.values import Form, Source
 EVERY = 10
 _MIN_ROWS = 15
 _NUMBERED = re.compile(r"( *\d{1,7})(→|\t)")
+_LOOSELY_NUMBERED = re.compile(r"( *\d{1,7})(→|\t|:|\|)")
 NOTE = "[line numbers are written on every 10th line]"
 
 
@@ -39,11 +40,13 @@ def forms(source: Source) -> Iterable[Form]:
         yield Form("\n".join(thinned(lines, run)), "line_numbers")
 
 
-def find(lines: Sequence[str]) -> Numbering | None:
-    """Return the first long run of rows numbered one by one, None when there is none."""
+def find(lines: Sequence[str], *, is_loose: bool = False) -> Numbering | None:
+    """Return the first long run of rows numbered one by one, None when there is none. `is_loose`: also as editors that
+    take line numbers print them (`12:text`), which then have to stay."""
+    numbers = _LOOSELY_NUMBERED if is_loose else _NUMBERED
     row = 0
     while row < len(lines):
-        found = _NUMBERED.match(lines[row])
+        found = numbers.match(lines[row])
         if found:
             run = _run(lines, row, found)
             if run.end - run.start >= _MIN_ROWS:

@@ -60,6 +60,18 @@ def test_a_shift_of_line_numbers_changes_nothing_but_is_told() -> None:
     assert "[lines 1-10, unchanged]" in form and f"[lines 11-{len(lines)}, unchanged, now 12-{len(lines) + 1}]" in form
 
 
+def test_line_numbers_of_an_editor_may_shift_as_well() -> None:
+    lines = [f"statement_{n}()" for n in range(40)]
+    window = [f"{number}:{line}" for number, line in enumerate(lines, 237)]
+    shifted = [f"{number}:{line}" for number, line in enumerate([*lines[:12], "added()", *lines[12:]], 237)]
+    form = refer("\n".join(["[File: a.py]", *shifted]), "\n".join(window)).form.text
+    assert form.split("\n")[2:] == [
+        "[lines 237-248, unchanged]",
+        "249:added()",
+        "[lines 249-276, unchanged, now 250-277]",
+    ]
+
+
 def test_a_window_of_a_file_is_found_in_the_whole() -> None:
     window = numbered("\n".join(SOURCE.split("\n")[40:90]), first=41)
     assert "[lines 41-90, unchanged]" in refer(window, numbered(SOURCE)).form.text

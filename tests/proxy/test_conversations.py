@@ -117,6 +117,14 @@ async def test_a_file_that_is_read_again_is_named_instead_of_sent() -> None:
     assert form.startswith("[Exactly as in the Read of alpha.py above: ")
 
 
+async def test_short_output_that_comes_again_is_named_as_well() -> None:
+    text = log(7, 12)
+    assert 400 < len(text) < 600
+    plan = (await played(Conversations(NoStore()), [run("make", text), run("make", text)], mode="cache"))[-1]
+    (form,) = plan.replacements.values()
+    assert form.startswith("[Exactly as in the output of `make` above: ")
+
+
 async def test_a_file_that_was_changed_in_between_shows_what_changed() -> None:
     before = module("alpha")
     after = before.replace("total > 140", "total > 141")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from proxy.replay import billing
@@ -35,7 +35,7 @@ class Caching:
         self.charged = 0
 
     def bill(self, body: bytes) -> Usage:
-        blocks = self.prompts.blocks(json.loads(body), "anthropic")
+        blocks = self.prompts.blocks(orjson.loads(body), "anthropic")
         blocks = [replace(block, tokens=round(block.tokens * TOKEN_RATIO)) for block in blocks]
         billed = billing.bill_anthropic(blocks, self.cache, at_s=0.0)
         usage, self.cache = billed.usage, billed.cache
@@ -86,7 +86,8 @@ def test_every_call_says_what_it_saved(proxy: Proxy, provider: Provider) -> None
 
 def test_a_request_that_cannot_be_put_together_says_so(proxy: Proxy, provider: Provider) -> None:
     body = list(sessions.requests("anthropic", 2, lines=200))[1]
-    odd = body.replace(b'"model"', b'"too_deep_to_compare": %s, "model"' % (b"[" * 980 + b"]" * 980), 1)
+    before, role, result = body.rpartition(b'"role"')
+    odd = b'%b"too_deep_to_compare": %b,%b%b' % (before, b"[" * 980 + b"]" * 980, role, result)
     provider.say(Caching().answer)
     answer = ask(proxy, odd, "odd")
     assert answer.headers["x-headroom-reason"] == "unspliceable"

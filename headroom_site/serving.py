@@ -45,6 +45,7 @@ from savings.pricing import PriceBook, PricedReceipt
 logger = logging.getLogger("headroom.serving")
 
 CHORES_EVERY_S = 600.0
+VOCABULARY_AFTER_S = 0.3
 
 _parts: _Parts | None = None
 
@@ -158,13 +159,14 @@ async def start() -> None:
         _parts.mirror.start()
     if _parts.embedded is not None:
         _parts.embedded.start()
-    # The vocabulary takes most of a second and 50 MB; the first request should not wait for it.
-    threading.Thread(target=tokens.load, name="vocabulary", daemon=True).start()
     # What exists now lives as long as the process: the collector need not walk it again and again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
     _parts.worker.is_ready = True
+    # The vocabulary takes 50 MB, and most of a second in which nothing else runs: best when whoever asked is told that we are
+    # ready, and before the first prompt.
+    asyncio.get_running_loop().call_later(VOCABULARY_AFTER_S, tokens.load)
 
 
 async def stop() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import shutil
 import tempfile
@@ -31,6 +32,11 @@ REDIS_CLAIM = "headroom-tests-claim"
 CONNECT_TIMEOUT_S = 30
 LONGEST_RUN_S = 3600
 DROPPING = ThreadPoolExecutor(1, "dropping")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half more processes than processors: much of a test with servers is waiting for them."""
+    return math.ceil(1.5 * (os.cpu_count() or 1))
 
 
 def _enter_own_workspace() -> None:

@@ -87,7 +87,8 @@ class _Slice:
     requests: int = 0
     tokens: int = 0
     asked_s: float = -math.inf
-    is_asking: bool = False
+    asking: asyncio.Future[None] | None = None
+    """Done when the one who asks for the next slice has been answered: others wait for that, and do not ask too."""
 
     def spend(self, rate: Rate, tokens: int, now_s: float) -> bool:
         """Let one request pass, if it fits."""
@@ -127,7 +128,11 @@ class SharedBuckets:
         slice_ = self._slice_of(caller, rate)
         if slice_.spend(rate, needed, now_s):
             return 0.0
-        if now_s >= self._try_at_s:
+        if slice_.asking is not None:
+            await asyncio.wait((slice_.asking,))
+            if slice_.spend(rate, needed, self._clock()):
+                return 0.0
+        if self._clock() >= self._try_at_s:
             try:
                 wait_s = await self._take_shared(caller, slice_, needed)
             except (RedisError, OSError, TimeoutError) as exc:
@@ -163,18 +168,21 @@ class SharedBuckets:
     async def _take_shared(self, caller: str, slice_: _Slice, needed: int) -> float:
         """Ask Redis for one request, and for a slice where the last question was a moment ago. What is left goes back."""
         rate, now_s = slice_.rate, self._clock()
-        is_busy = now_s - slice_.asked_s < BUSY_S and not slice_.is_asking
+        is_busy = now_s - slice_.asked_s < BUSY_S and slice_.asking is None
         wanted = min(MAX_SLICE, rate.requests // 60 if rate.requests else MAX_SLICE) if is_busy else 0
         back = (slice_.requests, slice_.tokens)
         slice_.requests = slice_.tokens = 0
-        slice_.asked_s, is_first, slice_.is_asking = now_s, not slice_.is_asking, True
+        slice_.asked_s = now_s
+        answered = asyncio.get_running_loop().create_future() if wanted else None
+        slice_.asking = answered or slice_.asking
         try:
             wait_ms, granted = await self._ask(self._take, caller, rate, needed, wanted, *back)
+            slice_.requests += granted
+            slice_.tokens += granted * needed
         finally:
-            if is_first:
-                slice_.is_asking = False
-        slice_.requests += granted
-        slice_.tokens += granted * needed
+            if answered is not None:
+                slice_.asking = None
+                answered.set_result(None)
         return float(wait_ms) / 1000
 
     async def _ask(self, script: AsyncScript, caller: str, rate: Rate, *numbers: int) -> Any:

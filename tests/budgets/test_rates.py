@@ -157,6 +157,17 @@ async def test_a_busy_caller_does_not_ask_redis_for_every_request(redis_url: str
 
 
 @pytest.mark.redis
+async def test_of_those_who_come_while_a_slice_is_asked_for_one_asks(redis_url: str) -> None:
+    buckets, rate = Counting(redis_url, workers=2, clock=Clock()), Rate(100_000)
+    for _ in range(2):
+        await buckets.take("a", rate, 0)
+    assert buckets.asked == 2, "the first asks for itself, the second for a slice"
+    waits = [wait for _ in range(20) for wait in await asyncio.gather(*(buckets.take("a", rate, 0) for _ in range(20)))]
+    assert not any(waits) and buckets.asked <= 2 + 400 / 40
+    await buckets.close()
+
+
+@pytest.mark.redis
 async def test_what_is_left_of_a_slice_goes_back(redis_url: str) -> None:
     clock = Clock()
     one, other = (SharedBuckets(redis_url, workers=2, clock=clock) for _ in range(2))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from headroom.shrinkers import sample, trouble
+from headroom.shrinkers import others, sample, trouble
 from headroom.shrinkers.grid import PROBED_ROWS, Item, Layout, Sheet, arrange, weight
 from headroom.values import Form, Level
 
@@ -21,6 +22,14 @@ _AFTER_KEY = re.compile(r"(?m)^(\s*[A-Za-z][\w ()#%-]{0,60}[:=])(?: {2,}|\t[ \t]
 _NUMBERED = re.compile(r"\s*(?:\S{1,200}?[:-])?\d{1,7}(?:[:|→\t]|-(?!\S)| {2,}\S)")
 _LEADER = re.compile(r"(?m)(?<=[^\s.:])(?: ?\.){5,}(?: ?:(?: |$)| )")
 _LONGEST_LINE = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The places of a table's rows that are shown, and what is said of the names of the others."""
+
+    places: frozenset[int]
+    others: list[str]
 
 
 def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[Form]:
@@ -40,7 +49,7 @@ def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[
         if (picked := _picked(sheet, layouts[key], level, wanted)) is not None
     }
     total = sum(len(sheet.rows) for sheet in sheets.values())
-    hidden = sum(len(sheets[key].rows) - len(picked) for key, picked in shown.items())
+    hidden = sum(len(sheets[key].rows) - len(one.places) for key, one in shown.items())
     if hidden:
         yield Form(_written(items, loose, layouts, shown, quoted), "table_rows", f"{hidden:,} of {total:,} rows")
 
@@ -78,7 +87,7 @@ def squeezed(lines: Sequence[str]) -> list[str]:
     return found
 
 
-def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> list[int] | None:
+def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> Shown | None:
     rows = sheet.rows
     fitting = [row for row in rows if len(row.cells) == len(sheet.names)]
     if len(rows) <= ROWS_SHOWN[level] or not fitting:
@@ -93,19 +102,21 @@ def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> list[int
     width = len(sheet.names)
     cells = [row.cells if len(row.cells) == width else ("",) * width for row in rows]
     columns = [[row[index] for row in cells] for index in range(width)]
-    return sample.pick([row.line for row in rows], columns, keep, wanted=wanted)
+    picked = sample.pick([row.line for row in rows], columns, keep, wanted=wanted)
+    named = zip(sheet.names, columns, strict=True) if sheet.is_named else ()
+    row_chars = sum(len(row.line) for row in rows)
+    return Shown(frozenset(picked), others.names(level, named, picked, len(rows), row_chars))
 
 
 def _written(
     items: Sequence[Item],
     loose: Sequence[str],
     layouts: dict[int, Layout],
-    shown: dict[int, list[int]],
+    shown: dict[int, Shown],
     quoted: frozenset[int],
 ) -> str:
     """Return the items in their order; `loose` are those that are no rows, without padding."""
     headers = {item[0].header for item in items if not isinstance(item, str) and item[0].header}
-    kept = {key: frozenset(picked) for key, picked in shown.items()}
     counts: Counter[int] = Counter()
     lines: list[str] = []
     tightened = iter(loose)
@@ -118,22 +129,22 @@ def _written(
         sheet, row = item
         key, layout = id(sheet), layouts[id(sheet)]
         if not counts[key]:
-            lines += _head(sheet, layout, kept.get(key))
-        if key not in kept or counts[key] in kept[key]:
+            lines += _head(sheet, layout, shown.get(key))
+        if key not in shown or counts[key] in shown[key].places:
             whole = position in quoted or len(row.cells) != len(sheet.names)
             lines.append(row.line.rstrip() if whole else layout.write(row))
         counts[key] += 1
     return "\n".join(lines)
 
 
-def _head(sheet: Sheet, layout: Layout, kept: frozenset[int] | None) -> list[str]:
-    if kept is None:
+def _head(sheet: Sheet, layout: Layout, shown: Shown | None) -> list[str]:
+    if shown is None:
         return layout.head()
     said = [
-        f"{len(sheet.rows):,} rows, {len(kept):,} of them shown in their order: both ends, extremes, rare values, an even spread of the rest."
+        f"{len(sheet.rows):,} rows, {len(shown.places):,} of them shown in their order: both ends, extremes, rare values, an even spread of the rest."
     ]
     said += summary(layout.names, [row.cells for row in sheet.rows if len(row.cells) == len(sheet.names)])
-    return said + layout.head()
+    return said + shown.others + layout.head()
 
 
 def summary(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from headroom.shrinkers import json_pick, json_rows, json_text, trouble
+from headroom.shrinkers import json_pick, json_rows, json_text, others, trouble
 from headroom.values import Level
 
 
@@ -295,7 +295,7 @@ class Writer:
         self.flat -= 1
         if len(chosen) == len(rows):
             return f"\n{len(rows):,} rows as {head}\n" + "\n".join(lines) + "\n"
-        summary = self._summary(layout)
+        summary = self._summary(layout) + self._others(layout.inline, rows, chosen)
         return f"\n{len(rows):,} rows, {len(chosen):,} of them shown, as {head}\n{summary}" + "\n".join(lines) + "\n"
 
     def _mean_chars(self, layout: json_rows.Layout, count: int) -> float:
@@ -317,6 +317,16 @@ class Writer:
         varying = [*layout.inline, *(column for column, _ in layout.usual)]
         words = [f"{column.name} {words}" for column in varying if (words := json_pick.told(column))]
         return f"Over all rows: {'; '.join(words[:12])}\n" if words else ""
+
+    def _others(
+        self, columns: Sequence[json_rows.Column], rows: Sequence[dict[str, Any]], chosen: Sequence[int]
+    ) -> str:
+        probe = [len(json_text.compact(row)) for row in rows[:: max(1, len(rows) // _PROBED_ROWS)]]
+        texts = [(column.label, column.values) for column in columns if column.types == {str}]
+        return "".join(
+            f"{said}\n"
+            for said in others.names(self.level, texts, chosen, len(rows), len(rows) * sum(probe) / len(probe))
+        )
 
     def _chosen(self, layout: json_rows.Layout, count: int, mean: float) -> Sequence[int]:
         if self.limits is None or mean * count <= self.limits.table_chars:

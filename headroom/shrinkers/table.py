@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from headroom.shrinkers import drawn, reading, sample
+from headroom.shrinkers import drawn, others, reading, sample
 from headroom.shrinkers.grid import MAX_COLUMNS, PROBED_ROWS, Row, Sheet, arrange, unique, weight
 from headroom.values import Form, Level, Source
 
@@ -144,4 +144,6 @@ def _sampled(table: Delimited, columns: Sequence[Sequence[str]], level: Level, w
     said = f"{len(rows):,} rows, {len(picked):,} of them shown in their order: both ends, extremes, rare values, an even spread of the rest."
     fitting = [row.cells for row in rows if row.cells]
     lines = [table.header, said, *drawn.summary(table.names, fitting), *(rows[index].line for index in picked)]
+    named = zip(table.names, columns, strict=True)
+    lines += others.names(level, named, picked, len(rows), sum(len(row.line) for row in rows))
     yield Form("\n".join(lines), "csv_rows", f"{len(rows) - len(picked):,} of {len(rows):,} rows")

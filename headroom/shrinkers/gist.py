@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 
 from headroom.shrinkers import named, trouble
 from headroom.values import Form, Source
@@ -50,9 +51,10 @@ def chosen(lines: Sequence[str], arguments: str, budget_chars: int) -> set[int]:
     """Positions of the lines to keep: first what must be, then the most telling ones, as long as there is room."""
     filled = [n for n, line in enumerate(lines) if line.strip()]
     kept = {n for n in (*filled[:HEAD_LINES], *filled[-TAIL_LINES:]) if len(lines[n]) <= MAX_LINE_CHARS}
-    kept |= _troubled(lines, budget_chars // 2)
+    reported = trouble.reporting(lines)
+    kept |= _troubled(lines, reported, budget_chars // 2)
     budget_chars -= sum(len(lines[n]) for n in kept)
-    for n in _by_worth(lines, filled, arguments):
+    for n in _by_worth(lines, filled, frozenset(reported), arguments):
         cost = len(lines[n]) + _GAP_CHARS * (n - 1 not in kept and n + 1 not in kept)
         if n not in kept and cost <= budget_chars:
             kept.add(n)
@@ -60,11 +62,11 @@ def chosen(lines: Sequence[str], arguments: str, budget_chars: int) -> set[int]:
     return kept
 
 
-def _troubled(lines: Sequence[str], room_chars: int) -> set[int]:
+def _troubled(lines: Sequence[str], reported: Sequence[int], room_chars: int) -> set[int]:
     """Return the lines that report trouble, one of each sort that differs in more than numbers, while there is room."""
     kept: set[int] = set()
     told: set[str] = set()
-    for n in trouble.reporting(lines):
+    for n in reported:
         sort = _DIGITS.sub("0", lines[n])
         if sort not in told and len(lines[n]) <= min(room_chars, MAX_LINE_CHARS):
             told.add(sort)
@@ -73,17 +75,17 @@ def _troubled(lines: Sequence[str], room_chars: int) -> set[int]:
     return kept
 
 
-def _by_worth(lines: Sequence[str], filled: Sequence[int], arguments: str) -> list[int]:
-    names = [_NAME.findall(lines[n][:MAX_LINE_CHARS]) for n in filled]
-    seen = Counter(name for found in names for name in set(found))
+def _by_worth(lines: Sequence[str], filled: Sequence[int], reported: AbstractSet[int], arguments: str) -> list[int]:
+    names = [set(_NAME.findall(lines[n][:MAX_LINE_CHARS])) for n in filled]
+    rarity = {name: 1 / times for name, times in Counter(chain.from_iterable(names)).items() if _TELLING.search(name)}
     asked = {name for name in _NAME.findall(arguments[:2000]) if len(name) >= 6}
     worth: dict[int, float] = {}
     for n, found in zip(filled, names, strict=True):
         line = lines[n]
-        telling = sum(1 / seen[name] for name in sorted(set(found)) if _TELLING.search(name))
+        telling = math.fsum(rarity[name] for name in found if name in rarity)  # the same in any order
         root = math.sqrt(len(line))  # powers differ in their last digit from machine to machine, roots do not
         score = telling / (8 + root * math.sqrt(root))
-        score += 0.5 * bool(_DEFINES.match(line)) + 0.6 * trouble.reports(line) + 0.3 * bool(asked.intersection(found))
+        score += 0.5 * bool(_DEFINES.match(line)) + 0.6 * (n in reported) + 0.3 * (not asked.isdisjoint(found))
         worth[n] = score
     return sorted(filled, key=lambda n: (-worth[n], n))
 

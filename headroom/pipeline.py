@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from headroom import detect, envelope, registry, scales, tokens
+from headroom import detect, envelope, frame, registry, scales, tokens
 from headroom.shrinkers import blank, reads
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
 
@@ -243,12 +243,13 @@ class _Work:
             shown = dense
             yield "blank", Form(shown, "blank_lines")
         is_cut = False
-        kinds: tuple[str, ...] = self._tried("detection", lambda: detect.kinds(shown, self.call), ())
+        head, inner, tail = self._tried("frame", lambda: frame.split(shown), ("", shown, ""))
+        kinds: tuple[str, ...] = self._tried("detection", lambda: detect.kinds(inner, self.call), ())
         self.detected |= dict.fromkeys(kinds)
-        for kind, form in self._forms(kinds, shown, policy):
+        for kind, form in self._forms(kinds, inner, policy):
             if kind != "terminal":
                 is_cut = is_cut or form.is_lossy
-                yield kind, form
+                yield kind, replace(form, text=f"{head}{form.text}{tail}") if head or tail else form
         if policy.level == "deep" and not is_cut and not reads.is_read(self.call):
             # Nobody who knows this kind of text can cut it, and it is old: its most telling lines are worth more than none.
             yield from self._forms(("gist",), shown, policy)

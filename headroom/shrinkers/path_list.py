@@ -34,12 +34,20 @@ def is_path(line: str) -> bool:
 
 
 def _folders(lines: list[str]) -> list[str]:
-    """Return one line per folder, in order of first mention: its first path in full, then the other names."""
+    """Return one line per folder, in order of first mention: its first path in full, then the other names.
+
+    What is no path, such as a complaint about a folder that may not be read, stays a line of its own where it stood.
+    """
     names: dict[str, list[str]] = {}
+    out: list[tuple[str, list[str]]] = []
     for line in lines:
+        if not is_path(line):
+            out.append((line, [""]))
+            continue
         folder, slash, name = line.rpartition("/")
-        names.setdefault(folder + slash, []).append(name)
+        if folder + slash not in names:
+            out.append((folder + slash, names.setdefault(folder + slash, [])))
+        names[folder + slash].append(name)
     count = sum(map(len, names.values()))
-    out = [f"{count:,} paths in {len(names):,} folders; further names on a line are in the folder of its first path:"]
-    out.extend(folder + " ".join(inside) for folder, inside in names.items())
-    return out
+    said = f"{count:,} paths in {len(names):,} folders; further names on a line are in the folder of its first path:"
+    return [said, *(folder + " ".join(inside) for folder, inside in out)]

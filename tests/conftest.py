@@ -141,19 +141,26 @@ def postgres_url() -> Iterator[str]:
 @contextlib.contextmanager
 def fresh_postgres(template: str = "template1") -> Iterator[str]:
     """The same for the length of a block, or a copy of another database of the server."""
+    url = create_postgres(template)
+    try:
+        yield url
+    finally:
+        # The server first writes down all it has: nobody needs to wait for that. The thread ends its work before we end.
+        DROPPING.submit(drop_postgres, url)
+
+
+def create_postgres(template: str = "template1") -> str:
+    """Where a new database of the server is, empty or a copy of another one."""
     require("postgres")
     name = f"headroom_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
-    finally:
-        # The server first writes down all it has: nobody needs to wait for that. The thread ends its work before we end.
-        DROPPING.submit(drop_postgres, name)
+    return urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
 
 
-def drop_postgres(name: str) -> None:
+def drop_postgres(url: str) -> None:
     """Remove a database of the server, whoever is connected to it."""
+    name = urlsplit(url).path.removeprefix("/")
     with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
         server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 

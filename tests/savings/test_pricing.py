@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 from typing import Any
 
 import genai_prices
@@ -25,13 +26,17 @@ ANTHROPIC = "https://api.anthropic.com"
 OPENAI = "https://api.openai.com"
 USUAL = Usage(input_fresh=1000, cache_read=0, cache_write_5m=0, cache_write_1h=0, output=100)
 
-# Every model of the list that has token prices, with the id by which its provider can be asked.
-LISTED = [
-    (provider.id, model.id)
-    for provider in providers
-    for model in provider.models
-    if (listed := price_list.find(provider.id, "", model.id)) is not None and listed.tariff(NOON) is not None
-]
+
+@cache
+def listed() -> dict[tuple[str, str], pricing.Tariff]:
+    """Every model of the list that has token prices, by the names by which it and its provider can be asked for."""
+    tariffs = {}
+    for provider in providers:
+        for model in provider.models:
+            found = price_list.find(provider.id, "", model.id)
+            if found is not None and (tariff := found.tariff(NOON)) is not None:
+                tariffs[provider.id, model.id] = tariff
+    return tariffs
 
 
 def cost(model: str, usage: Usage, provider: str = "anthropic", upstream: str = ANTHROPIC) -> int | None:
@@ -56,7 +61,7 @@ def test_models_without_write_prices_are_priced_without_reported_writes() -> Non
 
 @examples(75)
 @given(
-    seller=st.sampled_from(LISTED),
+    seller=st.deferred(lambda: st.sampled_from(sorted(listed()))),
     counts=st.tuples(*[st.one_of(st.integers(0, 5000), st.integers(0, 600_000)) for _ in range(6)]),
     day=st.integers(0, 900),
     hour=st.integers(0, 23),
@@ -91,12 +96,8 @@ def test_prices_agree_with_the_list_to_the_nano_dollar(
 
 
 def test_every_listed_model_has_whole_rates() -> None:
-    assert len(LISTED) > 1000
-    for provider, model in LISTED:
-        listed = price_list.find(provider, "", model)
-        assert listed is not None
-        tariff = listed.tariff(NOON)
-        assert tariff is not None
+    assert len(listed()) > 1000
+    for tariff in listed().values():
         for _, rates in tariff.tiers:
             for name in ("input_fresh", "cache_read", "cache_write_5m", "cache_write_1h", "output", "per_call"):
                 rate = getattr(rates, name)

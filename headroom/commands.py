@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shlex
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from headroom.values import ToolCall
@@ -83,6 +84,7 @@ _VALUED = frozenset(
         "-P",
     ]
 )
+_IN_SHELL = re.compile(r"(?:/\S{0,100}/)?(?:sh|bash|zsh|dash|ksh) -\w*c ")
 _BREAKS = frozenset(["&&", "||", ";", "|", "|&", "&", "(", ")", "{", "}", "!"])
 
 
@@ -103,7 +105,11 @@ def programs(call: ToolCall) -> tuple[Program, ...]:
 
 
 def line(call: ToolCall) -> str:
-    """Return the command line of a call, "" when it runs none."""
+    """Return the command line of a call, "" when it runs none. Of `bash -lc …` it is what the shell is given to run.
+
+    >>> line(ToolCall("shell", '{"command": ["bash", "-lc", "cat a.py"]}'))
+    'cat a.py'
+    """
     try:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError):
@@ -112,30 +118,43 @@ def line(call: ToolCall) -> str:
         return ""
     command = arguments.get("command") or arguments.get("cmd") or arguments.get("script") or ""
     if isinstance(command, list):
-        command = shlex.join(part for part in command if isinstance(part, str))
+        words = [part for part in command if isinstance(part, str)]
+        script = _script(words)
+        command = shlex.join(words) if script is None else script
+    elif isinstance(command, str) and _IN_SHELL.match(command):
+        with contextlib.suppress(ValueError):
+            command = _script(shlex.split(command)) or command
     return command[:MAX_CHARS] if isinstance(command, str) else ""
 
 
 def _programs(text: str, depth: int) -> list[Program]:
     found: list[Program] = []
-    words: list[str] = []
-    for word in [*_words(text), ";"]:
-        if word not in _BREAKS:
-            words.append(word)
-            continue
-        found += _program(words, depth) if words else []
-        words = []
+    for one in simple(words(text)):
+        found += _program(one, depth)
     return found
 
 
-def _words(text: str) -> list[str]:
+def simple(found: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the words of each simple command: what stands between operators."""
+    one: list[str] = []
+    for word in [*found, ";"]:
+        if word not in _BREAKS:
+            one.append(word)
+            continue
+        if one:
+            yield one
+        one = []
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a command line, operators among them; those before an open quote where there is one."""
     lexer = shlex.shlex(text.replace("\n", " ; "), posix=True, punctuation_chars="();|&")
     lexer.whitespace_split = True
     lexer.commenters = ""
-    words: list[str] = []
+    found: list[str] = []
     with contextlib.suppress(ValueError):  # an open quote: what was read so far is still good
-        words.extend(lexer)
-    return words
+        found.extend(lexer)
+    return found
 
 
 def _program(words: list[str], depth: int) -> list[Program]:
@@ -160,8 +179,7 @@ def _is_filler(words: list[str], at: int) -> bool:
 def _inner(name: str, rest: list[str]) -> str:
     """Return the command line that a shell or a runner starts, "" for other programs."""
     if name in _SHELLS:
-        flag = next((at for at, word in enumerate(rest) if re.fullmatch(r"-\w*c", word)), None)
-        return rest[flag + 1] if flag is not None and flag + 1 < len(rest) else ""
+        return _script([name, *rest]) or ""
     if _PYTHONS.fullmatch(name):
         return shlex.join(rest[rest.index("-m") + 1 :]) if "-m" in rest[:4] else ""
     if name in _RUNNERS:
@@ -171,6 +189,14 @@ def _inner(name: str, rest: list[str]) -> str:
         is_runner = words and words[0] in _RUNNER_WORDS and name not in _SCRIPT_RUNNERS
         return shlex.join(_behind_flags(words[1:])) if is_runner else ""
     return ""
+
+
+def _script(words: list[str]) -> str | None:
+    """Return what a shell is started with to run, None where these words start none with `-c`."""
+    flag = next((at for at, word in enumerate(words) if at and re.fullmatch(r"-\w*c", word)), None)
+    if not words or _base(words[0]) not in _SHELLS or flag is None or flag + 1 >= len(words):
+        return None
+    return words[flag + 1]
 
 
 def _behind_flags(words: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -17,6 +18,7 @@ Act = Literal["read", "change", "write"]
 """`read`: shows it, `change`: edits a part of it, `write`: says all of it anew."""
 
 MAX_ARGUMENT_CHARS = 8_000
+MAX_PATCH_CHARS = 100_000
 _PATH_KEYS = ("file_path", "path", "filename", "file", "target_file", "notebook_path", "filePath", "relative_path")
 _RANGE_KEYS = frozenset(
     ["offset", "limit", "view_range", "start_line", "end_line", "line_start", "line_end", "start", "end", "lines"]
@@ -25,6 +27,10 @@ _CHANGES = re.compile(r"edit|replace|insert|patch|update|modify", re.IGNORECASE)
 _WRITES = re.compile(r"write|create|save", re.IGNORECASE)
 _QUOTED_PATH = re.compile(r'"(?:file_path|path|filename|file|filePath)"\s*:\s*"((?:[^"\\]|\\.){1,500})"')
 _PARTIAL = frozenset(["head", "tail", "sed", "awk"])
+# A patch may be the whole argument (Codex's own tool), or a string in JSON, where a line ends in two characters.
+_PATCHED = re.compile(r"(?:\A|\n|\\n)\*\*\* (Update|Add) File: ([^\n\\\"]{1,300})")
+_WRITTEN = re.compile(r"(?<![\d&>=-])(>>?)(?![>&=])\s*([\w./@+-]{1,300})")
+_IN_PLACE = re.compile(r"-\w*i\S*|--in-place\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,12 @@ class Touch:
         """The file's own name, without its folders."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def names(self) -> Iterator[str]:
+        """The path, and what it is called from each folder on its way: a patch names files from where the shell stands."""
+        parts = self.path.split("/")
+        return ("/".join(parts[start:]) for start in range(len(parts)))
+
 
 @lru_cache(maxsize=8192)
 def touched(tool: str, arguments: str) -> Touch | None:
@@ -53,6 +65,33 @@ def touched(tool: str, arguments: str) -> Touch | None:
         ranged = any(given.get(key) not in (None, "", []) for key in _RANGE_KEYS)
         return Touch(_plain(path), _act(tool, given), is_whole=not ranged)
     return _by_command(ToolCall(tool, arguments))
+
+
+@lru_cache(maxsize=8192)
+def touches(tool: str, arguments: str) -> tuple[Touch, ...]:
+    """The files that a call is about: those that a patch or a line of shell changes, else the one that it names."""
+    found = [
+        Touch(_plain(path.strip()), "change" if verb == "Update" else "write", is_whole=True)
+        for verb, path in _PATCHED.findall(arguments[:MAX_PATCH_CHARS])
+    ]
+    found += _by_shell(ToolCall(tool, arguments))
+    one = touched(tool, arguments) if not found else None
+    return (one,) if one is not None else tuple(dict.fromkeys(found))
+
+
+def _by_shell(call: ToolCall) -> Iterator[Touch]:
+    """What a line of shell writes into files. The text of a here-document is not read: it may say anything."""
+    line = commands.line(call) if call.arguments.lstrip()[:1] == "{" else ""
+    line = line.partition("\n")[0] if "<<" in line else line
+    for arrow, path in _WRITTEN.findall(line):
+        if _looks_like_path(path) and not path.startswith("/dev/"):
+            yield Touch(_plain(path), "change" if arrow == ">>" else "write", is_whole=True)
+    if "sed" in line or "perl" in line or "tee" in line:
+        for program, *words in commands.simple(commands.words(line)):
+            if program == "tee" or (program in ("sed", "perl") and any(map(_IN_PLACE.fullmatch, words))):
+                act: Act = "write" if program == "tee" and "-a" not in words else "change"
+                paths = [word for word in words if _looks_like_path(word)]
+                yield from (Touch(_plain(path), act, is_whole=True) for path in paths[-1:])
 
 
 def _given(arguments: str) -> dict[str, Any] | None:

@@ -22,22 +22,22 @@ class Files:
         self._renewed: dict[str, int] = {}
         self._changed: set[str] = set()
         for result in results:
-            touch = files.touched(result.tool, result.arguments)
-            if touch is None:
-                continue
-            self._touched[touch.path] = result.age_turns
-            if touch.act != "read":
-                self._changed.add(touch.path)
-            if touch.act == "write" or (touch.act == "read" and touch.is_whole):
-                self._renewed[touch.path] = result.age_turns
+            for touch in files.touches(result.tool, result.arguments):
+                self._touched[touch.path] = result.age_turns
+                if touch.act != "read":
+                    self._changed.add(touch.path)
+                if touch.act == "write" or (touch.act == "read" and touch.is_whole):
+                    self._renewed[touch.path] = result.age_turns
 
     def idle_turns(self, touch: Touch | None, age_turns: int) -> int:
         """How long nobody has touched the file."""
-        return self._touched.get(touch.path, age_turns) if touch is not None else age_turns
+        if touch is None:
+            return age_turns
+        return min((self._touched[name] for name in touch.names if name in self._touched), default=age_turns)
 
     def was_changed(self, touch: Touch | None) -> bool:
         """Whether the file was edited: what was edited once is often edited again, from the copy that was read then."""
-        return touch is not None and touch.path in self._changed
+        return touch is not None and not self._changed.isdisjoint(touch.names)
 
     def is_stale(self, touch: Touch | None, age_turns: int) -> bool:
         """Whether a newer copy of the whole file follows."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 
+from headroom import commands
 from headroom.values import Source, ToolCall
 
 _TOOLS = re.compile(r"read|view|open_file|get_file|cat_file|str_replace", re.IGNORECASE)
@@ -31,21 +31,10 @@ def is_quotable(source: Source) -> bool:
 def is_file(call: ToolCall) -> bool:
     """Return whether a call shows a file as it is, and not one of data."""
     arguments = call.arguments[:4000]
-    command = _command(arguments)
+    command = commands.line(call) if arguments.lstrip()[:1] == "{" else ""
     if command:
         shown = [found[1] for found in _SHOWN.finditer(command)]
         return any(not _DATA.search(names) for names in shown)
     if not _TOOLS.search(call.name) or _NOT_TOOLS.search(call.name):
         return False
     return not _DATA.search(arguments)
-
-
-def _command(arguments: str) -> str:
-    try:
-        given = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        return ""
-    value = given.get("command") or given.get("cmd") or "" if isinstance(given, dict) else ""
-    if isinstance(value, list):
-        value = " ".join(part for part in value if isinstance(part, str))
-    return value if isinstance(value, str) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from headroom import commands
 from headroom.shrinkers import grammars
 from headroom.values import ToolCall
 
@@ -23,9 +24,7 @@ _TOOLS = frozenset(
         "view_file",
     ]
 )
-_PRINTS_FILE = re.compile(
-    r"^(?:\{.{0,200}?\"(?:command|cmd)\"\s*:\s*(?:\[\s*)?\")?(?:cd [^;&|]{1,300}(?:&&|;)\s*)?(?:sudo )?(?:cat|head|tail|nl|bat|less|more|sed -n)\b"
-)
+_PRINTS_FILE = re.compile(r"(?:cd [^;&|]{1,300}(?:&&|;)\s*)?(?:sudo )?(?:cat|head|tail|nl|bat|less|more|sed -n)\b")
 _DOCUMENT = re.compile(r"(?i)[\w-]\.(?:md|mdx|markdown|rst|adoc)\b|\b(?:readme|changelog|contributing)(?:\.txt)?\b")
 _PIPED = re.compile(r"[|>](?!\|)\s*(?!head|tail|cat|nl|less|more)\w")
 
@@ -34,7 +33,8 @@ def is_read(call: ToolCall) -> bool:
     """Return whether a call prints a file, or some lines of it, unchanged."""
     if call.name.lower().rpartition("__")[2] in _TOOLS:
         return True
-    return bool(_PRINTS_FILE.match(call.arguments)) and not _PIPED.search(call.arguments[:2_000])
+    line = commands.line(call)
+    return bool(_PRINTS_FILE.match(line)) and not _PIPED.search(line)
 
 
 def language(call: ToolCall) -> grammars.Name | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -71,6 +72,40 @@ def test_a_document_that_the_user_named_stays() -> None:
 )
 def test_calls_are_about_files(tool: str, arguments: str, touch: Touch | None) -> None:
     assert files.touched(tool, arguments) == touch
+
+
+PATCH = "*** Begin Patch\n*** Update File: src/a.py\n@@\n-x\n+y\n*** Add File: src/b.py\n+z\n*** End Patch"
+CHANGED, ADDED = Touch("src/a.py", "change", is_whole=True), Touch("src/b.py", "write", is_whole=True)
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "found"),
+    [
+        ("apply_patch", PATCH, (CHANGED, ADDED)),
+        ("apply_patch", {"input": PATCH}, (CHANGED, ADDED)),
+        ("shell", {"command": ["bash", "-lc", f"apply_patch <<'EOF'\n{PATCH}\nEOF"]}, (CHANGED, ADDED)),
+        ("shell", {"command": ["bash", "-lc", "cat > src/b.py <<'EOF'\nx > src/c.py\nEOF"]}, (ADDED,)),
+        ("exec_command", {"cmd": "sed -i 's|x|y|; s/a/b/' src/a.py && make"}, (CHANGED,)),
+        ("exec_command", {"cmd": "echo x >> ./src/a.py"}, (CHANGED,)),
+        ("exec_command", {"cmd": "echo x | tee src/b.py"}, (ADDED,)),
+        ("exec_command", {"cmd": "make 2>&1 > /dev/null; awk '$1 > 5' src/a.py"}, ()),
+        ("exec_command", {"cmd": "cat src/a.py"}, (Touch("src/a.py", "read", is_whole=True),)),
+        ("shell", {"command": ["bash", "-lc", "cat src/a.py"]}, (Touch("src/a.py", "read", is_whole=True),)),
+        ("Edit", {"file_path": "src/a.py", "old_string": "a > b.c"}, (CHANGED,)),
+    ],
+)
+def test_calls_change_files(tool: str, given: Any, found: tuple[Touch, ...]) -> None:
+    assert files.touches(tool, given if isinstance(given, str) else json.dumps(given)) == found
+
+
+def test_a_file_that_is_patched_from_its_folder_is_one_that_was_edited() -> None:
+    patch: Step = (
+        "apply_patch",
+        {"input": "*** Begin Patch\n*** Update File: src/a.py\n@@\n-x\n+y\n*** End Patch"},
+        "Done!",
+    )
+    assert ripe_at([read("/home/me/src/a.py", "x"), patch]) == 8
+    assert ripe_at([read("/home/me/src/b.py", "x"), patch]) == 4
 
 
 @pytest.mark.parametrize("dialect", ["anthropic", "openai"])

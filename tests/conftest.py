@@ -83,11 +83,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that parallel processes end together."""
     counts = Counter(item.location[0] for item in items)
-    killing = {item.location[0] for item in items if item.get_closest_marker("crash")}
+    long = {item.location[0] for item in items for mark in ("crash", "browser") if item.get_closest_marker(mark)}
 
     def place(item: pytest.Item) -> tuple[bool, bool, int, str]:
         file = item.location[0]
-        return file not in killing, "live" not in file, -counts[file], file
+        return file not in long, "live" not in file, -counts[file], file
 
     items.sort(key=place)
 

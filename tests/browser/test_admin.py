@@ -5,27 +5,32 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import anthropic
 import pytest
 from playwright.sync_api import Page, expect
 
+from budgets import keys
 from tests.budgets.test_live_keys import headroom
 from tests.live import proxies
 from tests.live.provider import Provider
-from tests.live.proxies import Proxy
+from tests.live.proxies import DATABASE, Proxy
+from tests.savings.databases import connected
 
 pytestmark = pytest.mark.browser
 ASK = {"model": "claude-sonnet-4-6", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
 
 
 @pytest.fixture(scope="module")
-def house(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+def house(_provider: Provider, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[Proxy]:
     """A proxy with a key of one team and somebody who manages another."""
-    with proxies.running(tmp_path_factory.mktemp("proxy") / "workspace", _provider.url) as proxy:
+    workspace = tmp_path_factory.mktemp("proxy") / "workspace"
+    with proxies.running(workspace, _provider.url) as proxy:
         proxy.env["HEADROOM_PORT"] = str(proxy.port)
-        headroom(proxy, "key", "create", "theirs", "--team", "rivals")
-        headroom(proxy, "key", "create", "ours", "--team", "payments")
+        with django_db_blocker.unblock(), connected(f"sqlite:///{workspace / DATABASE}"):
+            keys.create("theirs", "rivals")
+            keys.create("ours", "payments")
         yield proxy
 
 

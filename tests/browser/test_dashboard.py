@@ -128,3 +128,7 @@ def test_an_empty_dashboard_names_the_next_command(_provider, tmp_path, page):
     with proxies.running(tmp_path / "workspace", _provider.url) as fresh:
         page.goto(f"{fresh.url}/dashboard")
         expect(page.locator(".empty")).to_contain_text(f"ANTHROPIC_BASE_URL={fresh.url} claude")
+        expect(page.locator("html")).to_have_attribute(
+            "data-live", "on"
+        )  # it would complain of a proxy that goes meanwhile
+        page.goto("about:blank")

@@ -1,17 +1,22 @@
-r"""Line numbers as file-reading tools print them (`     1→text`, `     1\ttext`): written on every tenth line only."""
+r"""Line numbers as file-reading tools print them: written on every tenth line only.
+
+Claude Code and OpenHands write `     1\ttext` or `     1→text`, Cursor `     1|text`, Cline `1 | text`, others `00001| text`, `1. text`
+or `1: text`. The last four may be other things as well, such as tables and lists: they count where an empty line has a number.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headroom.values import Form, Source
 
 EVERY = 10
 _MIN_ROWS = 15
-_NUMBERED = re.compile(r"( *\d{1,7})(→|\t)")
-_LOOSELY_NUMBERED = re.compile(r"( *\d{1,7})(→|\t|:|\|)")
+_NUMBERED = re.compile(r"( *\d{1,7})(→|\t|\| ?| \| ?|\. ?|: )")
+_LOOSELY_NUMBERED = re.compile(r"( *\d{1,7})(→|\t| ?\| ?|\. |: ?)")
+_CERTAIN = frozenset(("→", "\t"))
 NOTE = "[line numbers are written on every 10th line]"
 
 
@@ -24,9 +29,10 @@ class Numbering:
     first: int
     width: int
     mark: str
+    pad: str = " "
 
     def prefix(self, row: int) -> str:
-        return f"{self.first + row - self.start:>{self.width}}{self.mark}"
+        return f"{str(self.number(row)).rjust(self.width, self.pad)}{self.mark}"
 
     def number(self, row: int) -> int:
         return self.first + row - self.start
@@ -49,7 +55,7 @@ def find(lines: Sequence[str], *, is_loose: bool = False) -> Numbering | None:
         found = numbers.match(lines[row])
         if found:
             run = _run(lines, row, found)
-            if run.end - run.start >= _MIN_ROWS:
+            if run.end - run.start >= _MIN_ROWS and (is_loose or run.mark in _CERTAIN or _has_empty(lines, run)):
                 return run
             row = run.end
         else:
@@ -74,16 +80,15 @@ def thinned(lines: Sequence[str], run: Numbering) -> list[str]:
     return [*lines[: run.start], NOTE, *rows, *lines[run.end :]]
 
 
-def restored(lines: Sequence[str], run: Numbering) -> list[str]:
-    """Return the rows that `thinned` was made from."""
-    rows = [run.prefix(row) + lines[row + 1][len(label(run, row)) :] for row in range(run.start, run.end)]
-    return [*lines[: run.start], *rows, *lines[run.end + 1 :]]
-
-
 def _run(lines: Sequence[str], start: int, found: re.Match[str]) -> Numbering:
     padded, mark = found[1], found[2]
-    run = Numbering(start, start + 1, int(padded), len(padded), mark)
+    run = Numbering(start, start + 1, int(padded), len(padded), mark, "0" if padded[0] == "0" else " ")
     end = start + 1
-    while end < len(lines) and lines[end].startswith(run.prefix(end)):
+    while end < len(lines) and (lines[end].startswith(run.prefix(end)) or lines[end] == run.prefix(end).rstrip()):
         end += 1
-    return Numbering(start, end, run.first, run.width, mark)
+    return replace(run, end=end)
+
+
+def _has_empty(lines: Sequence[str], run: Numbering) -> bool:
+    """Return whether a row has a number and nothing else, as empty lines of files do."""
+    return any(len(lines[row]) <= len(run.prefix(row)) for row in range(run.start, run.end))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from headroom import pipeline, tokens
@@ -117,21 +117,39 @@ def test_every_grammar_of_the_default_install_is_there() -> None:
 @given(
     st.integers(1, 3_000),
     st.lists(texts.LINE, min_size=15, max_size=60),
-    st.sampled_from(["→", "\t"]),
+    st.sampled_from(["→", "\t", "|", "| ", " | ", ". ", ": "]),
     st.integers(4, 7),
+    st.sampled_from(" 0"),
 )
-def test_thinned_line_numbers_can_be_counted_back(first: int, rows: list[str], mark: str, width: int) -> None:
+def test_thinned_line_numbers_can_be_counted_back(first: int, rows: list[str], mark: str, width: int, pad: str) -> None:
+    rows = [*rows, "", "and on"]
+    numbers = [f"{str(number).rjust(width, pad)}{mark}" for number in range(first, first + len(rows))]
     lines = [
         "Here is the file:",
-        *(f"{number:>{width}}{mark}{row}" for number, row in enumerate(rows, first)),
+        *(number + row if row else number.rstrip(" ") for number, row in zip(numbers, rows, strict=True)),
         "",
         "end",
     ]
     run = numbered.find(lines)
+    assume(run is not None and run.mark == mark)  # a text that begins with a blank may look like a part of the mark
     assert run is not None
     thin = numbered.thinned(lines, run)
-    assert numbered.restored(thin, run) == lines
+    assert thin.pop(run.start) == numbered.NOTE
+    counted = range(run.start, run.end)
+    texts = [thin[row].removeprefix(numbered.label(run, row)) for row in counted]
+    assert texts == rows[run.start - 1 : run.end - 1]
+    assert [int(numbers[row - 1].strip().removesuffix(mark.strip())) for row in counted] == list(
+        map(run.number, counted)
+    )
     assert numbered.find(thin) is None or numbered.find(thin) != run
+
+
+@pytest.mark.parametrize("mark", ["|", " | ", ". ", ": "])
+def test_rows_that_count_without_an_empty_line_may_be_a_table_or_a_list(mark: str) -> None:
+    rows = [f"{number}{mark}Item {number * 7}, at {number * 13} for each" for number in range(1, 40)]
+    assert numbered.find(rows) is None
+    run = numbered.find([*rows[:20], f"21{mark}", *rows[21:]])
+    assert run is not None and run.end == 39
 
 
 def test_line_numbers_cost_a_tenth() -> None:

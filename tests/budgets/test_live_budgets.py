@@ -18,9 +18,11 @@ import openai
 import psycopg
 import pytest
 
+from budgets import keys
 from tests.live import answers, proxies
 from tests.live.provider import Provider, Received
 from tests.live.proxies import ROOT, Proxy, eventually
+from tests.savings.databases import connected
 
 PROMPT = [{"role": "user", "content": "hi"}]
 BODIES: dict[str, dict[str, Any]] = {
@@ -63,6 +65,15 @@ def spent(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="module")
+def spent_for_ever(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """The same, strictly, and it never resets."""
+    workspace = tmp_path_factory.mktemp("spent") / "workspace"
+    flags = ("--budget", "0", "--budget-period", "total")
+    with proxies.running(workspace, _provider.url, flags=flags, env=STRICT) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
 def limited(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """A proxy with five dollars a day, of which nothing is spent here."""
     workspace = tmp_path_factory.mktemp("limited") / "workspace"
@@ -84,13 +95,10 @@ def test_a_spent_budget_stops_every_billable_route(path: str, spent: Proxy, prov
     assert error["type"] == ("rate_limit_error" if "messages" in path else "insufficient_quota")
 
 
-def test_what_costs_nothing_still_passes_when_all_is_spent(
-    start_proxy: Callable[..., Proxy], provider: Provider
-) -> None:
-    proxy = start_proxy("--budget", "0", **STRICT)
-    assert proxies.get(f"{proxy.v1}/models").status_code == 200
-    assert ask(proxy, "/v1/messages/count_tokens").status_code == 200
-    assert ask(proxy, "/v1/files").status_code == 200
+def test_what_costs_nothing_still_passes_when_all_is_spent(spent_for_ever: Proxy, provider: Provider) -> None:
+    assert proxies.get(f"{spent_for_ever.v1}/models").status_code == 200
+    assert ask(spent_for_ever, "/v1/messages/count_tokens").status_code == 200
+    assert ask(spent_for_ever, "/v1/files").status_code == 200
     assert len(provider.requests) == 3
 
 
@@ -105,10 +113,9 @@ def test_routes_whose_price_nobody_knows_are_refused_to_callers_with_a_budget(
     assert [one.path for one in provider.requests] == ["/v1/something/new"]
 
 
-def test_the_real_sdks_see_it_and_do_not_try_again(start_proxy: Callable[..., Proxy], provider: Provider) -> None:
-    proxy = start_proxy("--budget", "0", "--budget-period", "total")
+def test_the_real_sdks_see_it_and_do_not_try_again(spent_for_ever: Proxy, provider: Provider) -> None:
     with (
-        anthropic.Anthropic(base_url=proxy.url, api_key="sk-ant-x", max_retries=5) as client,
+        anthropic.Anthropic(base_url=spent_for_ever.url, api_key="sk-ant-x", max_retries=5) as client,
         pytest.raises(anthropic.RateLimitError, match="it does not reset") as refusal,
     ):
         client.messages.create(model="claude-sonnet-5", max_tokens=10, messages=[{"role": "user", "content": "hi"}])
@@ -116,7 +123,7 @@ def test_the_real_sdks_see_it_and_do_not_try_again(start_proxy: Callable[..., Pr
     sent: list[httpx.Request] = []
     with (
         httpx.Client(**proxies.UNENCRYPTED, event_hooks={"request": [sent.append]}) as client_of_chat,
-        openai.OpenAI(base_url=proxy.v1, api_key="x", max_retries=5, http_client=client_of_chat) as chat,
+        openai.OpenAI(base_url=spent_for_ever.v1, api_key="x", max_retries=5, http_client=client_of_chat) as chat,
         pytest.raises(openai.RateLimitError) as refused,
     ):
         chat.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
@@ -156,12 +163,12 @@ def test_budgets_outlast_a_restart(start_proxy: Callable[..., Proxy], provider: 
     assert spent >= 3_000_000_000 and (held, leased) == (0, 0)
 
 
-def test_a_key_and_its_team_have_budgets_of_their_own(start_proxy: Callable[..., Proxy]) -> None:
+def test_a_key_and_its_team_have_budgets_of_their_own(
+    start_proxy: Callable[..., Proxy], django_db_blocker: Any
+) -> None:
     proxy = start_proxy()
-    secrets = {
-        name: json.loads(headroom(proxy, "key", "create", name, "--team", team, "--json").stdout)["secret"]
-        for name, team in (("a", "core"), ("b", "core"), ("c", "other"))
-    }
+    with django_db_blocker.unblock(), connected(f"sqlite:///{proxy.workspace / proxies.DATABASE}"):
+        secrets = {name: keys.create(name, team)[1] for name, team in (("a", "core"), ("b", "core"), ("c", "other"))}
     assert headroom(proxy, "budget", "create", "0", "--key", "a").returncode == 0
 
     def statuses() -> list[int]:

@@ -45,7 +45,8 @@ def new_key(proxy: Proxy, *arguments: str) -> str:
 @pytest.fixture(scope="module")
 def _house(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     workspace = tmp_path_factory.mktemp("house") / "workspace"
-    with proxies.running(workspace, _provider.url, flags=("--require-key",)) as proxy:
+    env = {"HEADROOM_RATE_LIMIT_ENABLED": "1"}
+    with proxies.running(workspace, _provider.url, flags=("--require-key",), env=env) as proxy:
         furnish(proxy)
         yield proxy
 
@@ -120,10 +121,9 @@ def test_a_key_is_held_to_its_models_and_routes(house: Proxy, provider: Provider
     assert len(provider.requests) == 1
 
 
-def test_a_key_with_a_rate_of_its_own(start_proxy: Callable[..., Proxy]) -> None:
-    proxy = start_proxy(HEADROOM_RATE_LIMIT_ENABLED="1")
-    headers = {"x-headroom-key": new_key(proxy, "--rpm", "2")}
-    statuses = [proxies.post(f"{proxy.v1}/messages", json=BODY, headers=headers).status_code for _ in range(3)]
+def test_a_key_with_a_rate_of_its_own(house: Proxy) -> None:
+    headers = {"x-headroom-key": new_key(house, "--rpm", "2")}
+    statuses = [proxies.post(f"{house.v1}/messages", json=BODY, headers=headers).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
 
 

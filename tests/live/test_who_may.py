@@ -19,11 +19,10 @@ OTHER_KEY = "hr_" + "unknown000" * 4
 
 @pytest.fixture(scope="module")
 def guarded(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """A proxy that listens on every interface, and therefore asks for keys."""
+    """A proxy that listens on every interface, and therefore asks for keys. It goes by a name as well."""
     workspace = tmp_path_factory.mktemp("guarded") / "workspace"
-    with proxies.running(
-        workspace, _provider.url, flags=("--host", "0.0.0.0"), env={"HEADROOM_BOOTSTRAP_KEY": KEY}
-    ) as proxy:
+    env = {"HEADROOM_BOOTSTRAP_KEY": KEY, "HEADROOM_ALLOWED_HOSTS": "gateway.example"}
+    with proxies.running(workspace, _provider.url, flags=("--host", "0.0.0.0"), env=env) as proxy:
         yield proxy
 
 
@@ -198,10 +197,9 @@ def test_writing_to_our_own_routes_from_another_site_is_refused(proxy: Proxy) ->
         assert ask(proxy, target, origin="https://evil.example").status == 403
 
 
-def test_a_name_of_ours_can_be_added(start_proxy: Callable[..., Proxy]) -> None:
-    proxy = start_proxy(HEADROOM_ALLOWED_HOSTS="gateway.example")
-    assert wire.ask(proxy.url, _get("GET", "/livez", host="gateway.example:80")).status == 200
-    assert wire.ask(proxy.url, _get("GET", "/livez", host="other.example")).status == 403
+def test_a_name_of_ours_can_be_added(guarded: Proxy) -> None:
+    assert wire.ask(guarded.url, _get("GET", "/livez", host="gateway.example:80")).status == 200
+    assert wire.ask(guarded.url, _get("GET", "/livez", host="other.example")).status == 403
 
 
 @pytest.mark.parametrize(

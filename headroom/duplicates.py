@@ -10,8 +10,8 @@ from headroom.shrinkers import numbered
 from headroom.values import Form
 
 # Shorter stretches cost about what naming them does.
-_MIN_RUN_LINES = 4
-_MIN_RUN_CHARS = 120
+_MIN_RUN_LINES = 3
+_MIN_RUN_CHARS = 80
 # Below this share of repeated characters a text is shown for what it is.
 _MIN_SHARE = 0.4
 # A line that occurs very often (a brace, a blank) is tried at so many places of the earlier copy.
@@ -80,7 +80,7 @@ def refer(text: str, earlier: Sequence[Visible]) -> Repeat | None:
     label = earlier[closest].label
     body = "\n".join(
         [
-            f"[As in {label} above, with changes; what did not change is named by its lines there.]",
+            f"[As in {label} above, with changes]",
             *_written(copy, old, runs),
         ]
     )
@@ -91,7 +91,7 @@ def refer(text: str, earlier: Sequence[Visible]) -> Repeat | None:
 
 def _whole(text: str, copy: Visible, source: int) -> Repeat | None:
     count = text.count("\n") + 1
-    body = f"[Exactly as in {copy.label} above: {count:,} lines, {len(text):,} characters.]"
+    body = f"[Exactly as in {copy.label} above]"
     if len(body) >= len(text):
         return None
     return Repeat(Form(body, "duplicate", f"{count:,} lines, which stand in {copy.label} above"), source)
@@ -172,7 +172,7 @@ def _named(copy: _Copy, old: _Copy, run: _Run) -> str:
     """Name a stretch by its lines in the earlier copy, as they are numbered there, and by their numbers now."""
     first, last = old.number(run.old), old.number(run.old + run.count - 1)
     if first is None or last is None:
-        return f"[lines {run.old + 1}-{run.old + run.count}, unchanged]"
+        return f"[lines {run.old + 1}-{run.old + run.count} unchanged]"
     now = copy.number(run.new)
     moved = f", now {now}-{now + run.count - 1}" if now is not None and now != first else ""
-    return f"[lines {first}-{last}, unchanged{moved}]"
+    return f"[lines {first}-{last} unchanged{moved}]"

@@ -20,10 +20,14 @@ Extra = Mapping[str, Shrinker]
 MARKER = "[headroom left out "
 """How the last line of every lossy form begins."""
 
+BRIEF = "kept as "
+"""How the name of an original is told to whoever knows the way to the others."""
+
 LOSSY_SHARE = 0.10
 """A lossy form must be this much shorter than the best one without loss: what is whole needs no second look."""
 
 _MARKED = re.compile(r"\[headroom left out [^\n]*\]\s*\Z")
+_BRIEF = re.compile(rf"; {BRIEF}[0-9a-f]{{24}}\]\s*\Z")
 _NOISE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _MARKER_CHARS = 2_000
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
@@ -80,10 +84,16 @@ def original_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
+def tells_way_back(text: str) -> bool:
+    """Return whether a text ends in a marker that says how originals can be had, and not only what this one is called."""
+    found = _MARKED.search(text[-_MARKER_CHARS:])
+    return found is not None and not _BRIEF.search(found[0])
+
+
 def marker(left_out: str, policy: Policy, digest: str) -> str:
     """Return the line that tells a reader what is missing and how it can be had. Of old news it says no more than that."""
-    way_back = policy.retrieval.replace("{hash}", digest)
-    assurance = "" if policy.level == "deep" else "the file or command itself is intact"
+    way_back = f"{BRIEF}{digest}" if policy.is_told else policy.retrieval.replace("{hash}", digest)
+    assurance = "" if policy.level == "deep" or policy.is_told else "the file or command itself is intact"
     parts = [f"{MARKER}{' '.join(left_out.split())}", assurance, way_back]
     return "; ".join(part for part in parts if part) + "]"
 
@@ -242,6 +252,7 @@ class _Work:
         if dense != shown:
             shown = dense
             yield "blank", Form(shown, "blank_lines")
+        yield from self._forms(("chatter", "echo"), shown, policy)
         is_cut = False
         head, inner, tail = self._tried("frame", lambda: frame.split(shown), ("", shown, ""))
         kinds: tuple[str, ...] = self._tried("detection", lambda: detect.kinds(inner, self.call), ())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-ENGINE_VERSION = 5
+ENGINE_VERSION = 6
 """Raised whenever the same input may give other bytes; stored with every decision, so old conversations keep theirs."""
 
 Level = Literal["lossless", "balanced", "deep"]
@@ -33,12 +33,13 @@ class Policy:
     of: lines, rows and definitions with one of them stay, word for word, as long as few lines have it. They are part of
     what decides the bytes, their order is not. `deep_share`: at level "deep", forms that keep about this share of any
     kind of text may win, too. `unwanted_forms` are (tool, form, level) that readers came back from too often: where such a
-    form would win, the best one of the next milder level does, and below lossless the text itself.
+    form would win, the best one of the next milder level does, and below lossless the text itself. `is_told`: the reader
+    has seen how originals can be had, so that a marker need not say more than what this one is called.
     """
 
     level: Level = "balanced"
     version: int = 1
-    min_tokens: int = 200
+    min_tokens: int = 60
     margin_share: float = 0.05
     code_aware: bool = True
     target_ratio: float | None = None
@@ -48,6 +49,7 @@ class Policy:
     keep_words: tuple[str, ...] = ()
     deep_share: float | None = None
     unwanted_forms: frozenset[tuple[str, str, Level]] = frozenset()
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ share a past; a compacted history starts a new one. Each chain has a standing: w
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -220,7 +220,7 @@ class Aging:
         beginning = Beginning(
             chain,
             after,
-            await self._fresh_forms(chosen, look),
+            await self._fresh_forms(chosen, look, is_told=bool(standing.deepened)),
             _trigger(billing),
             epoch,
             billing.read,
@@ -238,19 +238,26 @@ class Aging:
     async def _gains(self, look: Look, standing: Standing) -> list[tuple[Stand, int]]:
         """Results that are old enough and not deepened yet, with the tokens that their deep forms are about to save."""
         gains: list[tuple[Stand, int]] = []
-        for stand in _ripe(look, standing.deepened, self._tuning):
+        for stand, lost in _ripe(look, standing.deepened, self._tuning):
             if stand.key not in self._sizes:
                 # Without the names that were spoken of: by the result alone, so that every worker sees the same gain.
-                self._sizes[stand.key] = (await self._deepened(stand, look, [])).tokens_after
+                self._sizes[stand.key] = (await self._deepened(stand, look, [], is_told=True)).tokens_after
                 while len(self._sizes) > MAX_SIZES:
                     self._sizes.popitem(last=False)
-            gains.append((stand, _tokens_now(stand) - self._sizes[stand.key]))
+            gains.append((stand, _tokens_now(stand) - self._sizes[stand.key] - lost))
         return [(stand, gain) for stand, gain in gains if gain > 0 or (stand.decided and stand.decided.refers_to)]
 
-    async def _fresh_forms(self, stands: Sequence[Stand], look: Look) -> tuple[tuple[str, ToolResult, Decided], ...]:
-        """The deep forms of results as what was said so far makes them."""
+    async def _fresh_forms(
+        self, stands: Sequence[Stand], look: Look, *, is_told: bool
+    ) -> tuple[tuple[str, ToolResult, Decided], ...]:
+        """The deep forms of results as what was said so far makes them. The marker that says how originals can be had goes
+        on to say so, and there is one: in the first of these forms, unless `is_told`."""
         said = mentions.talk(look.call.document or {})
-        return tuple([(stand.key, stand.result, await self._deepened(stand, look, said)) for stand in stands])
+        telling = {stand.key for stand in look.stands if stand.decided is not None and stand.decided.tells_way_back}
+        if not telling and not is_told:
+            telling = {stands[0].key}
+        forms = [await self._deepened(stand, look, said, is_told=stand.key not in telling) for stand in stands]
+        return tuple((stand.key, stand.result, form) for stand, form in zip(stands, forms, strict=True))
 
     def _forms_of(self, standing: Standing) -> dict[str, Decided]:
         """The deep forms in force, as far as they are in memory; only their sizes matter here."""
@@ -276,7 +283,7 @@ class Aging:
     def _known(self, key: str) -> Decided | None:
         return self._memory.get(key) if key in self._memory else None
 
-    async def _deepened(self, stand: Stand, look: Look, said: list[str]) -> Decided:
+    async def _deepened(self, stand: Stand, look: Look, said: list[str], *, is_told: bool) -> Decided:
         since = said[len(said) - stand.result.age_turns :] if stand.result.age_turns else []
         deep = replace(
             look.policy,
@@ -284,6 +291,7 @@ class Aging:
             min_tokens=MIN_TOKENS,
             deep_share=self._tuning.deep_share if can_be_had_again(stand.result) else None,
             keep_words=mentions.words(stand.result.text, since),
+            is_told=is_told,
         )
         shrunk = await self._offload.shrink(
             stand.result.text, ToolCall(stand.result.tool, stand.result.arguments), deep
@@ -311,18 +319,19 @@ def _trigger(billing: Billing) -> str:
     return "cold" if billing.is_cold else "size"
 
 
-def _ripe(look: Look, deepened: frozenset[str], tuning: Tuning) -> list[Stand]:
-    """The results that may be deepened now, in order. One that a younger result refers to stays in view."""
+def _ripe(look: Look, deepened: frozenset[str], tuning: Tuning) -> list[tuple[Stand, int]]:
+    """The results that may be deepened now, in order, each with the most tokens that younger results take which refer to
+    it: those have to speak for themselves from then on."""
     ripeness = Ripeness(look.call, tuning)
-    referred: set[str] = set()
-    found: list[Stand] = []
+    lost: Counter[str] = Counter()
+    found: list[tuple[Stand, int]] = []
     for stand in reversed(look.stands):
         if stand.key in deepened:
             continue
-        if not ripeness.is_ripe(stand.result):
-            referred.add(stand.decided.refers_to if stand.decided is not None else "")
-        elif stand.key not in referred:
-            found.append(stand)
+        if ripeness.is_ripe(stand.result):
+            found.append((stand, lost[stand.key]))
+        elif stand.decided is not None and stand.decided.refers_to:
+            lost[stand.decided.refers_to] += stand.decided.tokens_before - stand.decided.tokens_after
     return found[::-1]
 
 

@@ -38,7 +38,9 @@ for what our estimate may be off. Below that a text that is shorter by less than
 discount on the whole prompt, turn after turn until it has grown."""
 LARGE_TOKENS = 50_000
 """No result is shortened by more; prompts beyond need no look."""
-SMALL_CHARS = 400
+PLAIN_FORMS = frozenset(["line_numbers", "terminal"])
+"""Forms with all lines in their places."""
+SMALL_CHARS = 120
 """Shorter results cannot reach the policy's floor of tokens and need no decision."""
 
 
@@ -159,9 +161,12 @@ class Conversations:
         Returns the decisions and what each of them is about."""
         made: dict[str, Decided] = {}
         results = dict(new)
+        is_told = any(stand.decided is not None and stand.decided.tells_way_back for stand in stands)
         for key, result in new.items():
             call = ToolCall(result.tool, result.arguments)
-            made[key] = Decided.from_shrunk(await self.offload.shrink(result.text, call, policy), policy)
+            asked = replace(policy, is_told=is_told)
+            made[key] = Decided.from_shrunk(await self.offload.shrink(result.text, call, asked), policy)
+            is_told = is_told or made[key].tells_way_back
             if words.is_retrieval(call):
                 continue  # whoever went to get it wants it in full, not a word about the copy that was shortened
             taken_out = made[key].tokens_before - made[key].tokens_after
@@ -170,7 +175,7 @@ class Conversations:
                 continue
             room_tokens -= taken_out
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
-            repeated = self._repeats.decided(result, made[key], _in_sight(above, made, hidden))
+            repeated = self._repeats.decided(result, made[key], _earlier(above, made, hidden))
             if repeated is not None and (result.tool, repeated.label, repeated.level) not in policy.unwanted_forms:
                 alone = decisions.alone_key(key)
                 made[alone], made[key], results[alone] = made[key], repeated, result
@@ -214,14 +219,15 @@ def _read_again(call: Call, stands: Sequence[Stand], deepened: frozenset[str], h
     return [decisions.deep_key(key) if key in deepened else key for key in keys]
 
 
-def _in_sight(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: frozenset[str]) -> list[Earlier]:
-    """The results that a new one may refer to: those that do not refer to others themselves and are not deepened."""
+def _earlier(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: frozenset[str]) -> list[Earlier]:
+    """The results above a new one. It may not refer to those that refer to others themselves or are not in full view."""
     found: list[Earlier] = []
     for stand in stands:
         decided = made.get(stand.key) or stand.decided
-        if stand.key not in hidden and not (decided is not None and decided.refers_to):
-            shortened = (decided.form or "") if decided is not None and decided.original_hash else ""
-            found.append(Earlier(stand.key, stand.result, shortened))
+        form, label = (decided.form, decided.label) if decided is not None else (None, "")
+        is_in_sight = stand.key not in hidden and not (decided is not None and decided.refers_to)
+        is_plain = form is None or PLAIN_FORMS.issuperset(label.split("+"))
+        found.append(Earlier(stand.key, stand.result, form or stand.result.text, is_plain, is_in_sight))
     return found
 
 

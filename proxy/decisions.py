@@ -54,6 +54,11 @@ class Decided:
     level: FormLevel = "lossless"
     policy_version: int = 1
 
+    @property
+    def tells_way_back(self) -> bool:
+        """Whether its marker says how originals can be had."""
+        return bool(self.original_hash) and pipeline.tells_way_back(self.form or "")
+
     @classmethod
     def from_shrunk(cls, shrunk: Shrunk, policy: Policy) -> Decided:
         """The decision that an outcome of the engine amounts to."""

@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from headroom import commands, duplicates, pipeline, tokens
 from headroom.duplicates import Repeat, Visible
+from headroom.shrinkers import numbered
 from headroom.values import ToolCall
 from proxy import files
 from proxy.decisions import Decided
 from proxy.values import ToolResult
 
-MIN_CHARS = 400
+MIN_CHARS = 100
 """Naming the copy takes a line of its own: a third of so short a text."""
 MAX_CHARS = 400_000
 MAX_COPIES = 3
 """Of the earlier results, those that share most lines with the new one are looked at word for word."""
 MAX_FORMS = 12
 MAX_FORM_CHARS = 50_000
-"""Of the shortened results of the same tool, the latest are looked at, as far as they are short enough to do that at once."""
+"""Of the results of the same tool, the latest are compared as they are sent, as far as they are short enough for that."""
 MIN_SHARED = 0.3
 MIN_LINE_CHARS = 8
+MIN_ENDING_CHARS = 60
 MAX_REMEMBERED_LINES = 400_000
 MARGIN = 0.9
 """A form that sends the model back up must be this much shorter than the one without."""
-MAX_LABEL_CHARS = 60
+MAX_LABEL_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A result that stands before the new ones, and its key. `shortened` is the form that it goes out in when something of
-    it was left out, "" when nothing was."""
+    """A result that stands before the new ones, its key, and how it goes out.
+
+    `is_plain`: its lines are all there and in their places. `is_in_sight`: it is not old news, and says itself what it says.
+    """
 
     key: str
     result: ToolResult
-    shortened: str = ""
+    shown: str
+    is_plain: bool = True
+    is_in_sight: bool = True
+
+
+Named = tuple[Earlier, str]
+"""A result, and how a sentence calls it."""
 
 
 class Repeats:
@@ -48,28 +59,51 @@ class Repeats:
 
     def decided(self, result: ToolResult, alone: Decided, earlier: Sequence[Earlier]) -> Decided | None:
         """The decision to refer to an earlier result, if that is clearly shorter than what would be sent without it."""
-        found = self._find(result, earlier)
-        made = _whole(*found, alone) if found else None
-        return made or _shortened_alike(result, alone, earlier)
-
-    def _find(self, result: ToolResult, earlier: Sequence[Earlier]) -> tuple[Repeat, str] | None:
-        """The result by reference to an earlier one, and that one's key. Where something was left out of that, it can only
-        be said that the new result is exactly the same."""
-        if not MIN_CHARS <= len(result.text) <= MAX_CHARS:
+        if len(result.text) < MIN_CHARS:
             return None
-        same = [one for one in earlier if one.result.text == result.text]
-        closest = same[-1:] or self._closest(result, [one for one in earlier if not one.shortened])
+        named = _named(earlier)
+        alike = [pair for pair in named if pair[0].result.tool == result.tool and len(pair[0].shown) <= MAX_FORM_CHARS]
+        found = [
+            self._whole(result, alone, named),
+            _shown_alike(alone, alike[-MAX_FORMS:]),
+            _same_ending(result, alone, alike[-MAX_FORMS:]),
+        ]
+        best = min((one for one in found if one is not None), key=lambda one: one.tokens_after, default=None)
+        return best if best is not None and best.tokens_after <= MARGIN * alone.tokens_after else None
+
+    def _whole(self, result: ToolResult, alone: Decided, named: Sequence[Named]) -> Decided | None:
+        found = self._find(result, named)
+        if found is None:
+            return None
+        repeat, source = found
+        return Decided(
+            repeat.form.text,
+            repeat.form.name,
+            "",
+            alone.tokens_before,
+            tokens.estimate(repeat.form.text),
+            refers_to=source,
+            policy_version=alone.policy_version,
+        )
+
+    def _find(self, result: ToolResult, named: Sequence[Named]) -> tuple[Repeat, str] | None:
+        """The result by reference to an earlier one, and that one's key. Of one that goes out in another shape, it can only
+        be said that the new result is exactly the same."""
+        if len(result.text) > MAX_CHARS:
+            return None
+        same = [pair for pair in named if pair[0].result.text == result.text]
+        closest = same[-1:] or self._closest(result, [pair for pair in named if pair[0].is_plain])
         if not closest:
             return None
-        repeat = duplicates.refer(result.text, [Visible(_label(one, earlier), one.result.text) for one in closest])
-        return (repeat, closest[repeat.source].key) if repeat else None
+        repeat = duplicates.refer(result.text, [Visible(label, one.result.text) for one, label in closest])
+        return (repeat, closest[repeat.source][0].key) if repeat else None
 
-    def _closest(self, result: ToolResult, earlier: Sequence[Earlier]) -> list[Earlier]:
+    def _closest(self, result: ToolResult, named: Sequence[Named]) -> list[Named]:
         wanted = _lines(result.text)
-        shared = [(len(wanted & self._lines_of(one)), n) for n, one in enumerate(earlier)]
+        shared = [(len(wanted & self._lines_of(one)), n) for n, (one, _) in enumerate(named)]
         enough = max(1.0, MIN_SHARED * len(wanted))
         best = sorted((pair for pair in shared if pair[0] >= enough), reverse=True)[:MAX_COPIES]
-        return [earlier[n] for _, n in sorted(best, key=lambda pair: pair[1])]
+        return [named[n] for _, n in sorted(best, key=lambda pair: pair[1])]
 
     def _lines_of(self, one: Earlier) -> frozenset[int]:
         known = self._lines.get(one.key)
@@ -83,41 +117,53 @@ class Repeats:
         return known
 
 
-def _whole(repeat: Repeat, source: str, alone: Decided) -> Decided | None:
-    after = tokens.estimate(repeat.form.text)
-    if after > MARGIN * alone.tokens_after:
-        return None
-    return Decided(
-        repeat.form.text,
-        repeat.form.name,
-        "",
-        alone.tokens_before,
-        after,
-        refers_to=source,
-        policy_version=alone.policy_version,
-    )
-
-
-def _shortened_alike(result: ToolResult, alone: Decided, earlier: Sequence[Earlier]) -> Decided | None:
-    """The shortened form by reference to that of an earlier result, as when the same command runs again; its own marker
-    stays at its end."""
+def _shown_alike(alone: Decided, alike: Sequence[Named]) -> Decided | None:
+    """The form by reference to that of an earlier result, as when the same command runs again; a marker stays at its end."""
     form = alone.form or ""
-    if not alone.original_hash or not MIN_CHARS <= len(form) <= MAX_FORM_CHARS:
+    if not MIN_CHARS <= len(form) <= MAX_FORM_CHARS or numbered.NOTE in form:
         return None
-    named = [one for one in earlier if one.shortened and one.result.tool == result.tool]
-    alike = [one for one in named if len(one.shortened) <= MAX_FORM_CHARS][-MAX_FORMS:]
-    repeat = duplicates.refer(form, [Visible(_label(one, earlier), one.shortened) for one in alike])
-    if repeat is None or not pipeline.is_shrunk(repeat.form.text):
+    repeat = duplicates.refer(form, [Visible(label, one.shown) for one, label in alike])
+    if repeat is None or (alone.original_hash and not pipeline.is_shrunk(repeat.form.text)):
         return None
-    after = tokens.estimate(repeat.form.text)
-    if after > MARGIN * alone.tokens_after:
+    return _referring(alone, repeat.form.text, repeat.form.name, alike[repeat.source][0])
+
+
+def _same_ending(result: ToolResult, alone: Decided, alike: Sequence[Named]) -> Decided | None:
+    """The form without the lines that an earlier result ends with as well: notes that a tool puts below all it says."""
+    body, marker = _parted(alone.form or result.text)
+    lines = body.split("\n")
+    best, count, chars = None, 0, MIN_ENDING_CHARS
+    for pair in alike:
+        shared = _shared_ending(lines, _parted(pair[0].shown)[0].split("\n"))
+        size = sum(map(len, lines[len(lines) - shared :]))
+        if shared and size >= chars:
+            best, count, chars = pair, shared, size
+    if best is None:
         return None
+    ending = f"[last {count} lines as in {best[1]}]"
+    return _referring(alone, "\n".join([*lines[: len(lines) - count], ending]) + marker, "same_ending", best[0])
+
+
+def _parted(shown: str) -> tuple[str, str]:
+    """A text without our marker, and the marker."""
+    body, line, marker = shown.rpartition("\n")
+    return (body, line + marker) if line and pipeline.is_shrunk(marker) else (shown, "")
+
+
+def _shared_ending(lines: Sequence[str], others: Sequence[str]) -> int:
+    pairs = zip(reversed(lines), reversed(others), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _referring(alone: Decided, form: str, name: str, source: Earlier) -> Decided:
     return replace(
         alone,
-        form=repeat.form.text,
-        label=f"{alone.label}+{repeat.form.name}",
-        tokens_after=after,
-        refers_to=alike[repeat.source].key,
+        form=form,
+        label=f"{alone.label}+{name}" if alone.label else name,
+        reason="",
+        tokens_after=tokens.estimate(form),
+        refers_to=source.key,
+        level=alone.level if alone.original_hash else "lossless",
     )
 
 
@@ -127,20 +173,26 @@ def _lines(text: str) -> frozenset[int]:
     return frozenset(hash(line) for line in bare if len(line) >= MIN_LINE_CHARS)
 
 
-def _label(one: Earlier, earlier: Sequence[Earlier]) -> str:
-    name = _name(one.result)
-    if sum(_name(other.result) == name for other in earlier) == 1:
-        return name
-    place = next(n for n, other in enumerate(earlier, 1) if other.key == one.key)
-    return f"{name} (large result {place} of this conversation)"
+def _named(earlier: Sequence[Earlier]) -> list[Named]:
+    """Those in sight that a few words tell from all others, each with these words."""
+    names = [_name(one.result) for one in earlier]
+    counts, last = Counter(names), {name: n for n, name in enumerate(names)}
+    first = {name: n for n, name in reversed([*enumerate(names)])}
+    found: list[Named] = []
+    for n, (one, name) in enumerate(zip(earlier, names, strict=True)):
+        which = "" if counts[name] == 1 else "latest " if last[name] == n else "first "
+        if one.is_in_sight and (which != "first " or first[name] == n):
+            found.append((one, f"the {which}{name}"))
+    return found
 
 
 def _name(result: ToolResult) -> str:
     touch = files.touched(result.tool, result.arguments)
     if touch is not None:
-        return f"the {result.tool} of {touch.name}"
+        return f"{result.tool} of {touch.name}"
     command = " ".join(commands.line(ToolCall(result.tool, result.arguments)).split()) if result.tool else ""
     if command:
-        cut = command if len(command) <= MAX_LABEL_CHARS else f"{command[:MAX_LABEL_CHARS]}…"
-        return f"the output of `{cut}`"
-    return f"the {result.tool or 'tool'} result"
+        half = MAX_LABEL_CHARS // 2
+        cut = command if len(command) <= MAX_LABEL_CHARS else f"{command[:half]}…{command[-half:]}"
+        return f"output of `{cut}`"
+    return f"{result.tool or 'tool'} result"

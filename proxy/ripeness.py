@@ -69,8 +69,9 @@ class Ripeness:
         return age_turns >= tuning.min_named_age_turns or not self._was_asked_for(touch)
 
     def _was_asked_for(self, touch: Touch | None) -> bool:
-        """Whether the user named a document: what it says may be carried out step by step."""
-        if touch is None or not files.is_document(touch):
+        """Whether the user named a document, which may be carried out step by step, or a file that was edited since: the
+        work is about that one."""
+        if touch is None or not (files.is_document(touch) or self._files.was_changed(touch)):
             return False
         if self._asked is None:
             self._asked = mentions.asked(self._call.document or {})

@@ -103,8 +103,12 @@ class ObservedStore(DatabaseStore):
 
 
 def _without_text(decided: Decided) -> Decided:
-    form = None if decided.form is None else f"{decided.label}: {decided.tokens_after} tokens"
-    return replace(decided, form=form, original_hash="")
+    if decided.form is None:
+        return replace(decided, original_hash="")
+    lines = [f"{decided.label}: {decided.tokens_after} tokens"]
+    if decided.tells_way_back:  # later markers need not
+        lines.append(decided.form.rstrip().rpartition("\n")[2])
+    return replace(decided, form="\n".join(lines), original_hash="")
 
 
 class NoStore:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from headroom.values import Form, Source
 
 EVERY = 10
-_MIN_ROWS = 15
+_MIN_ROWS = 5
+_MIN_UNCERTAIN_ROWS = 15
 _NUMBERED = re.compile(r"( *\d{1,7})(→|\t|\| ?| \| ?|\. ?|: )")
 _LOOSELY_NUMBERED = re.compile(r"( *\d{1,7})(→|\t| ?\| ?|\. |: ?)")
 _CERTAIN = frozenset(("→", "\t"))
-NOTE = "[line numbers are written on every 10th line]"
+NOTE = "[every 10th line is numbered]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def find(lines: Sequence[str], *, is_loose: bool = False) -> Numbering | None:
         found = numbers.match(lines[row])
         if found:
             run = _run(lines, row, found)
-            if run.end - run.start >= _MIN_ROWS and (is_loose or run.mark in _CERTAIN or _has_empty(lines, run)):
+            if run.end - run.start >= _MIN_ROWS and (run.mark in _CERTAIN or _is_file(lines, run, is_loose=is_loose)):
                 return run
             row = run.end
         else:
@@ -89,6 +90,8 @@ def _run(lines: Sequence[str], start: int, found: re.Match[str]) -> Numbering:
     return replace(run, end=end)
 
 
-def _has_empty(lines: Sequence[str], run: Numbering) -> bool:
-    """Return whether a row has a number and nothing else, as empty lines of files do."""
-    return any(len(lines[row]) <= len(run.prefix(row)) for row in range(run.start, run.end))
+def _is_file(lines: Sequence[str], run: Numbering, *, is_loose: bool) -> bool:
+    """Return whether rows are many enough and, unless that is sure, one of them is a number and nothing else, as empty lines
+    of files are."""
+    has_empty = any(len(lines[row]) <= len(run.prefix(row)) for row in range(run.start, run.end))
+    return run.end - run.start >= _MIN_UNCERTAIN_ROWS and (is_loose or has_empty)

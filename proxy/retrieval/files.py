@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from headroom import pipeline
 from proxy.decisions import Decided
 from proxy.models import Original
 from proxy.retrieval import words
@@ -59,8 +60,8 @@ def written(owner: str, made: dict[str, Decided], results: dict[str, ToolResult]
 
 
 def _with_file(owner: str, made: Decided, result: ToolResult) -> Decided:
-    named = words.by_file(owner, made.original_hash)
-    if not made.original_hash or made.form is None or named not in made.form:
+    named = _named(owner, made)
+    if not named or made.form is None:
         return made
     try:
         write(owner, made.original_hash, result.text)
@@ -69,6 +70,15 @@ def _with_file(owner: str, made: Decided, result: ToolResult) -> Decided:
         start, _, end = made.form.rpartition(named)
         return replace(made, form=start + words.by_route(made.original_hash) + end)
     return made
+
+
+def _named(owner: str, made: Decided) -> str:
+    """The words in a form that send its reader to a file, "" when none do."""
+    if not made.original_hash or made.form is None:
+        return ""
+    brief = pipeline.BRIEF + made.original_hash  # in the folder that an earlier marker named
+    found = [words.by_file(owner, made.original_hash), *([brief] if words.are_files_offered() else [])]
+    return next((named for named in found if named in made.form), "")
 
 
 def prune(now: datetime, lifetime: timedelta) -> int:

@@ -46,7 +46,7 @@ def test_a_longer_form_is_told_which_one_beat_it() -> None:
         (RECORDS, Policy(level="lossless"), "Level lossless goes no further."),
         (RECORDS, Policy(target_ratio=0.6), "the mildest form that reaches the 60% asked for"),
         (LOG, Policy(excluded_tools=frozenset(["Bash"])), "the policy excludes this tool"),
-        (LOG[:200], Policy(), "are fewer than the 200"),
+        (LOG[:60], Policy(), "are fewer than the 60"),
         (NO_REPEATS, Policy(), "no form at level balanced saves 5%"),
     ],
 )

@@ -28,6 +28,14 @@ def test_a_lossy_form_ends_in_one_marker_that_names_the_original() -> None:
     assert outcome.original_hash == pipeline.original_hash(LOG) and outcome.original_hash in last
 
 
+def test_who_was_told_the_way_back_is_told_a_name_only() -> None:
+    full, brief = shrink(LOG), shrink(LOG, is_told=True)
+    assert brief.text.split("\n")[:-1] == full.text.split("\n")[:-1]
+    assert brief.text.endswith(f"; kept as {brief.original_hash}]") and "intact" not in brief.text
+    assert pipeline.is_shrunk(brief.text) and pipeline.tells_way_back(full.text)
+    assert not pipeline.tells_way_back(brief.text) and not pipeline.tells_way_back(LOG)
+
+
 def test_without_a_way_back_the_marker_says_only_what_went() -> None:
     assert shrink(LOG, retrieval="").text.endswith("the file or command itself is intact]")
 
@@ -43,7 +51,7 @@ def test_lossless_leaves_nothing_out() -> None:
     ("text", "policy", "reason"),
     [
         (LOG, {"excluded_tools": frozenset(["Bash"])}, "excluded"),
-        (LOG[:200], {}, "too_small"),
+        (LOG[:60], {}, "too_small"),
         (f"{LOG}\n[headroom left out 3 of 9 lines; kept as x]", {}, "already_shrunk"),
         ("".join(chr(0x4E00 + at * 7 % 20_000) for at in range(2_000)), {}, "no_gain"),
     ],

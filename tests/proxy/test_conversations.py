@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -114,15 +115,15 @@ async def test_a_file_that_is_read_again_is_named_instead_of_sent() -> None:
     steps = [read("src/alpha.py", module("alpha")), run("make", log(1, 3)), read("src/alpha.py", module("alpha"))]
     plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
     (form,) = plan.replacements.values()
-    assert form.startswith("[Exactly as in the Read of alpha.py above: ")
+    assert form.startswith("[Exactly as in the Read of alpha.py above]")
 
 
 async def test_short_output_that_comes_again_is_named_as_well() -> None:
     text = log(7, 12)
     assert 400 < len(text) < 600
     plan = (await played(Conversations(NoStore()), [run("make", text), run("make", text)], mode="cache"))[-1]
-    (form,) = plan.replacements.values()
-    assert form.startswith("[Exactly as in the output of `make` above: ")
+    *_, form = plan.replacements.values()
+    assert form == "[Exactly as in the output of `make` above]"
 
 
 async def test_a_file_that_was_changed_in_between_shows_what_changed() -> None:
@@ -133,6 +134,60 @@ async def test_a_file_that_was_changed_in_between_shows_what_changed() -> None:
     (form,) = plan.replacements.values()
     assert "total > 141" in form
     assert len(form) < len(after) / 5
+
+
+async def test_the_first_marker_says_how_originals_can_be_had() -> None:
+    steps = [run(f"make {n}", log(n)) for n in range(1, 5)]
+    plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    first, *others = plan.replacements.values()
+    assert "intact; original kept as" in first
+    assert all(pipeline.is_shrunk(form) and not pipeline.tells_way_back(form) for form in others)
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_some_marker_says_so_whatever_gets_old(dialect: str) -> None:
+    bodies = sessions.bodies(long_session(40), dialect)
+    for body, plan in zip(bodies, await played(Conversations(NoStore()), long_session(40), dialect), strict=True):
+        sent = [*plan.replacements.values()]
+        assert any(map(pipeline.tells_way_back, sent)) or not any(map(pipeline.is_shrunk, sent)), len(body)
+
+
+async def test_notes_below_every_output_are_sent_once() -> None:
+    notes = "\n(Open file: /srv/app/settings/production.py)\n(Current directory: /srv/app)\nbash-$"
+    steps = [
+        run("make one", "all 12 targets of it are up to date by now" + notes),
+        run("make two", "there is nothing to be done for the target two today" + notes),
+    ]
+    plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    (form,) = plan.replacements.values()
+    assert form == "there is nothing to be done for the target two today\n[last 3 lines as in the output of `make one`]"
+
+
+async def test_lines_are_only_named_where_they_stand_as_they_came() -> None:
+    listing = "\n".join(f"-rw-r--r-- 1 root root 4096 Apr 30 08:32 module_{n}.py" for n in range(40))
+    steps = [
+        run("ls -l", f"total 300\n{listing}"),
+        run("ls -l src", f"total 304\n{listing}\n-rw-r--r-- 1 root root 7 Apr 30 08:33 b.py"),
+    ]
+    first, second = (await played(Conversations(NoStore()), steps, mode="cache"))[-1].replacements.values()
+    if "unchanged" in second:
+        named = max(int(n) for n in re.findall(r"-(\d+) unchanged", second))
+        assert named <= first.count("\n") + 1
+
+
+async def test_old_news_goes_though_a_younger_result_refers_to_it() -> None:
+    text = module("alpha")
+    part = "\n".join(text.split("\n")[10:25])
+    waits = [run("make", log(n, 3)) for n in range(9)]
+    steps: list[Step] = [read("src/alpha.py", text), *waits, ("get_part", {"id": 7}, part), run("make", "done")]
+    road, bodies = Conversations(NoStore()), sessions.bodies(steps, "anthropic")
+    plans = [await planned(road, body, "anthropic", at_s=NOON_S + turn) for turn, body in enumerate(bodies[:-1])]
+    assert "As in the Read of alpha.py above, with" in str(sessions.sent(bodies[-2], plans[-1], "anthropic"))
+    late = await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)
+    shown = str(sessions.sent(bodies[-1], late, "anthropic"))
+    assert late.epoch == "cold"
+    assert "total > 140" not in shown and "As in the Read of alpha.py above, with" not in shown
+    assert "total > 28" in shown, "the younger one speaks for itself now"
 
 
 def checked(*failing: str) -> str:
@@ -152,7 +207,7 @@ async def test_of_a_test_run_that_comes_again_what_changed_is_shown() -> None:
     road = Conversations(NoStore())
     plan = (await played(road, steps, mode="cache"))[-1]
     first, again = plan.replacements.values()
-    assert again.startswith("[As in the output of `pytest -v` above, with changes;")
+    assert again.startswith("[As in the output of `pytest -v` above, with changes]")
     assert "sums('test_new')" in again
     assert len(again) < len(first) / 2
     assert pipeline.is_shrunk(again)

@@ -53,6 +53,11 @@ def test_a_document_that_the_user_named_stays() -> None:
     assert ripe_at([read("plan.py", "x")], "carry out plan.py") == 5
 
 
+def test_a_file_that_the_user_named_stays_once_it_was_edited() -> None:
+    assert ripe_at([read("a.py", "x"), edit("a.py")], "make a.py faster") == 11
+    assert ripe_at([read("a.py", "x"), edit("a.py")], "be quick") == 8
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "touch"),
     [

@@ -30,8 +30,8 @@ def workspace(tmp_path: Path) -> Iterator[Path]:
     words._absolute.cache_clear()
 
 
-def shrunk(owner: str = "local") -> Decided:
-    policy = Policy(retrieval=words.way_back(owner))
+def shrunk(owner: str = "local", *, is_told: bool = False) -> Decided:
+    policy = Policy(retrieval=words.way_back(owner), is_told=is_told)
     return Decided.from_shrunk(pipeline.shrink(LOG, call=ToolCall("Bash"), policy=policy), policy)
 
 
@@ -46,9 +46,17 @@ def test_the_file_that_a_marker_names_holds_the_original_for_its_user_alone() ->
     assert files.path("team:2", HASH) != Path(named)
 
 
-def test_with_the_disk_full_the_marker_names_the_route(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_marker_that_gives_only_the_name_has_its_file_as_well() -> None:
+    made = {"k": shrunk(is_told=True)}
+    assert files.written("local", made, {"k": make_result(LOG)}) == made
+    assert (made["k"].form or "").endswith(f"; kept as {HASH}]")
+    assert files.path("local", HASH).read_text() == LOG
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_with_the_disk_full_the_marker_names_the_route(workspace: Path, is_told: bool) -> None:
     (workspace / "originals").write_text("in the way")  # as good as a full disk: nothing can be written there
-    made = shrunk()
+    made = shrunk(is_told=is_told)
     held = files.written("local", {"k": made}, {"k": make_result(LOG)})["k"]
     assert held.form is not None
     assert held.form.endswith(f"full text: GET http://127.0.0.1:8787/v1/retrieve/{HASH}]")

@@ -1,0 +1,64 @@
+"""What programs say beside their answer."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headroom.shrinkers import chatter
+from tests.headroom.shrinkers import laws, texts
+
+METER = """\
+  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current
+                                 Dload  Upload   Total   Spent    Left  Speed
+
+  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0
+ 41 12.1M   41 5120k    0     0  4096k      0  0:00:03  0:00:01  0:00:02 4096k
+100 12.1M  100 12.1M    0     0  4812k      0  0:00:02  0:00:02 --:--:-- 4815k
+"""
+STATUS = """\
+On branch main
+Changes not staged for commit:
+  (use "git add/rm <file>..." to update what will be committed)
+  (use "git restore <file>..." to discard changes in working directory)
+	modified:   app.py
+	deleted:    old.py
+
+Untracked files:
+  (use "git add <file>..." to include in what will be committed)
+	notes (use "git add" later).txt
+
+no changes added to commit (use "git add" and/or "git commit -a")"""
+
+
+def shown(text: str) -> str:
+    (form,) = laws.forms(chatter.forms, text).values()
+    return form.text
+
+
+def test_of_a_transfer_the_amount_stays() -> None:
+    answer = '{"id": 7}\n'
+    assert shown(METER + answer) == "[curl received 12.1M bytes]\n" + answer
+    assert (
+        shown(METER.replace("\n 41", "\r 41").replace("\n100", "\r100") + answer)
+        == "[curl received 12.1M bytes]\n" + answer
+    )
+
+
+def test_an_error_below_the_meter_stays() -> None:
+    assert shown(METER + "curl: (22) The requested URL returned error: 404").endswith("returned error: 404")
+
+
+def test_the_status_is_told_without_advice() -> None:
+    assert shown(STATUS) == (
+        "On branch main\nChanges not staged for commit:\n\tmodified:   app.py\n\tdeleted:    old.py\n\nUntracked files:\n"
+        '\tnotes (use "git add" later).txt\n\nno changes added to commit'
+    )
+
+
+@given(
+    st.one_of(texts.ANY, st.lists(st.sampled_from([*METER.splitlines(), *STATUS.splitlines()])).map("\n".join)),
+    laws.LEVELS,
+)
+def test_laws_hold(text: str, level: str) -> None:
+    laws.assert_kept(chatter.forms, text, level)

@@ -82,9 +82,16 @@ def thinned(lines: Sequence[str], run: Numbering) -> list[str]:
 
 
 def _run(lines: Sequence[str], start: int, found: re.Match[str]) -> Numbering:
+    """Return the rows numbered on from one. A blank behind its mark may belong to its text: what more rows have counts."""
     padded, mark = found[1], found[2]
-    run = Numbering(start, start + 1, int(padded), len(padded), mark, "0" if padded[0] == "0" else " ")
-    end = start + 1
+    pad = "0" if padded[0] == "0" else " "
+    marks = [mark, *([mark[:-1]] if mark.endswith(" ") and found.re.fullmatch(f"1{mark[:-1]}") else [])]
+    runs = [_extended(lines, Numbering(start, start + 1, int(padded), len(padded), mark, pad)) for mark in marks]
+    return max(runs, key=lambda run: run.end)
+
+
+def _extended(lines: Sequence[str], run: Numbering) -> Numbering:
+    end = run.end
     while end < len(lines) and (lines[end].startswith(run.prefix(end)) or lines[end] == run.prefix(end).rstrip()):
         end += 1
     return replace(run, end=end)

@@ -152,6 +152,13 @@ def test_rows_that_count_without_an_empty_line_may_be_a_table_or_a_list(mark: st
     assert run is not None and run.end == 39
 
 
+def test_a_blank_behind_the_number_of_an_indented_line_is_its_own() -> None:
+    rows = [f"{number}:{' ' * (number % 3)}step({number})" for number in range(98, 130)]
+    run = numbered.find(rows, is_loose=True)
+    assert run is not None and (run.end, run.mark) == (32, ":")
+    assert numbered.find([*rows, "130:"]) is None, "whoever edits by these numbers counts on them"
+
+
 def test_line_numbers_cost_a_tenth() -> None:
     text = cat_n("\n".join(programs.PROGRAMS[index].text for index in (0, 1, 2)))
     shrunk = pipeline.shrink(text, call=read("notes.txt"), policy=Policy(level="lossless"))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from headroom.values import ToolCall
 
 MAX_CHARS = 1_500
+MAX_SCRIPT_CHARS = 20_000
 _MAX_DEPTH = 3
 
 _WRAPPERS = frozenset(
@@ -85,6 +86,12 @@ _VALUED = frozenset(
     ]
 )
 _IN_SHELL = re.compile(r"(?:/\S{0,100}/)?(?:sh|bash|zsh|dash|ksh) -\w*c ")
+_RUN_BY_SCRIPT = re.compile(
+    r"\b(?:exec_command|shell_command|shell|bash)\(\s*\{[^{}]{0,300}?\b[\"']?(?:cmd|command)[\"']?\s*:\s*"
+    r"(\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|`(?:[^`\\]|\\.)*+`)",
+    re.DOTALL,
+)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BREAKS = frozenset(["&&", "||", ";", "|", "|&", "&", "(", ")", "{", "}", "!"])
 
 
@@ -105,15 +112,26 @@ def programs(call: ToolCall) -> tuple[Program, ...]:
 
 
 def line(call: ToolCall) -> str:
-    """Return the command line of a call, "" when it runs none. Of `bash -lc …` it is what the shell is given to run.
+    """Return the command line of a call, "" when it runs none; arguments that nobody can read count as one."""
+    found = given(call)
+    return call.arguments[:MAX_CHARS] if found is None else found
 
-    >>> line(ToolCall("shell", '{"command": ["bash", "-lc", "cat a.py"]}'))
+
+def given(call: ToolCall) -> str | None:
+    """Return the command line that the arguments of a call name, "" when they name none, None when they are no JSON.
+
+    Of `bash -lc …` it is what the shell is given to run, and of a script that runs commands (Codex) these, one a line.
+
+    >>> given(ToolCall("shell", '{"command": ["bash", "-lc", "cat a.py"]}'))
+    'cat a.py'
+    >>> given(ToolCall("exec", "text((await tools.exec_command({cmd: 'cat a.py'})).output);"))
     'cat a.py'
     """
     try:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError):
-        return call.arguments[:MAX_CHARS]
+        run = [_spelled(found[1]) for found in _RUN_BY_SCRIPT.finditer(call.arguments[:MAX_SCRIPT_CHARS])]
+        return "\n".join(run)[:MAX_CHARS] if run else None
     if not isinstance(arguments, dict):
         return ""
     command = arguments.get("command") or arguments.get("cmd") or arguments.get("script") or ""
@@ -125,6 +143,15 @@ def line(call: ToolCall) -> str:
         with contextlib.suppress(ValueError):
             command = _script(shlex.split(command)) or command
     return command[:MAX_CHARS] if isinstance(command, str) else ""
+
+
+def _spelled(literal: str) -> str:
+    """Return the text of a string as scripts write it."""
+    quote, text = literal[0], literal[1:-1]
+    if quote == '"':
+        with contextlib.suppress(ValueError):
+            return str(json.loads(literal))
+    return _ESCAPED.sub(lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)
 
 
 def _programs(text: str, depth: int) -> list[Program]:

@@ -15,11 +15,11 @@ _LONGEST_HEAD = 2_000
 _LONGEST_TAIL = 4_000
 _MOST_TAIL_LINES = 12
 
-_NOTE = r"(?:[A-Z][A-Za-z ]{1,30}: [^\n]{0,300}|Process exited with code -?\d+|<(\w[\w-]{0,20})>[^<>\n]{0,80}</\1>)\n"
+_NOTE = r"(?:[A-Z][A-Za-z ]{1,30}: [^\n]{0,300}|Process exited with code -?\d+|Script (?:completed|failed)|Wall time [\d.]+ seconds|<(\w[\w-]{0,20})>[^<>\n]{0,80}</\1>)\n"
 _CALLED = r"(?:[Oo]utput|OUTPUT|[Ss]tdout|STDOUT|[Oo]bservation|OBSERVATION|[Rr]esult|RESULT)"
-_CUT = r"(?:Warning: truncated output[^\n]*\n)?(?:Total output lines: \d+\n)?\n?"
+_CUT = r"Warning: truncated output[^\n]*\n(?:Total output lines: \d+\n)?\n?"
 _HEAD = re.compile(
-    rf"(?:{_NOTE}){{0,12}}+(?:{_CALLED}:\n{_CUT}|<(?:output|stdout|result)>\n)|(?:{_NOTE}){{1,12}}?{_CALLED}: (?=\S)"
+    rf"(?:{_NOTE}){{0,12}}+(?:{_CALLED}:\n(?:{_CUT}|\n)?|<(?:output|stdout|result)>\n)|{_CUT}|(?:{_NOTE}){{1,12}}?{_CALLED}: (?=\S)"
     r"|Here(?:'s| is| are) [^\n]{0,200}:\n"
 )
 _TAIL_LINE = re.compile(

@@ -50,8 +50,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "websocket" and scope["path"] == LIVE:
         await (await _browsing()).socket(scope, receive, send)
     else:
-        await receive()
-        await send({"type": "websocket.close", "code": 1003})
+        await _refuse_socket(scope, receive, send)
 
 
 async def _start() -> None:
@@ -99,6 +98,20 @@ async def _refuse_elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
     else:
         await receive()
         await send({"type": "websocket.close", "code": 1008})
+
+
+async def _refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say at the handshake that HTTP is spoken here: Codex goes on by HTTP at once then, and tries five times otherwise."""
+    await receive()
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1003})
+        return
+    body = errors.body(
+        "openai", HTTPStatus.UPGRADE_REQUIRED, "no_websocket", "this proxy answers by HTTP, not by WebSocket"
+    )
+    headers = [(b"content-type", b"application/json"), (b"x-headroom-error", b"no_websocket")]
+    await send({"type": "websocket.http.response.start", "status": HTTPStatus.UPGRADE_REQUIRED, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
 
 
 async def _refuse(send: Send, status: HTTPStatus, code: str, message: str) -> None:

@@ -81,7 +81,7 @@ def touches(tool: str, arguments: str) -> tuple[Touch, ...]:
 
 def _by_shell(call: ToolCall) -> Iterator[Touch]:
     """What a line of shell writes into files. The text of a here-document is not read: it may say anything."""
-    line = commands.line(call) if call.arguments.lstrip()[:1] == "{" else ""
+    line = commands.given(call) or ""
     line = line.partition("\n")[0] if "<<" in line else line
     for arrow, path in _WRITTEN.findall(line):
         if _looks_like_path(path) and not path.startswith("/dev/"):

@@ -10,7 +10,7 @@ from headroom.values import Source, ToolCall
 _TOOLS = re.compile(r"read|view|open_file|get_file|cat_file|str_replace", re.IGNORECASE)
 _NOT_TOOLS = re.compile(r"thread|spread|webpage|screenshot|log|url|query|search", re.IGNORECASE)
 _SHOWN = re.compile(
-    r"(?:^|&&|;|\|\|)\s*(?:sudo\s+)?(?:cat|head|tail|nl|less|more|bat|sed\s+-n|awk\s+'?NR)\b([^|;&]*)(?=$|[;&]|\|\s*(?:cat|head|tail|nl|less|sed)\b)"
+    r"(?:^|&&|[;\n]|\|\|)\s*(?:sudo\s+)?(?:cat|head|tail|nl|less|more|bat|sed\s+-n|awk\s+'?NR)\b([^|;&\n]*)(?=$|[;&\n]|\|\s*(?:cat|head|tail|nl|less|sed)\b)"
 )
 _DATA = re.compile(
     r"\.(?:csv|tsv|psv|log|out|err|jsonl|ndjson|txt|dat)(?:\.\d+)?\b|/proc/|/sys/|/var/log/", re.IGNORECASE
@@ -31,7 +31,7 @@ def is_quotable(source: Source) -> bool:
 def is_file(call: ToolCall) -> bool:
     """Return whether a call shows a file as it is, and not one of data."""
     arguments = call.arguments[:4000]
-    command = commands.line(call) if arguments.lstrip()[:1] == "{" else ""
+    command = commands.given(call)
     if command:
         shown = [found[1] for found in _SHOWN.finditer(command)]
         return any(not _DATA.search(names) for names in shown)

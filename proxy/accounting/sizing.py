@@ -19,6 +19,8 @@ MEDIA_TOKENS = 1600
 MEDIA = frozenset({"image", "document", "image_url", "input_image", "input_file", "file", "input_audio"})
 CALLS = frozenset({"tool_use", "server_tool_use", "function", "function_call", "custom_tool_call", "local_shell_call"})
 """Calls of tools are written out for the model with all their fields, about as long as their JSON."""
+SCHEMAS = frozenset({"additional_tools"})
+"""Items that define tools, as the Responses API takes them beside `tools`."""
 PARTS = (
     "text",
     "thinking",
@@ -193,5 +195,7 @@ def texts(value: Any) -> Iterator[str | None]:
             yield None
         elif kind in CALLS:
             yield bodies.dumped(part)
+        elif kind in SCHEMAS:
+            yield bodies.dumped(part.get("tools"))
         else:
             ahead += (part[key] for key in reversed(PARTS) if part.get(key))

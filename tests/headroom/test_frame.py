@@ -22,6 +22,8 @@ FRAMES = {
         "",
     ),
     "codex cut": ("Exit code: 0\nWall time: 1 seconds\nOutput:\nWarning: truncated output\nTotal output lines: 99\n\n", ""),
+    "codex script": ("Script completed\nWall time 0.1 seconds\nOutput:\n", ""),
+    "codex part": ("Warning: truncated output (original token count: 12027)\nTotal output lines: 600\n\n", ""),
     "claude": ("", "\nShell cwd was reset to /home/me/project"),
     "claude reminder": ("", "\n\n<system-reminder>\nSay nothing of it.\nGo on.\n</system-reminder>\n"),
     "openhands": (

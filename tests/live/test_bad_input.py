@@ -265,6 +265,19 @@ def test_smuggling_gets_nothing_past_the_proxy(proxy: Proxy, provider: Provider,
     assert wire.ask(proxy.url, wire.request()).status == 200
 
 
+def test_a_websocket_is_told_to_use_http(proxy: Proxy, provider: Provider) -> None:
+    """Codex goes on by HTTP at once when it hears 426, and only after five tries when it hears anything else."""
+    with wire.connected(proxy.url) as connection:
+        connection.send(
+            b"GET /v1/responses HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        heard = connection.hear()
+    assert heard.status == 426 and heard.header(b"x-headroom-error") == b"no_websocket"
+    assert json.loads(heard.body)["error"]["code"] == "no_websocket"
+    assert not provider.requests
+
+
 def test_uploads_that_never_end_and_readers_that_never_read_stop_nobody(proxy: Proxy, provider: Provider) -> None:
     provider.script = lambda received: (
         answers.chunked([b"x" * 65536] * 500, content_type="application/octet-stream")

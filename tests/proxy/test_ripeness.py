@@ -95,6 +95,13 @@ CHANGED, ADDED = Touch("src/a.py", "change", is_whole=True), Touch("src/b.py", "
         ("exec_command", {"cmd": "echo x | tee src/b.py"}, (ADDED,)),
         ("exec_command", {"cmd": "make 2>&1 > /dev/null; awk '$1 > 5' src/a.py"}, ()),
         ("exec_command", {"cmd": "cat src/a.py"}, (Touch("src/a.py", "read", is_whole=True),)),
+        (
+            "exec",
+            'const r = await tools.exec_command({cmd: "cat src/a.py"});\ntext(r.output);',
+            (Touch("src/a.py", "read", is_whole=True),),
+        ),
+        ("exec", "await tools.exec_command({workdir: '/x', cmd: `echo x >> src/a.py`})", (CHANGED,)),
+        ("exec", f"await tools.apply_patch(`{PATCH}`)", (CHANGED, ADDED)),
         ("shell", {"command": ["bash", "-lc", "cat src/a.py"]}, (Touch("src/a.py", "read", is_whole=True),)),
         ("Edit", {"file_path": "src/a.py", "old_string": "a > b.c"}, (CHANGED,)),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from headroom import tokens
+from proxy.accounting import sizing
 from proxy.accounting.books import Books, Request
 from proxy.providers import anthropic, openai_chat, openai_responses
 from proxy.replay import billing
@@ -176,3 +177,9 @@ def test_what_cannot_be_sized_up_costs_a_figure_and_nothing_else() -> None:
     entry.note()
     reckoning = entry.settle(Usage(10, 0, 0, 0, 1))
     assert reckoning is None or reckoning.other is None
+
+
+def test_tools_that_stand_in_the_conversation_are_counted() -> None:
+    tools = [{"type": "custom", "name": "exec", "description": "Run a script. " * 200}]
+    item = {"type": "additional_tools", "role": "developer", "tools": tools}
+    assert sizing.size_of(item) == sizing.size_of(tools, is_schema=True) > 500

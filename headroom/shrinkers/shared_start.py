@@ -1,0 +1,28 @@
+"""Lines that all begin alike, as with the day that a log is of or the folder that files are in: said once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+
+from headroom.shrinkers import reading, reads
+from headroom.values import Form, Source
+
+MIN_LINES = 4
+MIN_CHARS = 8
+_UP_TO_WORD = re.compile(r".*(?:\s|\dT(?=\d))")
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield the lines without the words that all of them begin with, below these. Files that were read keep theirs."""
+    if reads.is_read(source.call) or reading.is_file(source.call) or source.text[:1] in ("{", "["):
+        return
+    lines = source.text.split("\n")
+    filled = [line for line in lines if line.strip()]
+    found = _UP_TO_WORD.match(os.path.commonprefix([min(filled), max(filled)])) if len(filled) >= MIN_LINES else None
+    start = found[0] if found else ""
+    if len(start.strip()) < MIN_CHARS or not all(line[len(start) :].strip() for line in filled):
+        return
+    rest = [line[len(start) :] if line.strip() else line for line in lines]
+    yield Form("\n".join([f"[every line begins with “{start}”]", *rest]), "shared_start")

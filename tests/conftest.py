@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import math
 import os
 import shutil
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -90,6 +91,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return file not in long, "live" not in file, -counts[file], file
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests stay until the end: the collector of garbage need not walk them again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

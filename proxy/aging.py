@@ -22,13 +22,13 @@ from proxy import decisions, epochs, mentions, policies
 from proxy.decisions import Decided, Memory
 from proxy.epochs import Billing, Candidate, Epoch, Prompt, Tuning
 from proxy.offload import Offload
-from proxy.ripeness import Ripeness, can_be_had_again
+from proxy.ripeness import Ripeness, can_be_had_again, is_read
 from proxy.values import Call, Outline, Path, Provider, ToolResult
 
 logger = logging.getLogger(__name__)
 
 CHARS_PER_TOKEN = 4
-MIN_TOKENS = 120
+MIN_TOKENS = 80
 """Shorter results are not worth a marker."""
 MAX_STANDINGS = 50_000
 MAX_SIZES = 50_000
@@ -289,7 +289,7 @@ class Aging:
             look.policy,
             level="deep",
             min_tokens=MIN_TOKENS,
-            deep_share=self._tuning.deep_share if can_be_had_again(stand.result) else None,
+            deep_share=self._share(stand.result),
             keep_words=mentions.words(stand.result.text, since),
             is_told=is_told,
         )
@@ -297,6 +297,12 @@ class Aging:
             stand.result.text, ToolCall(stand.result.tool, stand.result.arguments), deep
         )
         return Decided.from_shrunk(shrunk, deep)
+
+    def _share(self, result: ToolResult) -> float | None:
+        """How much of a result is left at its age, `None` where only its kind says."""
+        if is_read(result):
+            return self._tuning.deep_read_share
+        return self._tuning.deep_share if can_be_had_again(result) else None
 
     def _remember(self, request: tuple[str, int], standing: Standing) -> None:
         """Keep how a conversation stands after a request: its chain, and how many answers there were."""

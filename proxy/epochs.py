@@ -27,7 +27,8 @@ class Tuning:
     `min_data_age_turns`, and either as soon as `min_stale_age_turns` when a newer copy of its file follows.
     A file that was read stays for `min_read_age_turns` in which nobody touched it, one that was edited for
     `min_edited_age_turns`: the next edit quotes it. A document that the user named stays for `min_named_age_turns`: it may
-    be carried out step by step. Of files and output that are old enough, `deep_share` is left.
+    be carried out step by step. Of output that is old enough `deep_share` is left, of files, which stay on disk as they are,
+    `deep_read_share`.
 
     `horizon_share` of the turns so far are counted on to follow: most sessions end soon, and those that do not are the
     expensive ones. An epoch must bring `margin_share` more than it costs, and may cost no more than what we saved in this
@@ -42,6 +43,7 @@ class Tuning:
     min_edited_age_turns: int = 40
     min_named_age_turns: int = 120
     deep_share: float = 0.08
+    deep_read_share: float = 0.03
     horizon_share: float = 0.4
     margin_share: float = 0.1
     risk_share: float = 0.01

@@ -175,6 +175,20 @@ async def test_lines_are_only_named_where_they_stand_as_they_came() -> None:
         assert named <= first.count("\n") + 1
 
 
+async def test_of_an_old_file_less_is_left_than_of_old_output() -> None:
+    text = module("alpha", 80)
+    steps = [read("src/alpha.py", text), run("make list", text), *[run("make", log(n, 3)) for n in range(9)]]
+    steps[1] = run("make list", text.replace("alpha", "omega"))
+    bodies = sessions.bodies(steps, "anthropic")
+    road = Conversations(NoStore())
+    for turn, body in enumerate(bodies[:-1]):
+        await planned(road, body, "anthropic", at_s=NOON_S + turn)
+    late = await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)
+    file, output = [form for form in late.replacements.values() if pipeline.is_shrunk(form)][:2]
+    assert "alpha" in file and "omega" in output
+    assert len(file) < 0.04 * len(text) < 0.07 * len(text) < len(output) < 0.1 * len(text)
+
+
 async def test_old_news_goes_though_a_younger_result_refers_to_it() -> None:
     text = module("alpha")
     part = "\n".join(text.split("\n")[10:25])

@@ -69,7 +69,8 @@ def _save(
 class ObservedStore(DatabaseStore):
     """Shared too, for plans that are made and not carried out: sizes alone, under a name that no real plan looks under.
 
-    When plans are carried out one day, nothing of this is known: what was seen so far stays as it is.
+    When plans are carried out one day, nothing of this is known: what was seen so far stays as it is. Whoever made a form
+    has its text back, for as long as its memory lasts: what is output again is compared with it.
     """
 
     async def save(
@@ -86,7 +87,7 @@ class ObservedStore(DatabaseStore):
             key: replace(_without_text(decided), original_hash=decided.original_hash) for key, decided in made.items()
         }
         now, lifetime = datetime.now(UTC), decisions.lifetime()
-        return await database.run(
+        held = await database.run(
             decisions.store,
             owner,
             sizes,
@@ -96,10 +97,18 @@ class ObservedStore(DatabaseStore):
             has_originals=False,
             conversation=conversation,
         )
+        return _with_text(held, sizes, made)
 
     async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         deep = tuple((key, result, _without_text(decided)) for key, result, decided in beginning.deep)
-        return await super().save_epoch(owner, replace(beginning, deep=deep))
+        held = await super().save_epoch(owner, replace(beginning, deep=deep))
+        sizes = {key: decided for key, _, decided in deep}
+        return replace(held, forms=_with_text(held.forms, sizes, {key: decided for key, _, decided in beginning.deep}))
+
+
+def _with_text(held: dict[str, Decided], sizes: dict[str, Decided], made: dict[str, Decided]) -> dict[str, Decided]:
+    """What holds now, with the texts of those that are ours."""
+    return {key: made[key] if decided == sizes.get(key) else decided for key, decided in held.items()}
 
 
 def _without_text(decided: Decided) -> Decided:

@@ -31,7 +31,7 @@ TOLERANCE_TOKENS = 64
 TOLERANCE_SHARE = 0.02
 CHANGED_TOLERANCE_SHARE = 0.15
 """Where a change of ours begins is known less well than where a request ended."""
-FIRST_ENTRIES, LAST_ENTRIES = 3, 9
+FIRST_ENTRIES, LAST_ENTRIES, ENTRIES_BETWEEN = 3, 9, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +288,19 @@ def _kept(
             kept[units] = Entry(units, tokens, life_s, at_s + life_s)
     in_order = sorted(kept.values(), key=lambda entry: entry.units)
     # Those at the start, behind tools and system, are what is left to read when the history changed.
-    return tuple(in_order[:FIRST_ENTRIES] + in_order[FIRST_ENTRIES:][-LAST_ENTRIES:])
+    first, rest = in_order[:FIRST_ENTRIES], in_order[FIRST_ENTRIES:]
+    return (*first, *spread(rest[:-LAST_ENTRIES], in_order[-1].units if in_order else 0), *rest[-LAST_ENTRIES:])
+
+
+def spread(entries: list[Entry], end: int) -> list[Entry]:
+    """Few of the entries, the further from the end the further apart: one of them is near wherever a change begins."""
+    while len(entries) > ENTRIES_BETWEEN:
+        gaps = [
+            (after.units - before.units) / (end - entry.units + 1)
+            for before, entry, after in zip(entries, entries[1:], entries[2:], strict=False)
+        ]
+        del entries[1 + gaps.index(min(gaps))]
+    return entries
 
 
 def _outcome(account: Account, memory: Memory, usage: Usage, sent_tokens: int) -> CacheOutcome:

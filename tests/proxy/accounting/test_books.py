@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from headroom import tokens
-from proxy.accounting import sizing
+from proxy.accounting import counterfactual, sizing
 from proxy.accounting.books import Books, Request
+from proxy.accounting.counterfactual import Entry
 from proxy.providers import anthropic, openai_chat, openai_responses
 from proxy.replay import billing
 from proxy.replay.billing import Cache
@@ -183,3 +185,12 @@ def test_tools_that_stand_in_the_conversation_are_counted() -> None:
     tools = [{"type": "custom", "name": "exec", "description": "Run a script. " * 200}]
     item = {"type": "additional_tools", "role": "developer", "tools": tools}
     assert sizing.size_of(item) == sizing.size_of(tools, is_schema=True) > 500
+
+
+def test_of_a_long_conversation_a_prefix_is_remembered_near_every_place() -> None:
+    kept: list[Entry] = []
+    for units in range(0, 4_000, 3):
+        kept = counterfactual.spread([*kept, Entry(units, units * 100.0, 300.0, NOON)], units)
+    assert len(kept) == counterfactual.ENTRIES_BETWEEN
+    for before, after in pairwise([*kept, Entry(4_000, 0.0, 0.0, 0.0)]):
+        assert after.units - before.units <= 0.8 * (4_000 - before.units) + 3

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.values import Call, Exchange
 
@@ -47,11 +49,12 @@ def attribute(exchange: Exchange, call: Call, project: str) -> Attribution:
     """Read the labels of a request. `project` is the one of its path (`/p/<project>/…`), if any."""
     headers = {key: value for key, value in exchange.headers if key.startswith(b"x-") or key in _WANTED}
     session = next((value for name in _SESSION_HEADERS if (value := headers.get(name))), b"")
+    hinted = _hinted(call.user_hint) if call.user_hint else _Hinted()
     return Attribution(
-        session=_label(session) or clean(call.session_hint) or _session_in(call.user_hint),
+        session=_label(session) or clean(call.session_hint) or clean(hinted.session),
         agent=_agent(headers.get(b"user-agent", b"")),
         project=_label(headers.get(b"x-headroom-project", b"")) or clean(project),
-        user=_label(headers.get(b"x-headroom-user-id", b"")) or clean(call.user_hint),
+        user=_label(headers.get(b"x-headroom-user-id", b"")) or clean(hinted.user),
     )
 
 
@@ -76,7 +79,19 @@ def _agent(user_agent: bytes) -> str:
     return _label(text.partition("/")[0].partition(" ")[0].encode("latin-1"))
 
 
-def _session_in(user_hint: str) -> str:
-    """Agents of Anthropic's put `…_session_<id>` at the end of `metadata.user_id`."""
-    _, found, session = user_hint.rpartition("_session_")
-    return clean(session) if found else ""
+class _Hinted(NamedTuple):
+    user: str = ""
+    session: str = ""
+
+
+def _hinted(user_hint: str) -> _Hinted:
+    """Who it is and in which session: Claude Code says both in `metadata.user_id`, as JSON or, before, behind `_session_`."""
+    if user_hint.startswith("{"):
+        try:
+            given = json.loads(user_hint)
+        except (ValueError, RecursionError):
+            return _Hinted(user_hint)
+        texts = {name: value for name, value in given.items() if isinstance(value, str)}
+        return _Hinted(texts.get("account_uuid") or texts.get("device_id", ""), texts.get("session_id", ""))
+    user, found, session = user_hint.rpartition("_session_")
+    return _Hinted(user, session) if found else _Hinted(user_hint)

@@ -284,7 +284,7 @@ def test_labels_come_from_what_agents_say_of_themselves(proxy: Proxy, provider: 
     codex = row({"user-agent": "codex_cli_rs/0.169", "session-id": "cx-1"}, {"model": "m"}, "/v1/responses")
     assert (codex["agent"], codex["session"]) == ("codex", "cx-1")
     hinted = row({}, {"model": "m", "metadata": {"user_id": "user_1_session_ab-cd"}})
-    assert (hinted["session"], hinted["user"], hinted["agent"]) == ("ab-cd", "user_1_session_ab-cd", "")
+    assert (hinted["session"], hinted["user"], hinted["agent"]) == ("ab-cd", "user_1", "")
     cached = row(
         {"x-headroom-user-id": "ada ü"},
         {"model": "m\ud800\x00", "prompt_cache_key": "k1", "user": "bob"},

@@ -101,8 +101,24 @@ def test_our_headers_go_before_hints_and_paths() -> None:
     )
     assert (said.session, said.project, said.user) == ("s", "p", "u")
     hinted = attribution.attribute(make_exchange(), call, "path")
-    assert (hinted.session, hinted.project, hinted.user) == ("hinted", "path", "bob_session_x")
+    assert (hinted.session, hinted.project, hinted.user) == ("hinted", "path", "bob")
     assert attribution.attribute(make_exchange(), Call(b"", user_hint="bob_session_x"), "").session == "x"
+
+
+@pytest.mark.parametrize(
+    ("hint", "user", "session"),
+    [
+        ("user_ab_account_cd_session_ef-01", "user_ab_account_cd", "ef-01"),
+        ('{"device_id":"d1","account_uuid":"a1","session_id":"s1"}', "a1", "s1"),
+        ('{"device_id":"d1","account_uuid":"","session_id":"s1"}', "d1", "s1"),
+        ('{"session_id":7}', "", ""),
+        ("{broken", "{broken", ""),
+        ("bob", "bob", ""),
+    ],
+)
+def test_one_user_has_one_label_in_all_sessions(hint: str, user: str, session: str) -> None:
+    said = attribution.attribute(make_exchange(), Call(b"", user_hint=hint), "")
+    assert (said.user, said.session) == (user, session)
 
 
 def test_labels_are_printable_and_short() -> None:

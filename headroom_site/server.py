@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -148,6 +149,7 @@ def _run_uvicorn(sockets: list[socket.socket]) -> None:
         timeout_graceful_shutdown=settings.DRAIN_TIMEOUT_S,
     )
     if settings.WORKERS > 1:
+        gc.enable()  # here, as this process only watches over others
         prometheus.prepare(settings.WORKSPACE_DIR / "metrics")
         Multiprocess(config, sockets).run()
         return

@@ -162,6 +162,7 @@ async def start() -> None:
     # What exists now lives as long as the process: the collector need not walk it again and again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 20, 50)
     _parts.worker.is_ready = True
     # The vocabulary takes 50 MB, and most of a second in which nothing else runs: best when whoever asked is told that we are

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -138,8 +140,16 @@ def command(**flags: object) -> None:
     flags["cache"] = False if flags.pop("no_cache") else None
     flags["rate_limit"] = False if flags.pop("no_rate_limit") else None
     setup.pass_on({ENVIRONMENT[name]: value for name, value in flags.items()})
-    setup.django()
-    server = import_module("headroom_site.server")
+    gc.disable()  # what starting makes is needed until the end; `serving.start` takes it out of the collector's sight
+    try:
+        setup.django()
+        server = import_module("headroom_site.server")
+        _run(server)
+    finally:
+        gc.enable()
+
+
+def _run(server: Any) -> None:
     try:
         server.run()
     except server.CannotServe as exc:

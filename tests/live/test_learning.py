@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_a_tool_whose_results_are_wanted_back_is_shortened_less_in_new_conversat
     proxy: Proxy = start_proxy()
     old = turn("old", *(log(f"old {n}") for n in range(USED)))
     (first,) = sent(http, proxy, provider, old)
-    hashes = [text.splitlines()[-1].rpartition("/")[2].removesuffix(".txt]") for text in first]
+    hashes = [re.findall(r"\b[0-9a-f]{24}\b", text.splitlines()[-1])[-1] for text in first]
     for hash in hashes[: USED // 2]:
         asked = {"hash": hash, "query": "run 99 took"}
         assert http.post(f"{proxy.v1}/retrieve", json=asked).status_code == 200

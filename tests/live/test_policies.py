@@ -62,15 +62,20 @@ def test_a_missing_grammar_is_told_at_start_and_by_health(careful: Proxy, http: 
     assert http.get(f"{careful.url}/health").json()["config"]["code_aware"] == "unavailable: ruby"
 
 
+def _is_whole(text: str) -> bool:
+    """Whether the log is there to its last line, however it is written."""
+    return "left out" not in text and all(line.partition(" ")[2] in text for line in LOG.splitlines())
+
+
 def test_without_originals_nothing_is_left_out(careful: Proxy, provider: Provider, http: httpx.Client) -> None:
-    assert _sent(careful, provider, http, "Bash", LOG) == LOG
+    assert _is_whole(_sent(careful, provider, http, "Bash", LOG))
     table = _sent(careful, provider, http, "Bash", RECORDS)
     assert len(table) < len(RECORDS) / 2 and "left out" not in table and "199" in table
     answer = http.post(
         f"{careful.url}/v1/compress",
         json={"model": "m", "messages": _messages("Bash", LOG), "token_budget": 100, "config": {"mode": "ccr"}},
     ).json()
-    assert answer["ccr_hashes"] == [] and answer["messages"] == _messages("Bash", LOG)
+    assert answer["ccr_hashes"] == [] and _is_whole(answer["messages"][-1]["content"][0]["content"])
 
 
 def test_an_excluded_tool_is_left_alone(careful: Proxy, provider: Provider, http: httpx.Client) -> None:

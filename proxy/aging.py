@@ -245,7 +245,8 @@ class Aging:
                 while len(self._sizes) > MAX_SIZES:
                     self._sizes.popitem(last=False)
             gains.append((stand, _tokens_now(stand) - self._sizes[stand.key] - lost))
-        return [(stand, gain) for stand, gain in gains if gain > 0 or (stand.decided and stand.decided.refers_to)]
+        keys = {stand.key for stand in look.stands}
+        return [(s, gain) for s, gain in gains if gain > 0 or (s.decided is not None and s.decided.refers_to in keys)]
 
     async def _fresh_forms(
         self, stands: Sequence[Stand], look: Look, *, is_told: bool

@@ -38,6 +38,8 @@ for what our estimate may be off. Below that a text that is shorter by less than
 discount on the whole prompt, turn after turn until it has grown."""
 LARGE_TOKENS = 50_000
 """No result is shortened by more; prompts beyond need no look."""
+WRITTEN = "\\n"
+"""A line break as JSON spells it: somebody wrote several lines."""
 PLAIN_FORMS = frozenset(["line_numbers", "terminal"])
 """Forms with all lines in their places."""
 SMALL_CHARS = 120
@@ -86,20 +88,23 @@ class Conversations:
         if new:
             room = _room_above_minimum(call, provider, stands)
             reread = _read_again(call, stands, standing.deepened, hidden)
-            made, results = await self._decide(new, stands, gone, policy, room)
+            made, results = await self._decide(new, stands, gone, policy, room, [] if hidden else _calls(call, owner))
             made = await self._held(owner, made, results, reread, call.conversation)
         stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
-        stands = await self._in_view(stands, gone)
+        # With the context window full, calls may be out of view as well.
+        calls: frozenset[str] = frozenset() if hidden else _referred_calls(call, owner, stands)
+        stands = await self._in_view(stands, gone, calls)
         if look is None:
             return _plan(call, stands, Aged({}), policy.version)
         aged = await self.aging.age(replace(look, stands=stands), standing)
         if aged.epoch:
-            stands = await self._in_view(stands, aged.deepened | hidden)
+            stands = await self._in_view(stands, aged.deepened | hidden, calls)
         return _plan(call, stands, aged, policy.version)
 
-    async def _in_view(self, stands: list[Stand], hidden: frozenset[str]) -> list[Stand]:
-        """The stands, but for those that refer to a result which is not in full view: those with their form of their own."""
-        seen: set[str] = set()
+    async def _in_view(self, stands: list[Stand], hidden: frozenset[str], calls: frozenset[str]) -> list[Stand]:
+        """The stands, but for those that refer to a result or call which is not in full view: those with their form of
+        their own."""
+        seen: set[str] = set(calls)
         lost: list[int] = []
         for n, stand in enumerate(stands):
             if stand.decided is not None and stand.decided.refers_to and stand.decided.refers_to not in seen:
@@ -156,6 +161,7 @@ class Conversations:
         hidden: frozenset[str],
         policy: Policy,
         room_tokens: float,
+        calls: Sequence[Earlier],
     ) -> tuple[dict[str, Decided], dict[str, ToolResult]]:
         """Decide on what is new. `room_tokens`: so many may be taken out before the prompt is too short to be cached.
         Returns the decisions and what each of them is about."""
@@ -175,7 +181,7 @@ class Conversations:
                 continue
             room_tokens -= taken_out
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
-            repeated = self._repeats.decided(result, made[key], _earlier(above, made, hidden))
+            repeated = self._repeats.decided(result, made[key], _earlier(above, made, hidden), calls)
             if repeated is not None and (result.tool, repeated.label, repeated.level) not in policy.unwanted_forms:
                 alone = decisions.alone_key(key)
                 made[alone], made[key], results[alone] = made[key], repeated, result
@@ -229,6 +235,27 @@ def _earlier(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: froze
         is_plain = form is None or PLAIN_FORMS.issuperset(label.split("+"))
         found.append(Earlier(stand.key, stand.result, form or stand.result.text, is_plain, is_in_sight))
     return found
+
+
+def _calls(call: Call, owner: str) -> list[Earlier]:
+    """The calls before the last answer, which stay as they are. Those in which the model wrote several lines are in sight."""
+    return [
+        Earlier(decisions.call_key(owner, result), result, "")
+        if WRITTEN in result.arguments
+        else Earlier("", result, "", is_in_sight=False)
+        for result in call.results
+        if not result.is_newest
+    ]
+
+
+def _referred_calls(call: Call, owner: str, stands: Sequence[Stand]) -> frozenset[str]:
+    """The keys of the calls that results refer to, as far as they are there."""
+    referred = {stand.decided.refers_to for stand in stands if stand.decided is not None}
+    referred -= {"", *(stand.key for stand in stands)}
+    if not referred:
+        return frozenset()
+    wrote = (result for result in call.results if WRITTEN in result.arguments)
+    return frozenset(decisions.call_key(owner, result) for result in wrote) & referred
 
 
 def _as_it_is(stand: Stand) -> Decided:

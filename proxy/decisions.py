@@ -40,7 +40,7 @@ FormLevel = Level | Literal["whole"]
 class Decided:
     """What goes out for one tool result: `form`, or the text itself when that is `None`.
 
-    A form that says "as above" holds only while the result with the key `refers_to` stands above it in full view.
+    A form that says "as above" holds only while the result or call with the key `refers_to` stands above it in full view.
     `level` says how far the form goes, and `policy_version` which rules it was made by.
     """
 
@@ -93,6 +93,14 @@ def key_of(owner: str, result: ToolResult) -> str:
 def alone_key(key: str) -> str:
     """The identity of what the tool result with this key goes out as when the copy that it refers to is out of view."""
     return blake2b(b"alone" + key.encode("ascii"), digest_size=16).hexdigest()
+
+
+def call_key(owner: str, result: ToolResult) -> str:
+    """The identity of the call that a tool result answers, with all that it says."""
+    beside = "call", owner, result.tool, result.call_id, result.arguments
+    if beside not in result.known:
+        result.known[beside] = blake2b("\0".join(beside).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return result.known[beside]
 
 
 def deep_key(key: str) -> str:

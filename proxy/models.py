@@ -24,7 +24,7 @@ class Decision(models.Model):
     """What was sent instead of one tool result. It is replayed word for word as long as the conversation lives.
 
     `form` is zlib-compressed UTF-8 (PostgreSQL's text cannot hold a NUL), or `None` when the text was left alone; that is
-    a decision too. `refers_to` is the key of the result that a form sends the model back to.
+    a decision too. `refers_to` is the key of the result or call that a form sends the model back to.
     """
 
     key = models.CharField(primary_key=True, max_length=32)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import takewhile
 
 from headroom import commands, duplicates, pipeline, tokens
 from headroom.duplicates import Repeat, Visible
-from headroom.shrinkers import numbered
+from headroom.shrinkers import echo, numbered
 from headroom.values import ToolCall
 from proxy import files
 from proxy.decisions import Decided
@@ -26,10 +28,14 @@ MAX_FORM_CHARS = 50_000
 MIN_SHARED = 0.3
 MIN_LINE_CHARS = 8
 MIN_ENDING_CHARS = 60
+MAX_CALLS = 40
+"""Of the calls in which the model wrote several lines, the latest are looked at."""
 MAX_REMEMBERED_LINES = 400_000
 MARGIN = 0.9
 """A form that sends the model back up must be this much shorter than the one without."""
 MAX_LABEL_CHARS = 40
+_VERB = re.compile(r'"command"\s*:\s*"(\w{1,20})"')
+"""What a tool that does several things is to do with a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,11 @@ class Repeats:
         self._lines: OrderedDict[str, frozenset[int]] = OrderedDict()
         self._remembered_lines = 0
 
-    def decided(self, result: ToolResult, alone: Decided, earlier: Sequence[Earlier]) -> Decided | None:
-        """The decision to refer to an earlier result, if that is clearly shorter than what would be sent without it."""
+    def decided(
+        self, result: ToolResult, alone: Decided, earlier: Sequence[Earlier], calls: Sequence[Earlier] = ()
+    ) -> Decided | None:
+        """The decision to refer to an earlier result, or to what one of the `calls` before wrote, if that is clearly shorter
+        than what would be sent without it."""
         if len(result.text) < MIN_CHARS:
             return None
         named = _named(earlier)
@@ -67,6 +76,7 @@ class Repeats:
             self._whole(result, alone, named),
             _shown_alike(alone, alike[-MAX_FORMS:]),
             _same_ending(result, alone, alike[-MAX_FORMS:]),
+            _as_written(result, _named(calls)[-MAX_CALLS:], alone),
         ]
         best = min((one for one in found if one is not None), key=lambda one: one.tokens_after, default=None)
         return best if best is not None and best.tokens_after <= MARGIN * alone.tokens_after else None
@@ -144,6 +154,31 @@ def _same_ending(result: ToolResult, alone: Decided, alike: Sequence[Named]) -> 
     return _referring(alone, "\n".join([*lines[: len(lines) - count], ending]) + marker, "same_ending", best[0])
 
 
+def _as_written(result: ToolResult, calls: Sequence[Named], alone: Decided) -> Decided | None:
+    """The text by reference to what the model wrote itself in an earlier call: a file that it looks at once more."""
+    if len(result.text) > MAX_FORM_CHARS:
+        return None
+    text = result.text.replace("\r\n", "\n")
+    wanted = _lines(text)
+    shared = [(len(wanted & _lines_of_call(one.result.arguments)), n) for n, (one, _) in enumerate(calls)]
+    found: list[tuple[str, Earlier]] = []
+    for count, n in sorted(shared, reverse=True)[:MAX_COPIES]:
+        one, label = calls[n]
+        written = {f"{name} of {label}": lines for name, lines in echo.written(one.result.arguments).items()}
+        form = echo.referring(text, written) if count else None
+        if form is not None:
+            found.append((form, one))
+    if not found:
+        return None
+    form, source = min(found, key=lambda pair: len(pair[0]))
+    return replace(_referring(alone, form, "written", source), original_hash="", label="written", level="lossless")
+
+
+@lru_cache(maxsize=512)
+def _lines_of_call(arguments: str) -> frozenset[int]:
+    return _lines("\n".join(line for lines in echo.written(arguments).values() for line in lines))
+
+
 def _parted(shown: str) -> tuple[str, str]:
     """A text without our marker, and the marker."""
     body, line, marker = shown.rpartition("\n")
@@ -175,7 +210,7 @@ def _lines(text: str) -> frozenset[int]:
 
 def _named(earlier: Sequence[Earlier]) -> list[Named]:
     """Those in sight that a few words tell from all others, each with these words."""
-    names = [_name(one.result) for one in earlier]
+    names = [_name(one.result.tool, one.result.arguments) for one in earlier]
     counts, last = Counter(names), {name: n for n, name in enumerate(names)}
     first = {name: n for n, name in reversed([*enumerate(names)])}
     found: list[Named] = []
@@ -186,13 +221,15 @@ def _named(earlier: Sequence[Earlier]) -> list[Named]:
     return found
 
 
-def _name(result: ToolResult) -> str:
-    touch = files.touched(result.tool, result.arguments)
+@lru_cache(maxsize=8192)
+def _name(tool: str, arguments: str) -> str:
+    touch = files.touched(tool, arguments)
     if touch is not None:
-        return f"{result.tool} of {touch.name}"
-    command = " ".join(commands.line(ToolCall(result.tool, result.arguments)).split()) if result.tool else ""
+        verb = _VERB.search(arguments)
+        return f"{verb[1] if verb else tool} of {touch.name}"
+    command = " ".join(commands.line(ToolCall(tool, arguments)).split()) if tool else ""
     if command:
         half = MAX_LABEL_CHARS // 2
         cut = command if len(command) <= MAX_LABEL_CHARS else f"{command[:half]}…{command[-half:]}"
         return f"output of `{cut}`"
-    return f"{result.tool or 'tool'} result"
+    return f"{tool or 'tool'} result"

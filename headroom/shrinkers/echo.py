@@ -38,17 +38,29 @@ class _Stretch:
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the result with what the call says word for word told by its name there: nothing is lost, the call stays."""
-    if len(source.text) > MAX_CHARS or len(source.call.arguments) > MAX_CHARS:
-        return
-    written = dict(_written(_parsed(source.call.arguments)))
-    lines = source.text.split("\n")
+    shown = referring(source.text, written(source.call.arguments))
+    if shown is not None:
+        yield Form(shown, "echo")
+
+
+def referring(text: str, written: Mapping[str, Sequence[str]]) -> str | None:
+    """Return a text with the stretches that were written before told by their names, `None` when there are none."""
+    if not written or len(text) > MAX_CHARS:
+        return None
+    lines = text.split("\n")
     out: list[str] = []
     at = 0
     for stretch in _stretches([_row(line) for line in lines], written):
         out += [*lines[at : stretch.row], _named(lines, stretch, written[stretch.name])]
         at = stretch.row + stretch.count
-    if at:
-        yield Form("\n".join([*out, *lines[at:]]), "echo")
+    return "\n".join([*out, *lines[at:]]) if at else None
+
+
+def written(arguments: str) -> dict[str, list[str]]:
+    """Return the arguments of several lines in a call, by name."""
+    if "\\n" not in arguments or len(arguments) > MAX_CHARS:
+        return {}
+    return dict(_written(_parsed(arguments)))
 
 
 def _parsed(arguments: str) -> object:
@@ -59,7 +71,6 @@ def _parsed(arguments: str) -> object:
 
 
 def _written(given: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, list[str]]]:
-    """Yield the arguments of several lines, by name."""
     if isinstance(given, str) and given.count("\n") >= MIN_LINES - 1:
         yield name, given.split("\n")
     elif isinstance(given, dict) and depth < _MAX_DEPTH:

@@ -163,6 +163,20 @@ async def test_notes_below_every_output_are_sent_once() -> None:
     assert form == "there is nothing to be done for the target two today\n[last 3 lines as in the output of `make one`]"
 
 
+async def test_what_the_model_wrote_itself_is_named_when_it_looks_at_it() -> None:
+    text = module("alpha", 8).strip()
+    write: Step = ("Write", {"file_path": "src/alpha.py", "content": text}, "File created.")
+    steps = [write, run("make", log(1, 3)), run("cat src/alpha.py && make", f"{text}\nmade it"), run("make", log(2, 3))]
+    road, bodies = Conversations(NoStore()), sessions.bodies(steps, "openai")
+    for body in bodies:
+        plan = await planned(road, body, mode="cache")
+    lines = text.count("\n") + 1
+    assert f"[{lines} lines as in content of the Write of alpha.py]\nmade it" in plan.replacements.values()
+    compacted = sessions.bodies(steps[1:], "openai")[-1].replace(b'"t2"', b'"t3"').replace(b'"t1"', b'"t2"')
+    alone = await planned(road, compacted, mode="cache")
+    assert text in str(sessions.sent(compacted, alone, "openai")[4]["content"])
+
+
 async def test_lines_are_only_named_where_they_stand_as_they_came() -> None:
     listing = "\n".join(f"-rw-r--r-- 1 root root 4096 Apr 30 08:32 module_{n}.py" for n in range(40))
     steps = [

@@ -91,7 +91,7 @@ def _stretches(rows: Sequence[_Row], written: Mapping[str, Sequence[str]]) -> It
     for name, lines in written.items():
         for line, text in enumerate(lines):
             known = places.setdefault(text, [])
-            if len(known) < _MAX_PLACES:
+            if text.strip() and len(known) < _MAX_PLACES:  # runs of blank lines would be gone through again and again
                 known.append((name, line))
     row = 0
     while row < len(rows):

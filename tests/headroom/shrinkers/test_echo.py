@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +66,16 @@ def test_a_gap_in_the_numbers_ends_a_stretch() -> None:
 def test_short_arguments_and_strange_ones_say_nothing() -> None:
     for arguments in ("", "not json", "[" * 5_000, '{"command": "make"}', json.dumps({"deep": [[[[[NEW]]]]]})):
         assert not list(echo.forms(Source(SHOWN, ToolCall("Edit", arguments))))
+
+
+@pytest.mark.parametrize("line", ["", " ", "}", "x = 1", "# a comment of some length"])
+def test_lines_that_repeat_stay_cheap(line: str) -> None:
+    rows = [f"{n}:{line}" for n in range(1, 20_001)]
+    call = ToolCall("Write", json.dumps({"content": f"{line}\n" * 20_000}))
+    started = time.process_time()
+    for text in ("\n".join(rows), f"{line}\n" * 20_000, f"{line}\nother\n" * 10_000):
+        list(echo.forms(Source(text, call)))
+    assert time.process_time() - started < 3
 
 
 WORDS = st.lists(

@@ -32,6 +32,7 @@ _NOISE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _MARKER_CHARS = 2_000
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
 RETRIEVE_TOOL = "headroom_retrieve"
+_ANY_HASH = "e3b0c44298fc1c149afbf4c8"
 _NEAR = 1.3
 _FAR = 2
 """Forms this much longer than the shortest of their sort are not counted: tokens follow characters that closely."""
@@ -186,10 +187,14 @@ class _Work:
             if best is None:
                 break
             counted = replace(best, tokens=tokens.estimate(best.text))
-            if counted.tokens <= enough:
+            if counted.tokens < cost and self._tokens_at_any_hash(counted) <= enough:
                 return counted
             found.remove(best)
         return None
+
+    def _tokens_at_any_hash(self, one: _Candidate) -> int:
+        """Return what a form costs with a hash that is always the same: whether it is worth its loss is no matter of luck."""
+        return tokens.estimate(one.text.replace(self.digest, _ANY_HASH)) if one.left_out else one.tokens
 
     def _found(self, text: str, cost: int) -> list[_Candidate]:
         """Return what may be sent instead of a text; deeper forms, too, when the target is not met without them."""

@@ -27,12 +27,13 @@ SHOWN = f"The file /app/a.py has been updated. Here is a snippet of it:\n{SNIPPE
 def restored(form: str, written: dict[str, str]) -> str:
     out: list[str] = []
     for line in form.split("\n"):
-        mark = re.fullmatch(r"\[(?:lines (\d+)-\d+|(\d+) lines) as in (\w+)(?:, lines (\d+)-(\d+))?\]", line)
+        mark = re.fullmatch(r"\[(?:lines (\d+)-(\d+)|(\d+) lines) as in (\w+)(?:, lines (\d+)-(\d+))?\]", line)
         if mark is None:
             out.append(line)
             continue
-        lines = written[mark[3]].split("\n")
-        part = lines[int(mark[4]) - 1 : int(mark[5])] if mark[4] else lines
+        count = int(mark[3]) if mark[3] else int(mark[2]) - int(mark[1]) + 1
+        lines = written[mark[4]].split("\n")
+        part = lines[int(mark[5]) - 1 : int(mark[6])] if mark[5] else lines[:count]
         out += [f"{int(mark[1]) + n}:{one}" for n, one in enumerate(part)] if mark[1] else part
     return "\n".join(out)
 

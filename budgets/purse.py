@@ -120,12 +120,20 @@ class Purse:
             else:
                 self.unused.append(reserved)
 
-    def settle(self, reserved: Reserved, cost_nano_usd: int) -> None:
-        """The call was booked: what it left of the lease is free again. What was held for it alone, the booking released."""
+    def settle(self, reserved: Reserved, cost_nano_usd: int) -> bool:
+        """The call was booked: what it left of the lease is free again. What was held for it alone, the booking released.
+
+        True where it was dearer than expected and the limit may be near by that, so that leases should go back.
+        """
+        more = cost_nano_usd - reserved.nano_usd
         with self.lock:
             self._end_of(reserved)
             if reserved.is_leased:
-                self.available_nano_usd += max(0, reserved.nano_usd - cost_nano_usd)
+                self.available_nano_usd += max(0, -more)
+            if more <= 0 or self._room_nano_usd is None:
+                return more > 0
+            self._room_nano_usd = max(0, self._room_nano_usd - more)
+            return self._room_nano_usd * balances.NEAR_SHARE < self.limit.nano_usd
 
     def _end_of(self, reserved: Reserved) -> None:
         self.outstanding -= 1

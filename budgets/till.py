@@ -259,10 +259,8 @@ class Till:
             for one in admission.reserved:
                 purse = self._by_period.get(one.period)
                 cost = entry.price.cost_nano_usd or 0
-                if purse is not None:
-                    purse.settle(one, cost)
-                if cost > one.nano_usd:
-                    self._called.set()  # dearer than expected: the limit may be near now, and leases should go back
+                if purse is not None and purse.settle(one, cost):
+                    self._called.set()
 
     # The teller's side.
 

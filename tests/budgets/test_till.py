@@ -177,6 +177,21 @@ async def test_calls_that_end_leave_what_they_did_not_need(open_till) -> None:
     assert standing(budget)[2] == 0
 
 
+async def test_what_is_dearer_than_expected_calls_leases_back_where_the_limit_may_be_near(open_till) -> None:
+    make_budget(10)
+    till = open_till()
+    holds = [await admit(till) for _ in range(3)]
+    (purse,) = till._by_period.values()
+    book(till.post, priced(held(holds[0]) + CENT, *holds[0].reserved))
+    assert not till._called.is_set(), "nine dollars are left"
+    book(till.post, priced(1, *holds[1].reserved))
+    assert not till._called.is_set(), "it was cheaper than expected"
+    book(till.post, priced(9 * USD, *holds[2].reserved))
+    assert till._called.is_set()
+    till.tidy()
+    assert not purse.available_nano_usd, "others may need what is leased"
+
+
 async def test_a_call_that_was_not_made_gives_its_money_back(open_till) -> None:
     budget = make_budget(10, policy="strict")
     till = open_till()

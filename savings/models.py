@@ -153,6 +153,9 @@ class LedgerEntry(models.Model):
             models.Index(fields=["conversation", "admitted_at"], name="entry_conversation_time"),
             models.Index(fields=["owner", "admitted_at"], name="entry_owner_time"),
             models.Index(fields=["model_answered", "admitted_at"], name="entry_model_time"),
+            # A model that a key or a team hardly used would be looked for in all that it did.
+            models.Index(fields=["key_id", "model_answered", "admitted_at"], name="entry_key_model_time"),
+            models.Index(fields=["owner", "model_answered", "admitted_at"], name="entry_owner_model_time"),
             # Only those that somebody looks for: complete ones are nearly all.
             models.Index(
                 fields=["status", "admitted_at"], condition=~Q(status="complete"), name="entry_not_whole_time"

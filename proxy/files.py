@@ -60,8 +60,7 @@ def touched(tool: str, arguments: str) -> Touch | None:
     if given is None:
         found = _QUOTED_PATH.search(arguments[:MAX_ARGUMENT_CHARS])
         return Touch(found[1], _act(tool, {}), is_whole=False) if found else None
-    path = next((given[key] for key in _PATH_KEYS if isinstance(given.get(key), str) and given[key]), "")
-    if path:
+    if path := _path_in(given):
         ranged = any(given.get(key) not in (None, "", []) for key in _RANGE_KEYS)
         return Touch(_plain(path), _act(tool, given), is_whole=not ranged)
     return _by_command(ToolCall(tool, arguments))
@@ -69,14 +68,25 @@ def touched(tool: str, arguments: str) -> Touch | None:
 
 @lru_cache(maxsize=8192)
 def touches(tool: str, arguments: str) -> tuple[Touch, ...]:
-    """The files that a call is about: those that a patch or a line of shell changes, else the one that it names."""
+    """The files that a call is about: the one that it names, else those that a patch or a line of shell changes or shows.
+
+    What is written into a named file is not read: it may say anything, of patches too.
+    """
+    given = _given(arguments)
+    is_named = bool(_path_in(given)) if given is not None else arguments.lstrip()[:1] == "{"
+    one = touched(tool, arguments)
+    if is_named and one is not None:
+        return (one,)
     found = [
         Touch(_plain(path.strip()), "change" if verb == "Update" else "write", is_whole=True)
         for verb, path in _PATCHED.findall(arguments[:MAX_PATCH_CHARS])
     ]
     found += _by_shell(ToolCall(tool, arguments))
-    one = touched(tool, arguments) if not found else None
-    return (one,) if one is not None else tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found)) if found or one is None else (one,)
+
+
+def _path_in(given: dict[str, Any]) -> str:
+    return next((given[key] for key in _PATH_KEYS if isinstance(given.get(key), str) and given[key]), "")
 
 
 def _by_shell(call: ToolCall) -> Iterator[Touch]:

@@ -1,4 +1,4 @@
-"""Lines that all begin alike, as with the day that a log is of or the folder that files are in: said once."""
+"""Lines that all begin with the same words, as with the day that a log is of: said once."""
 
 from __future__ import annotations
 

@@ -104,6 +104,9 @@ CHANGED, ADDED = Touch("src/a.py", "change", is_whole=True), Touch("src/b.py", "
         ("exec", f"await tools.apply_patch(`{PATCH}`)", (CHANGED, ADDED)),
         ("shell", {"command": ["bash", "-lc", "cat src/a.py"]}, (Touch("src/a.py", "read", is_whole=True),)),
         ("Edit", {"file_path": "src/a.py", "old_string": "a > b.c"}, (CHANGED,)),
+        ("Write", {"file_path": "src/b.py", "content": PATCH}, (ADDED,)),
+        ("str_replace_editor", {"command": "create", "path": "src/b.py", "file_text": PATCH}, (ADDED,)),
+        ("apply_patch", {"input": PATCH + "\n" + "x" * 9_000}, (CHANGED, ADDED)),
     ],
 )
 def test_calls_change_files(tool: str, given: Any, found: tuple[Touch, ...]) -> None:

@@ -238,6 +238,9 @@ class _Work:
 
     def _proposed(self, text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         """Yield every form that a shrinker offers; of a wrapped text, those of what is inside, with the wrapping."""
+        if policy.level == "deep" and policy.deep_share == 0:
+            yield from self._forms(("stub",), text, policy)
+            return
         opened = self._tried("envelope", lambda: envelope.opened(text), None)
         if opened is None:
             yield from self._of_plain(text, policy)

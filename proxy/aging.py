@@ -74,16 +74,22 @@ class PastEpoch:
 class Standing:
     """How a conversation stands after one of its requests.
 
-    `deepened` are the keys of results in their deep form, `mark_key` the one whose block carries our cache mark.
+    `deepened` are the keys of results in their deep form, `buried` those of them of which one line is left, `mark_key` is
+    the one whose block carries our cache mark.
     `epoch_turn` is the number of answers that there were at the last epoch: what was cached before it is void since.
     `epochs` are those so far, and `asked_at_s` is the time of the last request, `None` when this process did not see it.
     """
 
     deepened: frozenset[str] = frozenset()
+    buried: frozenset[str] = frozenset()
     mark_key: str = ""
     epoch_turn: int = 0
     epochs: tuple[PastEpoch, ...] = ()
     asked_at_s: float | None = None
+
+    def form_key(self, key: str) -> str:
+        """The identity of what the deepened result with this key goes out as."""
+        return decisions.buried_key(key) if key in self.buried else decisions.deep_key(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,8 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """An epoch that begins with a request: the standing from then on, and the deep forms that are new in it."""
+    """An epoch that begins with a request: the standing from then on, and the deep forms that are new in it, each with its
+    own identity."""
 
     chain: str
     standing: Standing
@@ -129,11 +136,22 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What holds from an epoch on, whoever began it: which results are deepened, our mark, and the deep forms by key."""
+    """What holds from an epoch on, whoever began it: which results are deepened and buried, our mark, and the new forms by
+    their own keys."""
 
     deepened: frozenset[str]
+    buried: frozenset[str]
     mark_key: str
     forms: dict[str, Decided]
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A result that may be shortened further, all but one line of it if `is_buried`, and the tokens that this saves."""
+
+    stand: Stand
+    is_buried: bool
+    tokens: int
 
 
 class EpochStore(Protocol):
@@ -177,8 +195,7 @@ class Aging:
         for epoch in standing.epochs:
             place = (look.owner, epoch.chain, epoch.turn)
             self._progress[place] = max(look.call.turns, self._progress.get(place, 0))
-        deepened = [stand for stand in look.stands if stand.key in standing.deepened]
-        forms = await self._deep_forms(deepened)
+        forms = await self._deep_forms(look, standing)
         self._remember(request, replace(standing, asked_at_s=look.at_s))
         return Aged(forms, _mark(look, standing), trigger, standing.deepened)
 
@@ -197,30 +214,32 @@ class Aging:
         """The standing with which this request goes out, and what triggered an epoch, if one begins."""
         if not _is_due(look.call.turns) and not _may_be_cold(standing, look.at_s):
             return standing, ""
-        gains = await self._gains(look, standing)
+        forms = await self._deep_forms(look, standing)
+        gains = await self._gains(look, standing, forms)
         if not gains:
             return standing, ""
         outline = look.outline
         billing = replace(look.billing, is_cold=_is_cold(outline, standing, look.at_s))
         billed, earned = _books(look, outline, standing)
         allowance = max(0.0, earned) + self._tuning.risk_share * billed
-        prompt = _prompt(look, outline, standing, self._forms_of(standing), allowance)
-        candidates = [Candidate(outline.results[stand.result.path], saved) for stand, saved in gains]
+        prompt = _prompt(look, outline, standing, forms, allowance)
+        candidates = [Candidate(outline.results[gain.stand.result.path], gain.tokens) for gain in gains]
         epoch = epochs.plan(prompt, candidates, billing, policies.tuned(self._tuning, look.policy))
         if epoch is None:
             return standing, ""
-        chosen = [stand for stand, _ in gains[epoch.first :]]
+        chosen = gains[epoch.first :]
         after = replace(
             standing,
-            deepened=standing.deepened | {stand.key for stand in chosen},
-            mark_key=_marked(prompt, epoch, outline, look.stands, chosen[-1]),
+            deepened=standing.deepened | {gain.stand.key for gain in chosen},
+            buried=standing.buried | {gain.stand.key for gain in chosen if gain.is_buried},
+            mark_key=_marked(prompt, epoch, outline, look.stands, chosen[-1].stand),
             epoch_turn=len(outline.turn_ends),
             epochs=(*standing.epochs, PastEpoch(chain, len(outline.turn_ends), epoch.saved_tokens, epoch.cost)),
         )
         beginning = Beginning(
             chain,
             after,
-            await self._fresh_forms(chosen, look, is_told=bool(standing.deepened)),
+            await self._fresh_forms(chosen, look, after, is_told=bool(standing.deepened)),
             _trigger(billing),
             epoch,
             billing.read,
@@ -232,42 +251,57 @@ class Aging:
             logger.warning("the decision store is down; no epoch begins until it is back")
             return standing, ""
         for key, made in held.forms.items():
-            self._memory.put(decisions.deep_key(key), made)
-        return replace(after, deepened=held.deepened, mark_key=held.mark_key), beginning.trigger
+            self._memory.put(key, made)
+        return replace(after, deepened=held.deepened, buried=held.buried, mark_key=held.mark_key), beginning.trigger
 
-    async def _gains(self, look: Look, standing: Standing) -> list[tuple[Stand, int]]:
-        """Results that are old enough and not deepened yet, with the tokens that their deep forms are about to save."""
-        gains: list[tuple[Stand, int]] = []
-        for stand, lost in _ripe(look, standing.deepened, self._tuning):
-            if stand.key not in self._sizes:
-                # Without the names that were spoken of: by the result alone, so that every worker sees the same gain.
-                self._sizes[stand.key] = (await self._deepened(stand, look, [], is_told=True)).tokens_after
-                while len(self._sizes) > MAX_SIZES:
-                    self._sizes.popitem(last=False)
-            gains.append((stand, _tokens_now(stand) - self._sizes[stand.key] - lost))
+    async def _gains(self, look: Look, standing: Standing, forms: dict[str, Decided]) -> list[Gain]:
+        """What may be shortened further now, in order. `forms` are the deep forms in force."""
         keys = {stand.key for stand in look.stands}
-        return [(s, gain) for s, gain in gains if gain > 0 or (s.decided is not None and s.decided.refers_to in keys)]
+        gains: list[Gain] = []
+        for stand, is_buried, lost in _ripe(look, standing, self._tuning):
+            if stand.key in standing.deepened and stand.key not in forms:
+                continue
+            now = forms.get(stand.key) or stand.decided
+            tokens_now = now.tokens_after if now is not None else len(stand.result.text) // CHARS_PER_TOKEN
+            gain = Gain(stand, is_buried, tokens_now - await self._size(stand, look, is_buried=is_buried) - lost)
+            must_speak = (
+                stand.key not in standing.deepened and stand.decided is not None and stand.decided.refers_to in keys
+            )
+            if gain.tokens > 0 or must_speak:
+                gains.append(gain)
+        return gains
+
+    async def _size(self, stand: Stand, look: Look, *, is_buried: bool) -> int:
+        """The tokens of a deep form. Without the names that were spoken of: by the result alone, so that every worker sees
+        the same gain."""
+        key = decisions.buried_key(stand.key) if is_buried else stand.key
+        if key not in self._sizes:
+            made = await self._deepened(stand, look, [], is_buried=is_buried, is_told=True)
+            self._sizes[key] = made.tokens_after
+            while len(self._sizes) > MAX_SIZES:
+                self._sizes.popitem(last=False)
+        return self._sizes[key]
 
     async def _fresh_forms(
-        self, stands: Sequence[Stand], look: Look, *, is_told: bool
+        self, gains: Sequence[Gain], look: Look, after: Standing, *, is_told: bool
     ) -> tuple[tuple[str, ToolResult, Decided], ...]:
         """The deep forms of results as what was said so far makes them. The marker that says how originals can be had goes
         on to say so, and there is one: in the first of these forms, unless `is_told`."""
         said = mentions.talk(look.call.document or {})
-        telling = {stand.key for stand in look.stands if stand.decided is not None and stand.decided.tells_way_back}
+        telling = {g.stand.key for g in gains if g.stand.decided is not None and g.stand.decided.tells_way_back}
         if not telling and not is_told:
-            telling = {stands[0].key}
-        forms = [await self._deepened(stand, look, said, is_told=stand.key not in telling) for stand in stands]
-        return tuple((stand.key, stand.result, form) for stand, form in zip(stands, forms, strict=True))
+            telling = {gains[0].stand.key}
+        made: list[tuple[str, ToolResult, Decided]] = []
+        for gain in gains:
+            stand = gain.stand
+            is_told_here = stand.key not in telling
+            form = await self._deepened(stand, look, said, is_buried=gain.is_buried, is_told=is_told_here)
+            made.append((after.form_key(stand.key), stand.result, form))
+        return tuple(made)
 
-    def _forms_of(self, standing: Standing) -> dict[str, Decided]:
-        """The deep forms in force, as far as they are in memory; only their sizes matter here."""
-        forms = ((key, self._known(decisions.deep_key(key))) for key in standing.deepened)
-        return {key: made for key, made in forms if made is not None}
-
-    async def _deep_forms(self, stands: Sequence[Stand]) -> dict[str, Decided]:
+    async def _deep_forms(self, look: Look, standing: Standing) -> dict[str, Decided]:
         """The deep forms in force, remembered or stored. One that cannot be had is missing: its result goes out as before."""
-        keyed = {decisions.deep_key(stand.key): stand for stand in stands}
+        keyed = {standing.form_key(stand.key): stand for stand in look.stands if stand.key in standing.deepened}
         forms = {key: made for key in keyed if (made := self._known(key)) is not None}
         unknown = [key for key in keyed if key not in forms]
         if unknown:
@@ -284,14 +318,14 @@ class Aging:
     def _known(self, key: str) -> Decided | None:
         return self._memory.get(key) if key in self._memory else None
 
-    async def _deepened(self, stand: Stand, look: Look, said: list[str], *, is_told: bool) -> Decided:
+    async def _deepened(self, stand: Stand, look: Look, said: list[str], *, is_buried: bool, is_told: bool) -> Decided:
         since = said[len(said) - stand.result.age_turns :] if stand.result.age_turns else []
         deep = replace(
             look.policy,
             level="deep",
             min_tokens=MIN_TOKENS,
-            deep_share=self._share(stand.result),
-            keep_words=mentions.words(stand.result.text, since),
+            deep_share=0.0 if is_buried else self._share(stand.result),
+            keep_words=() if is_buried else mentions.words(stand.result.text, since),
             is_told=is_told,
         )
         shrunk = await self._offload.shrink(
@@ -326,17 +360,20 @@ def _trigger(billing: Billing) -> str:
     return "cold" if billing.is_cold else "size"
 
 
-def _ripe(look: Look, deepened: frozenset[str], tuning: Tuning) -> list[tuple[Stand, int]]:
-    """The results that may be deepened now, in order, each with the most tokens that younger results take which refer to
-    it: those have to speak for themselves from then on."""
+def _ripe(look: Look, standing: Standing, tuning: Tuning) -> list[tuple[Stand, bool, int]]:
+    """The results that may be deepened or buried now, in order: each with whether it is to be buried, and with the most
+    tokens that younger results take which refer to it: those have to speak for themselves from then on."""
     ripeness = Ripeness(look.call, tuning)
     lost: Counter[str] = Counter()
-    found: list[tuple[Stand, int]] = []
+    found: list[tuple[Stand, bool, int]] = []
     for stand in reversed(look.stands):
-        if stand.key in deepened:
+        if stand.key in standing.buried:
             continue
-        if ripeness.is_ripe(stand.result):
-            found.append((stand, lost[stand.key]))
+        if stand.key in standing.deepened:
+            if ripeness.is_buried(stand.result):
+                found.append((stand, True, 0))
+        elif ripeness.is_ripe(stand.result):
+            found.append((stand, ripeness.is_buried(stand.result), lost[stand.key]))
         elif stand.decided is not None and stand.decided.refers_to:
             lost[stand.decided.refers_to] += stand.decided.tokens_before - stand.decided.tokens_after
     return found[::-1]
@@ -379,10 +416,6 @@ def _last_asked(chains: Sequence[str], stands: Sequence[Stand]) -> str:
     """The chain as it was when the conversation asked last: up to the newest results. "" before the second request."""
     old = [chain for chain, stand in zip(chains, stands, strict=True) if not stand.result.is_newest]
     return old[-1] if old else ""
-
-
-def _tokens_now(stand: Stand) -> int:
-    return stand.decided.tokens_after if stand.decided is not None else len(stand.result.text) // CHARS_PER_TOKEN
 
 
 def _prompt(look: Look, outline: Outline, standing: Standing, deep: dict[str, Decided], allowance: float) -> Prompt:

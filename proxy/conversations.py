@@ -87,7 +87,7 @@ class Conversations:
         made: dict[str, Decided] = {}
         if new:
             room = _room_above_minimum(call, provider, stands)
-            reread = _read_again(call, stands, standing.deepened, hidden)
+            reread = _read_again(call, stands, standing, hidden)
             made, results = await self._decide(new, stands, gone, policy, room, [] if hidden else _calls(call, owner))
             made = await self._held(owner, made, results, reread, call.conversation)
         stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
@@ -218,11 +218,11 @@ def _pinned(policy: Policy, stands: Sequence[Stand]) -> Policy:
     return policy if decided is None else policies.pinned(policy, decided.policy_version)
 
 
-def _read_again(call: Call, stands: Sequence[Stand], deepened: frozenset[str], hidden: frozenset[str]) -> list[str]:
+def _read_again(call: Call, stands: Sequence[Stand], standing: Standing, hidden: frozenset[str]) -> list[str]:
     """The keys of forms in view whose files the newest results show once more."""
     again = {result.path for result in rereads.find(call.results)}
     keys = [stand.key for stand in stands if stand.result.path in again and stand.key not in hidden]
-    return [decisions.deep_key(key) if key in deepened else key for key in keys]
+    return [standing.form_key(key) if key in standing.deepened else key for key in keys]
 
 
 def _earlier(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: frozenset[str]) -> list[Earlier]:

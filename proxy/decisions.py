@@ -108,6 +108,11 @@ def deep_key(key: str) -> str:
     return blake2b(b"deep" + key.encode("ascii"), digest_size=16).hexdigest()
 
 
+def buried_key(key: str) -> str:
+    """The identity of what is left of the tool result with this key when it is very old."""
+    return blake2b(b"buried" + key.encode("ascii"), digest_size=16).hexdigest()
+
+
 def window_key(key: str) -> str:
     """The identity of the form that the tool result with this key takes when the context window is full."""
     return blake2b(b"window" + key.encode("ascii"), digest_size=16).hexdigest()

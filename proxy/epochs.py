@@ -28,7 +28,7 @@ class Tuning:
     A file that was read stays for `min_read_age_turns` in which nobody touched it, one that was edited for
     `min_edited_age_turns`: the next edit quotes it. A document that the user named stays for `min_named_age_turns`: it may
     be carried out step by step. Of output that is old enough `deep_share` is left, of files, which stay on disk as they are,
-    `deep_read_share`.
+    `deep_read_share`. What is that old and was not touched for `min_buried_age_turns` is buried: one line of it is left.
 
     `horizon_share` of the turns so far are counted on to follow: most sessions end soon, and those that do not are the
     expensive ones. An epoch must bring `margin_share` more than it costs, and may cost no more than what we saved in this
@@ -42,10 +42,11 @@ class Tuning:
     min_stale_age_turns: int = 2
     min_edited_age_turns: int = 40
     min_named_age_turns: int = 120
+    min_buried_age_turns: int = 30
     deep_share: float = 0.08
     deep_read_share: float = 0.03
-    horizon_share: float = 0.4
-    margin_share: float = 0.1
+    horizon_share: float = 0.3
+    margin_share: float = 0.3
     risk_share: float = 0.01
 
 

@@ -75,9 +75,9 @@ class Original(models.Model):
 class EpochRecord(models.Model):
     """A moment at which a conversation's older results began to go out in their deep form.
 
-    `chain` names the conversation up to then, `deepened` all keys in force since (blank-separated), `turn` the answers so
-    far. Predicted cost and gain are in tokens at the price of fresh input, a token read from the cache being `read_share`
-    of one. `last_turn` is how far the conversation has come since.
+    `chain` names the conversation up to then, `deepened` all keys in force since (blank-separated), `buried` those of them
+    of which one line is left, `turn` the answers so far. Predicted cost and gain are in tokens at the price of fresh input,
+    a token read from the cache being `read_share` of one. `last_turn` is how far the conversation has come since.
     """
 
     owner = models.CharField(max_length=200)
@@ -90,6 +90,7 @@ class EpochRecord(models.Model):
     predicted_cost = models.FloatField()
     predicted_gain = models.FloatField()
     # For workers of an older version, as above.
+    buried = models.TextField(blank=True, default="", db_default="")
     read_share = models.FloatField(default=0.1, db_default=0.1)
     last_turn = models.PositiveIntegerField(default=0, db_default=0)
     conversation = models.CharField(max_length=40, blank=True, default="", db_default="")

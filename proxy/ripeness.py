@@ -68,6 +68,12 @@ class Ripeness:
             return False
         return age_turns >= tuning.min_named_age_turns or not self._was_asked_for(touch)
 
+    def is_buried(self, result: ToolResult) -> bool:
+        """Whether a result that is ripe is so old that one line of it will do."""
+        touch = files.touched(result.tool, result.arguments)
+        idle_turns = self._files.idle_turns(touch, result.age_turns)
+        return min(result.age_turns, idle_turns) >= self._tuning.min_buried_age_turns
+
     def _was_asked_for(self, touch: Touch | None) -> bool:
         """Whether the user named a document, which may be carried out step by step, or a file that was edited since: the
         work is about that one."""

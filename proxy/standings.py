@@ -23,7 +23,8 @@ def load(owner: str, chains: list[str], turns: int) -> Standing | None:
     if not past:
         return None
     epochs = tuple(PastEpoch(row.chain, row.turn, row.saved_tokens, row.predicted_cost) for row in past)
-    return Standing(frozenset(past[-1].deepened.split()), past[-1].mark_key, past[-1].turn, epochs)
+    last = past[-1]
+    return Standing(frozenset(last.deepened.split()), frozenset(last.buried.split()), last.mark_key, last.turn, epochs)
 
 
 def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) -> Held:
@@ -31,8 +32,8 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
 
     Raises DatabaseError, also when an original's file cannot be written.
     """
-    made = {decisions.deep_key(key): decided for key, _, decided in beginning.deep}
-    results = {decisions.deep_key(key): result for key, result, _ in beginning.deep}
+    made = {key: decided for key, _, decided in beginning.deep}
+    results = {key: result for key, result, _ in beginning.deep}
     standing, epoch = beginning.standing, beginning.epoch
     record = EpochRecord(
         owner=owner,
@@ -42,6 +43,7 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
         last_turn=standing.epoch_turn,
         read_share=beginning.read_share,
         deepened=" ".join(sorted(standing.deepened)),
+        buried=" ".join(sorted(standing.buried)),
         mark_key=standing.mark_key,
         saved_tokens=epoch.saved_tokens,
         predicted_cost=epoch.cost,
@@ -55,8 +57,12 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
         held = decisions.store(owner, made, results, now, lifetime, conversation=beginning.conversation)
         EpochRecord.objects.bulk_create([record], ignore_conflicts=True)
         first = EpochRecord.objects.get(owner=owner, chain=beginning.chain, turn=standing.epoch_turn)
-    forms = {key: held[decisions.deep_key(key)] for key, _, _ in beginning.deep}
-    return Held(frozenset(first.deepened.split()), first.mark_key, forms)
+    return Held(
+        frozenset(first.deepened.split()),
+        frozenset(first.buried.split()),
+        first.mark_key,
+        {key: held[key] for key in made},
+    )
 
 
 def note_progress(progress: Progress) -> None:

@@ -142,4 +142,5 @@ class NoStore:
 
     async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         forms = {key: made for key, _, made in beginning.deep}
-        return Held(beginning.standing.deepened, beginning.standing.mark_key, forms)
+        after = beginning.standing
+        return Held(after.deepened, after.buried, after.mark_key, forms)

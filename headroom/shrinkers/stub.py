@@ -1,7 +1,7 @@
 """What is left of a result that is old news: enough to see what it was, what was spoken of since, and how to have it back.
 
 Only where a policy names a share, for results that are many turns old. Lines stay word for word and in their order; a text
-of few long lines keeps its two ends.
+of few long lines keeps its two ends. With a share of nothing it is the beginning of one line.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from headroom.values import Form, Source
 
 MIN_BUDGET_CHARS = 120
 MIN_LINES = 6
+MAX_LINE_CHARS = 80
 _ENDS = (0.7, 0.3)
 
 
@@ -20,6 +21,9 @@ def forms(source: Source) -> Iterable[Form]:
     """Yield about the policy's share of the text: lines with names that were spoken of first, then the most telling ones."""
     share = source.policy.deep_share
     if source.policy.level != "deep" or share is None:
+        return
+    if share == 0:
+        yield from _first_line(source.text)
         return
     budget_chars = max(MIN_BUDGET_CHARS, int(share * len(source.text)))
     lines = source.text.split("\n")
@@ -31,6 +35,16 @@ def forms(source: Source) -> Iterable[Form]:
     kept = spoken | gist.chosen(lines, source.call.arguments, max(left_chars, budget_chars // 3))
     if len(kept) < len(lines):
         yield Form(gist.written(lines, kept), "stub", f"{len(lines) - len(kept):,} of {len(lines):,} lines")
+
+
+def _first_line(text: str) -> Iterable[Form]:
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:
+        return
+    shown = (
+        lines[0] if len(lines[0]) <= MAX_LINE_CHARS else f"{lines[0][:MAX_LINE_CHARS].rpartition(' ')[0]} {gist.GAP}"
+    )
+    yield Form(shown, "stub", f"{len(text) - len(shown):,} of {len(text):,} characters")
 
 
 def _ends(text: str, budget_chars: int) -> Iterable[Form]:

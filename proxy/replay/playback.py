@@ -202,22 +202,27 @@ class Playback:
         """Count the forms that an epoch put in the place of those of first sight."""
         for result in call.results:
             key = decisions.key_of(OWNER, result)
-            deep_key = decisions.deep_key(key)
-            deeper = self._road.memory.get(deep_key) if deep_key in self._road.memory else None
-            if deeper is None or deeper.form is None or plan.replacements.get(result.path) != deeper.form:
-                continue
-            before = self._road.memory.get(key) if key in self._road.memory else None
-            is_deeper = before is None or before.form != deeper.form
-            if is_deeper and self._first_time(deep_key) is not None:
-                tokens_before = deeper.tokens_before if before is None else before.tokens_after
-                self._add_form(DEEPER + deeper.label, tokens_before, deeper.tokens_after)
+            before = self._remembered(key)
+            for deeper_key in (decisions.deep_key(key), decisions.buried_key(key)):
+                deeper = self._remembered(deeper_key)
+                if deeper is None:
+                    continue
+                is_sent = deeper.form is not None and plan.replacements.get(result.path) == deeper.form
+                is_deeper = before is None or before.form != deeper.form
+                if is_sent and is_deeper and self._first_time(deeper_key) is not None:
+                    tokens_before = deeper.tokens_before if before is None else before.tokens_after
+                    self._add_form(DEEPER + deeper.label, tokens_before, deeper.tokens_after)
+                before = deeper
 
     def _first_time(self, key: str) -> Decided | None:
         """The decision under this key, unless it was counted before."""
         if key in self._counted or key not in self._road.memory:
             return None
         self._counted.add(key)
-        return self._road.memory.get(key)
+        return self._remembered(key)
+
+    def _remembered(self, key: str) -> Decided | None:
+        return self._road.memory.get(key) if key in self._road.memory else None
 
     def _add_form(self, name: str, tokens_before: int, tokens_after: int) -> None:
         self._forms[name] = self._forms.get(name, Form()) + Form(1, tokens_before, tokens_after)

@@ -97,6 +97,30 @@ async def test_another_worker_with_another_policy_sends_the_same_bytes(store: Da
         before = sent
 
 
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_what_is_very_old_is_buried_and_stays_so_on_every_worker(store: DatabaseStore, dialect: str) -> None:
+    bodies = sessions.bodies(long_session(60), dialect)
+    workers = [Conversations(store) for _ in range(2)]
+    before: list[Any] = []
+    for turn, body in enumerate(bodies):
+        if turn == 50:
+            workers[1] = Conversations(store)  # a restart
+        at_s = NOON_S + 10 * turn + (900 if turn > 40 else 0)
+        plan = await planned(workers[turn // 2 % 2], body, dialect, at_s=at_s)
+        sent = sessions.sent(body, plan, dialect)
+        if not plan.epoch:
+            assert_extends(before, sent)
+        before = sent
+    records = await database.run(lambda: list(EpochRecord.objects.order_by("turn")))
+    assert not records[0].buried
+    buried = set(records[-1].buried.split())
+    assert set(records[0].deepened.split()) < buried, "what was deepened first is buried later"
+    shown = [form.rpartition("\n[headroom left out ") for form in plan.replacements.values()]
+    stubs = [kept for kept, _, way_back in shown if "characters; kept as " in way_back]
+    assert len(stubs) >= len(buried) - 1
+    assert all(len(kept) <= 80 and "\n" not in kept for kept in stubs)
+
+
 async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> None:
     road, bodies = Conversations(store), sessions.bodies(long_session(24), "openai")
     plans = [await planned(road, body) for body in bodies]

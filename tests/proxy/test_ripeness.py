@@ -19,6 +19,7 @@ TUNING = Tuning(
     min_stale_age_turns=2,
     min_edited_age_turns=8,
     min_named_age_turns=12,
+    min_buried_age_turns=15,
 )
 WAIT = run("make", "done")
 
@@ -45,6 +46,13 @@ def ripe_at(steps: list[Step], task: str = "go on") -> int | None:
 )
 def test_results_get_old_at_their_own_pace(steps: list[Step], turns: int) -> None:
     assert ripe_at(steps) == turns
+
+
+def test_what_nobody_touched_for_very_long_is_buried() -> None:
+    steps = [run("make", "ok"), read("a.py", "x"), *[WAIT] * 9, edit("a.py"), *[WAIT] * 6]
+    call = sessions.call(sessions.bodies(steps, "anthropic")[-1], "anthropic")
+    ripeness = Ripeness(call, TUNING)
+    assert [ripeness.is_buried(result) for result in call.results[:3]] == [True, False, True]
 
 
 def test_a_document_that_the_user_named_stays() -> None:

@@ -30,6 +30,15 @@ def test_one_long_line_keeps_its_ends() -> None:
     assert shrunk.tokens_after < 0.2 * shrunk.tokens_before
 
 
+def test_with_a_share_of_nothing_the_beginning_of_one_line_is_left() -> None:
+    digest = pipeline.original_hash(SOURCE)
+    left_out = f"{len(SOURCE) - 19:,} of {len(SOURCE):,} characters"
+    shown = f"def report_0(rows):\n[headroom left out {left_out}; original kept as {digest}]"
+    assert old(SOURCE, 0.0, "render_37").text == shown
+    line = old("\n\n" + "Wxyz0123 " * 900, 0.0).text
+    assert line.startswith("Wxyz0123 " * 8 + "…\n[headroom left out ")
+
+
 def test_old_news_spends_few_words_on_what_is_missing() -> None:
     text, digest = old(SOURCE).text, pipeline.original_hash(SOURCE)
     lines = text.split("\n")

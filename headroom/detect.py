@@ -201,6 +201,15 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
 )
 """A kind, what its lines look like, and the share of lines that must; at 0 two places anywhere are enough."""
 
+# Asking for plain strings first is ten times faster than the expressions, and most texts have none of them.
+_HINTS = {
+    "diff": ("diff --git ", "@@ -", "\n+++ "),
+    "git_log": ("commit ",),
+    "html": ("<",),
+    "numbered": ("→", "\t"),
+    "test_events": ('"Action"', '"protocolVersion"', '"type":"test'),
+}
+
 
 def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     """Return the kinds that may fit, likeliest first, each once; the measured tokens decide between them."""
@@ -211,19 +220,26 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     if len(text) <= passages.MAX_CHARS and prose.is_passages(text):
         return ("prose",)
     if _WHOLE_JSON.match(text) and text[-200:].rstrip()[-1:] in ("}", "]"):
-        return ("test_events",) if _EVENTS.search(text[:HEAD_CHARS]) else ("json",)
+        return ("test_events",) if _is_events(text[:HEAD_CHARS]) else ("json",)
     if _GROUPED.match(text):
         return ("blob",)
+    return _by_call_and_structure(text, call)
+
+
+def _by_call_and_structure(text: str, call: ToolCall) -> tuple[str, ...]:
     called = [*_by_call(call)]
-    if "search" not in called and _is_log(text):
+    head = text[:HEAD_CHARS]
+    is_stamped = "search" not in called and _is_stamped(head)
+    delimited = table.read(head) if is_stamped else None
+    if is_stamped and delimited is None and not fixed.is_table(head[:_TABLE_CHARS]):
         return tuple(dict.fromkeys([*(kind for kind in called if kind in _RUNNERS), "logs", "json"]))
     # Shrinkers that look for records or sentences would drop what these know to keep. They strip escape codes themselves, where those are not content.
     built = [*_settling(text)]
     is_settled = not _SETTLING.isdisjoint(built) or not _RUNNERS.isdisjoint(called)
     found = dict.fromkeys([*called, *(built if is_settled else _by_structure(text, built))])
-    read = table.read(text[:HEAD_CHARS]) if "table" in found else None
-    if read is not None:
-        others = ("logs", "prose", "code", "command") if read.delimiter in ",;" else ("logs", "prose", "code")
+    delimited = (delimited or table.read(head)) if "table" in found else None
+    if delimited is not None:
+        others = ("logs", "prose", "code", "command") if delimited.delimiter in ",;" else ("logs", "prose", "code")
         found = dict.fromkeys(kind for kind in found if kind not in others)
     if "test_events" in found:
         found.pop("json", None)
@@ -232,23 +248,27 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _is_log(text: str) -> bool:
-    """Return whether lines begin with a time, as in no other kind of text but tables, whose cells are counted."""
-    head = text[:HEAD_CHARS]
+def _is_stamped(head: str) -> bool:
+    """Return whether lines begin with a time, as in no other kind of text than logs but tables, whose cells are counted."""
     lines = head.split("\n")
     probe = _probe(lines)
-    if len(lines) < 4 or (_share(_STAMPED, probe) < STAMPED_SHARE and _share(_LEVEL, probe) < LEVEL_SHARE):
-        return False
-    return table.read(head) is None and not fixed.is_table(head[:_TABLE_CHARS])
+    return len(lines) >= 4 and (
+        _share(_STAMPED, probe, STAMPED_SHARE) >= STAMPED_SHARE or _share(_LEVEL, probe, LEVEL_SHARE) >= LEVEL_SHARE
+    )
 
 
 def _probe(lines: list[str]) -> list[str]:
     return [line[:PROBED_CHARS] for line in lines[:: -(-len(lines) // PROBED_LINES)]]
 
 
-def _share(pattern: re.Pattern[str], lines: list[str]) -> float:
-    """Return the share of lines that look like something, 0 when it is one line only."""
-    found = sum(1 for line in lines if pattern.match(line))
+def _share(pattern: re.Pattern[str], lines: list[str], least: float) -> float:
+    """Return the share of lines that look like something, 0 when it is one line only or `least` is out of reach."""
+    found = 0
+    for seen, line in enumerate(lines, 1):
+        if pattern.match(line):
+            found += 1
+        elif (found + len(lines) - seen) / len(lines) < least:
+            return 0.0
     return found / len(lines) if found > 1 else 0.0
 
 
@@ -273,28 +293,28 @@ def _settling(text: str) -> Iterator[str]:
     """Yield the kinds whose structure leaves no doubt, and JSON, which may be inside them."""
     head = text[:HEAD_CHARS]
     probe = _probe(head.split("\n"))
-    if _EVENTS.search(head):
+    if _is_events(head):
         yield "test_events"
     if _XML.search(head) and not _HTML.search(head[:1_000]):
         yield "xml_report"
     if _is_json(text) or head.lstrip()[:1] == "{" or '{"' in head or "[{" in head or _OPENING.search(head):
         yield "json"
-    if _share(_FINDING, probe) > _FINDING_SHARE:
+    if _share(_FINDING, probe, _FINDING_SHARE) > _FINDING_SHARE:
         yield "build_output"
     for kind, pattern, share in _SHAPES:
-        if kind in _SETTLING and _is_like(pattern, share, head, probe):
+        if kind in _SETTLING and _is_hinted(kind, head) and _is_like(pattern, share, head, probe):
             yield kind
 
 
 def _by_structure(text: str, settling: Sequence[str]) -> Iterator[str]:
     """Yield the kinds of a text of which nothing is sure but what was found already."""
     head = text[:HEAD_CHARS]
-    if _NUMBERED.search(head):
+    if _is_hinted("numbered", head) and _NUMBERED.search(head):
         yield "numbered"
     yield from settling
     probe = _probe(head.split("\n"))
     for kind, pattern, share in _SHAPES:
-        if kind not in _SETTLING and _is_like(pattern, share, head, probe):
+        if kind not in _SETTLING and _is_hinted(kind, head) and _is_like(pattern, share, head, probe):
             yield kind
     yield from ("blob",) if _is_json(text) else ("table", "command", "blob", "prose")
 
@@ -303,5 +323,13 @@ def _is_json(text: str) -> bool:
     return text[:HEAD_CHARS].lstrip()[:1] in ("{", "[") and text[-200:].rstrip()[-1:] in ("}", "]")
 
 
+def _is_events(head: str) -> bool:
+    return _is_hinted("test_events", head) and _EVENTS.search(head) is not None
+
+
+def _is_hinted(kind: str, head: str) -> bool:
+    return kind not in _HINTS or any(hint in head for hint in _HINTS[kind])
+
+
 def _is_like(pattern: re.Pattern[str], share: float, head: str, probe: list[str]) -> bool:
-    return _share(pattern, probe) > share if share else _is_twice(pattern, head)
+    return _share(pattern, probe, share) > share if share else _is_twice(pattern, head)

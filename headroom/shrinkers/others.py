@@ -46,5 +46,6 @@ def _are_names(called: Sequence[Any]) -> bool:
     text = "".join(called)
     if not text.isprintable() or len(text) > _MAX_MEAN_CHARS * len(called) or any(", " in one for one in called):
         return False
-    letters = sum(map(str.isalpha, text))
-    return letters >= _MIN_LETTERS * len(text) and len(set(called)) >= _MIN_DIFFERENT * len(called)
+    if len(set(called)) < _MIN_DIFFERENT * len(called):
+        return False
+    return sum(map(str.isalpha, text)) >= _MIN_LETTERS * len(text)

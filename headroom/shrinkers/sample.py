@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 
@@ -42,12 +44,11 @@ def pick(lines: Sequence[str], columns: Sequence[Sequence[str]], keep: int, *, w
 def standing_out(column: Sequence[str]) -> set[int]:
     """Return the rows of one column that a reader would look for: extremes, odd types, values far rarer than the rest."""
     filled = [(index, cell) for index, cell in enumerate(column) if cell]
-    numbers = [(number, index) for index, cell in filled if (number := as_number(cell)) is not None]
+    numbers, odd = _numbers(filled)
     found: set[int] = set()
-    if len(numbers) * 10 >= len(filled) * 8 and numbers:
+    if numbers:
         found.update(_extremes(numbers))
-        numeric = {index for _, index in numbers}
-        found.update([index for index, _ in filled if index not in numeric][:RARE_PER_COLUMN])
+        found.update(odd[:RARE_PER_COLUMN])
     elif filled:
         found.update(_rare(filled, len(column)))
     blank = [index for index, cell in enumerate(column) if not cell]
@@ -56,11 +57,26 @@ def standing_out(column: Sequence[str]) -> set[int]:
     return found
 
 
+def _numbers(filled: Sequence[tuple[int, str]]) -> tuple[list[tuple[float, int]], list[int]]:
+    """Return the numbers of a column with their rows, and the rows without one; nothing where these are more than a fifth."""
+    numbers: list[tuple[float, int]] = []
+    odd: list[int] = []
+    for index, cell in filled:
+        number = as_number(cell)
+        if number is not None:
+            numbers.append((number, index))
+        else:
+            odd.append(index)
+            if len(odd) * 5 > len(filled):
+                return [], []
+    return numbers, odd
+
+
 def as_number(cell: str) -> float | None:
     """Return the number that a cell holds, None when it holds none."""
     if not cell[-1:].isdecimal() or len(cell) > 40:
         return None
-    if cell.isdecimal():
+    if cell[0] != "." and cell.replace(".", "", 1).isdecimal():
         return float(cell)
     return float(cell.replace(",", "")) if _NUMBER.fullmatch(cell) else None
 
@@ -68,18 +84,19 @@ def as_number(cell: str) -> float | None:
 def _extremes(numbers: list[tuple[float, int]]) -> set[int]:
     """Return first and last holder of the smallest and largest value, and what lies far outside the middle half."""
     ordered = sorted(numbers)
-    low, high = ordered[0][0], ordered[-1][0]
-    lowest = [index for number, index in ordered if number == low]
-    highest = [index for number, index in ordered if number == high]
-    found = {lowest[0], lowest[-1], highest[0], highest[-1]}
+    (low, first), (high, last) = ordered[0], ordered[-1]
+    found = {
+        first,
+        ordered[bisect_right(ordered, (low, math.inf)) - 1][1],
+        ordered[bisect_left(ordered, (high, -1))][1],
+        last,
+    }
     quarter, three = ordered[len(ordered) // 4][0], ordered[(len(ordered) * 3) // 4][0]
     spread = three - quarter
     if spread > 0:
-        far = [
-            (min(abs(number - quarter), abs(number - three)), index)
-            for number, index in ordered
-            if not quarter - 6 * spread <= number <= three + 6 * spread
-        ]
+        below = ordered[: bisect_left(ordered, (quarter - 6 * spread, -1))]
+        above = ordered[bisect_right(ordered, (three + 6 * spread, math.inf)) :]
+        far = [(min(abs(number - quarter), abs(number - three)), index) for number, index in [*below, *above]]
         found.update(index for _, index in sorted(far, reverse=True)[:RARE_PER_COLUMN])
     return found
 
@@ -105,8 +122,9 @@ def _named(lines: Sequence[str], wanted: str) -> list[int]:
     terms = dict.fromkeys([*values, *(word for value in values for word in _WORD.findall(value))])
     limit = max(20, len(lines) // 10)
     found: set[int] = set()
+    text = "\n".join(lines) if terms else ""
     for term in list(terms)[:MAX_TERMS]:
-        holding = [index for index, line in enumerate(lines) if term in line]
+        holding = [index for index, line in enumerate(lines) if term in line] if term in text else []
         if len(holding) <= limit:
             found.update(holding)
     return sorted(found)[:MAX_NAMED_ROWS]

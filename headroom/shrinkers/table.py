@@ -58,22 +58,26 @@ def read(text: str) -> Delimited | None:
     delimiter = _delimiter(lines)
     if delimiter is None or _is_logged(lines[0], delimiter):
         return None
-    records: list[Row] = []
-    reader = csv.reader((line.rstrip("\r") + "\n" for line in lines), delimiter=delimiter)
-    start = 0
+    # Only a quote takes a cell over the end of its line.
+    fed = (line.rstrip("\r") + "\n" for line in lines) if '"' in text else iter(lines)
+    reader = csv.reader(fed, delimiter=delimiter)
     try:
+        names = tuple(cell.strip().strip("\ufeff") for cell in next(reader))
+        start = reader.line_num
+        if not 2 <= len(names) <= MAX_COLUMNS or any(len(name) > 80 for name in names):
+            return None
+        header = "\n".join(lines[:start])
+        body: list[Row] = []
         for cells in reader:
-            records.append(Row(tuple(cells), "\n".join(lines[start : reader.line_num])))
+            if cells:
+                line = "\n".join(lines[start : reader.line_num])
+                body.append(Row(tuple(cells) if len(cells) == len(names) else (), line))
             start = reader.line_num
     except csv.Error:
         return None
-    names = tuple(cell.strip().strip("\ufeff") for cell in records[0].cells)
-    body = tuple(Row(row.cells if len(row.cells) == len(names) else (), row.line) for row in records[1:] if row.cells)
-    if not 2 <= len(names) <= MAX_COLUMNS or len(body) < MIN_ROWS:
+    if len(body) < MIN_ROWS or sum(1 for row in body if row.cells) * 10 < len(body) * 8:
         return None
-    if sum(1 for row in body if row.cells) * 10 < len(body) * 8 or any(len(name) > 80 for name in names):
-        return None
-    return Delimited(records[0].line, unique(names), delimiter, body)
+    return Delimited(header, unique(names), delimiter, tuple(body))
 
 
 def _is_logged(line: str, delimiter: str) -> bool:
@@ -87,6 +91,8 @@ def _delimiter(lines: Sequence[str]) -> str | None:
     """Return the delimiter that cuts the first line and most of the next ones into equally many cells, two or more."""
     probe = [line for line in lines[:60] if line.strip()]
     for delimiter in ("\t", ",", ";", "|"):
+        if not any(delimiter in line for line in probe):
+            continue
         counts = _cell_counts(probe, delimiter)
         prose = (
             delimiter in ",;" and sum(f"{delimiter} " in line for line in probe) * 2 > len(probe) and counts[:1] < [4]

@@ -10,7 +10,7 @@ from headroom.shrinkers import document, passages, reads, sentences
 from headroom.values import Form, Source
 
 # An open string runs to the end, so that no quote inside it is tried as a beginning again.
-_LITERAL = re.compile(r'(?s)"(?:[^"\\]|\\.)*+(?:"|\\?\Z)')
+_LITERAL = re.compile(r'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)')
 # Six words and more in a row, with at most a mark between them.
 _SENTENCE = re.compile(r"[^\w\n]{0,8}(?:[^\W\d_][\w'’-]*[,;:.!?)\"”]?[ (\"“]{1,2}){6}")
 _LONG_LITERAL_CHARS = 120
@@ -76,7 +76,7 @@ def _of_passages(source: Source) -> Iterable[Form]:
     memory = passages.Memory()
     at = 0
     for found in _LITERAL.finditer(text):
-        between, literal = re.sub(r"\s+", "", text[at : found.start()]), found[0]
+        between, literal = "".join(text[at : found.start()].split()), found[0]
         plain += [between, literal]
         shown += [between, _shortened(literal, memory) if _is_prose(literal) else literal]
         telling += shown[-2:]

@@ -82,21 +82,21 @@ class Conversations:
         if billing is not None and policy.level != "lossless":
             look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
         standing = await self.aging.standing(look) if look is not None else Standing()
-        new = {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}
         gone = standing.deepened | hidden
-        made: dict[str, Decided] = {}
-        if new:
+        while new := {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}:
+            # Usually once; what turns out to be decided already is news for what is not.
             room = _room_above_minimum(call, provider, stands)
             reread = _read_again(call, stands, standing, hidden)
             made, results = await self._decide(new, stands, gone, policy, room, [] if hidden else _calls(call, owner))
-            made = await self._held(owner, made, results, reread, call.conversation)
-        stands = [Stand(s.key, s.result, s.decided or made.get(s.key)) for s in stands]
+            held = await self._held(owner, made, results, reread, call.conversation)
+            stands = [Stand(s.key, s.result, s.decided or held.get(s.key)) for s in stands]
+            policy = _pinned(policy, stands)
         # With the context window full, calls may be out of view as well.
         calls: frozenset[str] = frozenset() if hidden else _referred_calls(call, owner, stands)
         stands = await self._in_view(stands, gone, calls)
         if look is None:
             return _plan(call, stands, Aged({}), policy.version)
-        aged = await self.aging.age(replace(look, stands=stands), standing)
+        aged = await self.aging.age(replace(look, stands=stands, policy=policy), standing)
         if aged.epoch:
             stands = await self._in_view(stands, aged.deepened | hidden, calls)
         return _plan(call, stands, aged, policy.version)
@@ -135,21 +135,21 @@ class Conversations:
         return known
 
     async def _recall(self, owner: str, results: list[ToolResult]) -> list[Stand]:
+        """Where results stand. Of those that may be new only memory is asked: whoever comes to store a decision about them
+        learns of an earlier one."""
         keyed = [(decisions.key_of(owner, result), result) for result in results]
-        unknown = [key for key, _ in keyed if key not in self.memory]
+        unknown = [key for key, result in keyed if key not in self.memory and not result.is_newest]
+        stored: dict[str, Decided] = {}
         if unknown:
             try:
                 stored = await self.store.load(unknown)
             except (DatabaseError, TimeoutError):
                 logger.warning("the decision store is down; %d blocks are looked at afresh", len(unknown))
-                return [
-                    Stand(key, result, self.memory.get(key) if key in self.memory else None) for key, result in keyed
-                ]
-            for key in unknown:
-                self.memory.put(key, stored.get(key))
-            # A request may hold more than the memory does; what was just read must not be lost to eviction.
-            return [Stand(key, r, stored[key] if key in stored else self._known(key)) for key, r in keyed]
-        return [Stand(key, result, self.memory.get(key)) for key, result in keyed]
+            else:
+                for key in unknown:
+                    self.memory.put(key, stored.get(key))
+        # A request may hold more than the memory does; what was just read must not be lost to eviction.
+        return [Stand(key, r, stored[key] if key in stored else self._known(key)) for key, r in keyed]
 
     def _known(self, key: str) -> Decided | None:
         return self.memory.get(key) if key in self.memory else None
@@ -195,9 +195,10 @@ class Conversations:
         reread: Sequence[str],
         conversation: str,
     ) -> dict[str, Decided]:
-        """The decisions that hold from now on. `reread` are keys of forms whose files the new results show once more."""
+        """The decisions that hold from now on, or only those that were made before. `reread` are keys of forms whose files
+        the new results show once more."""
         try:
-            held = await self.store.save(owner, made, results, reread, conversation=conversation)
+            held = await self.store.save_new(owner, made, results, reread, conversation=conversation)
         except (DatabaseError, TimeoutError):
             logger.warning("the decision store is down; lossy forms wait until it is back")
             held = {key: _without_loss(decided) for key, decided in made.items()}

@@ -16,7 +16,7 @@ from hashlib import blake2b, sha256
 from typing import Any, Literal, cast
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from headroom import pipeline
@@ -197,7 +197,6 @@ def store(
     now: datetime,
     lifetime: timedelta,
     *,
-    has_originals: bool = True,
     conversation: str = "",
 ) -> dict[str, Decided]:
     """Store new decisions with the originals behind them, in one transaction; whoever was first is right.
@@ -205,35 +204,76 @@ def store(
     Returns the decisions that hold now: ours, or another worker's that was quicker.
     """
     with transaction.atomic():
-        if has_originals:
-            kept = [_kept(results[key], made) for key, made in decided.items() if made.original_hash]
-            keep_originals(owner, kept, now, lifetime)
-        alone = {alone_key(key) for key, made in decided.items() if made.refers_to}
-        sent = {key: made for key, made in decided.items() if key not in alone}
-        uses.note_sent(owner, uses.of_decisions(sent, results), now)
-        Decision.objects.bulk_create(
-            [
-                Decision(
-                    key=key,
-                    form=pack(made.form) if made.form is not None else None,
-                    label=made.label[:80],
-                    reason=made.reason[:80],
-                    tokens_before=made.tokens_before,
-                    tokens_after=made.tokens_after,
-                    original_hash=made.original_hash,
-                    refers_to=made.refers_to,
-                    level=made.level,
-                    policy_version=made.policy_version,
-                    engine_version=ENGINE_VERSION,
-                    conversation=conversation,
-                    created_at=now,
-                    used_at=now,
-                )
-                for key, made in decided.items()
-            ],
-            ignore_conflicts=True,
-        )
+        _keep(owner, decided, results, now, lifetime)
+        Decision.objects.bulk_create(_rows(decided, now, conversation), ignore_conflicts=True)
     return load(decided)
+
+
+def store_all(
+    owner: str,
+    decided: dict[str, Decided],
+    results: dict[str, ToolResult],
+    now: datetime,
+    lifetime: timedelta,
+    *,
+    has_originals: bool = True,
+    conversation: str = "",
+) -> dict[str, Decided]:
+    """Store decisions that were made of one another, as `store` does, if none of them was made before: all of them or none.
+
+    Returns those that were made before: what else there is has to be decided with them in view.
+    """
+    try:
+        with transaction.atomic():
+            if earlier := load(decided):
+                return earlier
+            _keep(owner, decided, results, now, lifetime, has_originals=has_originals)
+            Decision.objects.bulk_create(_rows(decided, now, conversation))
+    except IntegrityError:  # another worker was quicker
+        if earlier := load(decided):
+            return earlier
+        raise
+    return {}
+
+
+def _keep(
+    owner: str,
+    decided: dict[str, Decided],
+    results: dict[str, ToolResult],
+    now: datetime,
+    lifetime: timedelta,
+    *,
+    has_originals: bool = True,
+) -> None:
+    """Keep what stands beside decisions: originals, and notes of what is sent."""
+    if has_originals:
+        kept = [_kept(results[key], made) for key, made in decided.items() if made.original_hash]
+        keep_originals(owner, kept, now, lifetime)
+    alone = {alone_key(key) for key, made in decided.items() if made.refers_to}
+    sent = {key: made for key, made in decided.items() if key not in alone}
+    uses.note_sent(owner, uses.of_decisions(sent, results), now)
+
+
+def _rows(decided: dict[str, Decided], now: datetime, conversation: str) -> list[Decision]:
+    return [
+        Decision(
+            key=key,
+            form=pack(made.form) if made.form is not None else None,
+            label=made.label[:80],
+            reason=made.reason[:80],
+            tokens_before=made.tokens_before,
+            tokens_after=made.tokens_after,
+            original_hash=made.original_hash,
+            refers_to=made.refers_to,
+            level=made.level,
+            policy_version=made.policy_version,
+            engine_version=ENGINE_VERSION,
+            conversation=conversation,
+            created_at=now,
+            used_at=now,
+        )
+        for key, made in decided.items()
+    ]
 
 
 def pack(text: str) -> bytes:

@@ -19,6 +19,12 @@ class Store(EpochStore, Protocol):
     """Decisions and epochs. Every method may raise DatabaseError or TimeoutError."""
 
     async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], *, conversation: str = ""
+    ) -> dict[str, Decided]:
+        """Store decisions with their originals and return those that hold now: of each the first writer's.
+        `conversation` is where they are decided."""
+
+    async def save_new(
         self,
         owner: str,
         made: dict[str, Decided],
@@ -27,8 +33,9 @@ class Store(EpochStore, Protocol):
         *,
         conversation: str = "",
     ) -> dict[str, Decided]:
-        """Store new decisions with their originals and return those that hold now: the first writer's. `reread` are the keys
-        of earlier forms whose files the new results show once more. `conversation` is where they are decided."""
+        """Store decisions about what is new, which were made of one another, with their originals and return them. If some
+        were made before, store nothing and return only those: the rest has to be decided with them in view. `reread` are
+        the keys of earlier forms whose files the new results show once more."""
 
 
 class DatabaseStore:
@@ -38,6 +45,11 @@ class DatabaseStore:
         return await database.run(decisions.load, keys)
 
     async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], *, conversation: str = ""
+    ) -> dict[str, Decided]:
+        return await database.run(_save, owner, made, results, conversation=conversation)
+
+    async def save_new(
         self,
         owner: str,
         made: dict[str, Decided],
@@ -46,7 +58,7 @@ class DatabaseStore:
         *,
         conversation: str = "",
     ) -> dict[str, Decided]:
-        return await database.run(_save, owner, made, results, reread, conversation=conversation)
+        return await database.run(_save_new, owner, made, results, reread, conversation=conversation)
 
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return await database.run(standings.load, owner, chains, turns)
@@ -56,14 +68,22 @@ class DatabaseStore:
 
 
 def _save(
+    owner: str, made: dict[str, Decided], results: dict[str, ToolResult], *, conversation: str
+) -> dict[str, Decided]:
+    made = files.written(owner, made, results)
+    return decisions.store(owner, made, results, datetime.now(UTC), decisions.lifetime(), conversation=conversation)
+
+
+def _save_new(
     owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str], *, conversation: str
 ) -> dict[str, Decided]:
     now = datetime.now(UTC)
     made = files.written(owner, made, results)
-    held = decisions.store(owner, made, results, now, decisions.lifetime(), conversation=conversation)
+    if earlier := decisions.store_all(owner, made, results, now, decisions.lifetime(), conversation=conversation):
+        return earlier
     uses.note_reread(reread)
     lookup.note_reads(owner, results.values(), now)
-    return held
+    return made
 
 
 class ObservedStore(DatabaseStore):
@@ -73,7 +93,7 @@ class ObservedStore(DatabaseStore):
     has its text back, for as long as its memory lasts: what is output again is compared with it.
     """
 
-    async def save(
+    async def save_new(
         self,
         owner: str,
         made: dict[str, Decided],
@@ -87,8 +107,8 @@ class ObservedStore(DatabaseStore):
             key: replace(_without_text(decided), original_hash=decided.original_hash) for key, decided in made.items()
         }
         now, lifetime = datetime.now(UTC), decisions.lifetime()
-        held = await database.run(
-            decisions.store,
+        earlier = await database.run(
+            decisions.store_all,
             owner,
             sizes,
             results,
@@ -97,7 +117,7 @@ class ObservedStore(DatabaseStore):
             has_originals=False,
             conversation=conversation,
         )
-        return _with_text(held, sizes, made)
+        return _with_text(earlier, sizes, made) if earlier else made
 
     async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         deep = tuple((key, result, _without_text(decided)) for key, result, decided in beginning.deep)
@@ -127,6 +147,11 @@ class NoStore:
         return {}
 
     async def save(
+        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], *, conversation: str = ""
+    ) -> dict[str, Decided]:
+        return made
+
+    async def save_new(
         self,
         owner: str,
         made: dict[str, Decided],

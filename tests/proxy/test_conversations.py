@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from django.db import connections
 
@@ -15,6 +16,7 @@ from headroom import pipeline
 from headroom.values import Policy
 from proxy import database, standings
 from proxy.conversations import Conversations
+from proxy.decisions import Decided
 from proxy.epochs import Billing
 from proxy.models import Decision, EpochRecord, FormUse, Original
 from proxy.stores import DatabaseStore, NoStore, ObservedStore
@@ -119,6 +121,39 @@ async def test_what_is_very_old_is_buried_and_stays_so_on_every_worker(store: Da
     stubs = [kept for kept, _, way_back in shown if "characters; kept as " in way_back]
     assert len(stubs) >= len(buried) - 1
     assert all(len(kept) <= 80 and "\n" not in kept for kept in stubs)
+
+
+class Counted(DatabaseStore):
+    """A store that counts how often the road waits for it."""
+
+    def __init__(self) -> None:
+        self.loads = self.saves = 0
+
+    async def load(self, keys: list[str]) -> dict[str, Decided]:
+        self.loads += 1
+        return await super().load(keys)
+
+    async def save_new(self, *args: Any, **options: Any) -> dict[str, Decided]:
+        self.saves += 1
+        return await super().save_new(*args, **options)
+
+
+@pytest.mark.usefixtures("store")
+async def test_a_turn_waits_for_the_store_once() -> None:
+    counted = Counted()
+    await played(Conversations(counted), [run(f"make {n}", log(n)) for n in range(5)], mode="cache")
+    assert (counted.loads, counted.saves) == (0, 5)
+
+
+async def test_what_is_new_is_decided_in_view_of_what_another_worker_decided(store: DatabaseStore) -> None:
+    alone, both = sessions.bodies([run("make 1", log(1)), run("make 2", log(1))], "openai")[1:]
+    (form,) = (await planned(Conversations(store), alone)).replacements.values()
+    document = orjson.loads(both)
+    task, one, one_result, other, other_result = document["messages"]
+    calls = {**one, "tool_calls": [*one["tool_calls"], *other["tool_calls"]]}
+    at_once = orjson.dumps({**document, "messages": [task, calls, one_result, other_result]})
+    plan = await planned(Conversations(store), at_once, policy=Policy(retrieval="ask for {hash}", min_tokens=10**6))
+    assert [*plan.replacements.values()] == [form, "[Exactly as in the output of `make 1` above]"]
 
 
 async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> None:

@@ -45,8 +45,8 @@ class Tuning:
     min_buried_age_turns: int = 30
     deep_share: float = 0.08
     deep_read_share: float = 0.03
-    horizon_share: float = 0.3
-    margin_share: float = 0.3
+    horizon_share: float = 0.25
+    margin_share: float = 0.1
     risk_share: float = 0.01
 
 

@@ -13,7 +13,9 @@ from headroom.values import Form
 _MIN_RUN_LINES = 3
 _MIN_RUN_CHARS = 80
 # Below this share of repeated characters a text is shown for what it is.
-_MIN_SHARE = 0.4
+_MIN_SHARE = 0.2
+# From this share on it is the same text with changes, below it has parts of the other one.
+_SAME_SHARE = 0.5
 # A line that occurs very often (a brace, a blank) is tried at so many places of the earlier copy.
 _MAX_PLACES = 8
 _MAX_CHARS = 4_000_000
@@ -78,12 +80,9 @@ def refer(text: str, earlier: Sequence[Visible]) -> Repeat | None:
     if repeated < _MIN_SHARE * len(text):
         return None
     label = earlier[closest].label
-    body = "\n".join(
-        [
-            f"[As in {label} above, with changes]",
-            *_written(copy, old, runs),
-        ]
-    )
+    is_same = repeated >= _SAME_SHARE * len(text)
+    head = f"[As in {label} above, with changes]" if is_same else f"[Unchanged lines are those of {label} above]"
+    body = "\n".join([head, *_written(copy, old, runs)])
     same = sum(run.count for run in runs)
     left_out = f"{same:,} of {len(copy.lines):,} lines, which stand in {label} above"
     return Repeat(Form(body, "near_duplicate", left_out), closest) if len(body) < len(text) else None

@@ -25,7 +25,7 @@ MAX_COPIES = 3
 MAX_FORMS = 12
 MAX_FORM_CHARS = 50_000
 """Of the results of the same tool, the latest are compared as they are sent, as far as they are short enough for that."""
-MIN_SHARED = 0.3
+MIN_SHARED = 0.15
 MIN_LINE_CHARS = 8
 MIN_ENDING_CHARS = 60
 MAX_CALLS = 40

@@ -44,7 +44,7 @@ def _first_line(text: str) -> Iterable[Form]:
     shown = (
         lines[0] if len(lines[0]) <= MAX_LINE_CHARS else f"{lines[0][:MAX_LINE_CHARS].rpartition(' ')[0]} {gist.GAP}"
     )
-    yield Form(shown, "stub", f"{len(text) - len(shown):,} of {len(text):,} characters")
+    yield Form(shown, "stub", f"{len(text) - len(shown):,} characters")
 
 
 def _ends(text: str, budget_chars: int) -> Iterable[Form]:

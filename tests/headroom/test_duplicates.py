@@ -123,3 +123,12 @@ def test_hostile_texts_stay_cheap() -> None:
         many = "\n".join([line] * 40_000)
         duplicates.refer(many + "\nx", [Visible("the run", "y\n" + many)])
         duplicates.refer("\n".join([line, "b"] * 20_000), [Visible("the run", "\n".join([line, "c"] * 20_000))])
+
+
+def test_a_text_that_shares_a_part_says_so() -> None:
+    part, other = "\n".join(SOURCE.split("\n")[20:40]), "\n".join(f"{n} is new here: {n * n}" for n in range(60))
+    text = f"{other}\n{part}\nand this is the end"
+    form = refer(text, SOURCE).form.text
+    assert form.startswith(f"[Unchanged lines are those of {LABEL} above]\n0 is new here: 0\n")
+    assert form.endswith("\n[lines 21-40 unchanged]\nand this is the end")
+    assert restored(form, SOURCE) == text

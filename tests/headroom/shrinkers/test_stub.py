@@ -32,7 +32,7 @@ def test_one_long_line_keeps_its_ends() -> None:
 
 def test_with_a_share_of_nothing_the_beginning_of_one_line_is_left() -> None:
     digest = pipeline.original_hash(SOURCE)
-    left_out = f"{len(SOURCE) - 19:,} of {len(SOURCE):,} characters"
+    left_out = f"{len(SOURCE) - 19:,} characters"
     shown = f"def report_0(rows):\n[headroom left out {left_out}; original kept as {digest}]"
     assert old(SOURCE, 0.0, "render_37").text == shown
     line = old("\n\n" + "Wxyz0123 " * 900, 0.0).text

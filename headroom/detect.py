@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from headroom import commands
-from headroom.shrinkers import fixed, git_blame, passages, prose, reads, table
+from headroom import commands, reading
+from headroom.shrinkers import fixed, git_blame, passages, prose, table
 from headroom.values import ToolCall
 
 HEAD_CHARS = 16_384
@@ -213,9 +213,9 @@ _HINTS = {
 
 def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     """Return the kinds that may fit, likeliest first, each once; the measured tokens decide between them."""
-    if reads.language(call):
+    if reading.language(call):
         return ("numbered", "code", "blob")  # the next edit quotes it: nothing that takes it for anything else
-    if reads.is_document(call):
+    if reading.is_document(call):
         return ("numbered", "prose", "blob")
     if len(text) <= passages.MAX_CHARS and prose.is_passages(text):
         return ("prose",)

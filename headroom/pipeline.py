@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from headroom import detect, envelope, frame, registry, scales, tokens
-from headroom.shrinkers import blank, reads
+from headroom import detect, envelope, frame, reading, registry, scales, tokens
+from headroom.shrinkers import blank
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
 
 T = TypeVar("T")
@@ -269,7 +269,7 @@ class _Work:
             if kind != "terminal":
                 is_cut = is_cut or form.is_lossy
                 yield kind, replace(form, text=f"{head}{form.text}{tail}") if head or tail else form
-        if policy.level == "deep" and not is_cut and not reads.is_read(self.call):
+        if policy.level == "deep" and not is_cut and not reading.is_read(self.call):
             # Nobody who knows this kind of text can cut it, and it is old: its most telling lines are worth more than none.
             yield from self._forms(("gist",), shown, policy)
         yield from self._forms(("stub",), shown, policy)

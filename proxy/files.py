@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from headroom import commands
-from headroom.shrinkers import reading
+from headroom import commands, reading
 from headroom.values import ToolCall
 
 Act = Literal["read", "change", "write"]

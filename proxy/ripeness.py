@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from headroom import commands
-from headroom.shrinkers import reading
+from headroom import commands, reading
 from headroom.values import ToolCall
 from proxy import files, mentions
 from proxy.epochs import Tuning

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from headroom.shrinkers import code_parts, comments, fold, grammars, named, numbered, reads
+from headroom import reading
+from headroom.shrinkers import code_parts, comments, fold, grammars, named, numbered
 from headroom.values import Form, Source
 
 _MIN_ROWS = 12
@@ -25,7 +26,7 @@ def forms(source: Source) -> Iterable[Form]:
     lines = source.text.split("\n")
     run = numbered.find(lines)
     shown = numbered.bare(lines, run) if run else lines
-    name = reads.language(source.call) or _by_text(shown)
+    name = reading.language(source.call) or _by_text(shown)
     if name is None or len(shown) < _MIN_ROWS:
         return
     dropped = _comment_rows(shown, name, is_deep=source.policy.level == "deep")

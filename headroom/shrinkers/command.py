@@ -6,7 +6,8 @@ import dataclasses
 import re
 from collections.abc import Iterable
 
-from headroom.shrinkers import drawn, fixed, kubernetes, listing, outline, reading, records, tree
+from headroom import reading
+from headroom.shrinkers import drawn, fixed, kubernetes, listing, outline, records, tree
 from headroom.shrinkers.grid import Item
 from headroom.values import Form, Source
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from headroom.shrinkers import kubernetes, outline, reading
+from headroom import reading
+from headroom.shrinkers import kubernetes, outline
 from headroom.values import Form, Source
 
 _COMMENT = re.compile(r"\s*(?:#|;|//)(?!!)")

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from headroom.shrinkers import document, reading
+from headroom import reading
+from headroom.shrinkers import document
 from headroom.values import Form, Source
 
 MAX_CHARS = 5_000_000

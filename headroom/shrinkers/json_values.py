@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headroom.shrinkers import json_pick, json_text, reading
+from headroom import reading
+from headroom.shrinkers import json_pick, json_text
 from headroom.shrinkers.json_text import Document
 from headroom.shrinkers.json_write import FOLD_CHARS, Writer, references
 from headroom.values import Form, Level, Source

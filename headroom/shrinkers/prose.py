@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Iterable
 
-from headroom.shrinkers import document, passages, reads, sentences
+from headroom import reading
+from headroom.shrinkers import document, passages, sentences
 from headroom.values import Form, Source
 
 # An open string runs to the end, so that no quote inside it is tried as a beginning again.
@@ -28,7 +29,7 @@ def forms(source: Source) -> Iterable[Form]:
     if is_passages(text):
         yield from _of_passages(source)
     elif source.policy.level != "lossless" and is_prose(text):
-        if source.policy.level == "balanced" and reads.is_read(source.call):
+        if source.policy.level == "balanced" and reading.is_read(source.call):
             return  # the next edit may quote any of it
         shown = passages.Memory(headings=True).shortened(text)
         if shown != text:
@@ -37,7 +38,7 @@ def forms(source: Source) -> Iterable[Form]:
             )
     if source.policy.level != "deep":
         return
-    if reads.is_document(source.call) or document.is_one(text):
+    if reading.is_document(source.call) or document.is_one(text):
         yield from document.forms(source)
     elif is_prose(text):
         short, gone, count = sentences.extract(text, source.policy.keep_words)

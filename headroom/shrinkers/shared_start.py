@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 
-from headroom.shrinkers import reading, reads
+from headroom import reading
 from headroom.values import Form, Source
 
 MIN_LINES = 4
@@ -16,7 +16,7 @@ _UP_TO_WORD = re.compile(r".*(?:\s|\dT(?=\d))")
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the lines without the words that all of them begin with, below these. Files that were read keep theirs."""
-    if reads.is_read(source.call) or reading.is_file(source.call) or source.text[:1] in ("{", "["):
+    if reading.is_read(source.call) or reading.is_file(source.call) or source.text[:1] in ("{", "["):
         return
     lines = source.text.split("\n")
     filled = [line for line in lines if line.strip()]

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from headroom.shrinkers import drawn, others, reading, sample
+from headroom import reading
+from headroom.shrinkers import drawn, others, sample
 from headroom.shrinkers.grid import MAX_COLUMNS, PROBED_ROWS, Row, Sheet, arrange, unique, weight
 from headroom.values import Form, Level, Source
 

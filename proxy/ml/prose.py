@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from headroom import reading
 from headroom.pipeline import Shrinker
-from headroom.shrinkers import prose, reads, trouble
+from headroom.shrinkers import prose, trouble
 from headroom.values import Form, Source
 from proxy.ml import model
 from proxy.ml.model import Scored
@@ -52,7 +53,7 @@ def forms(source: Source, scorer: Scorer) -> Iterable[Form]:
     text, level = source.text, source.policy.level
     if level == "lossless" or len(text) > MAX_CHARS or not prose.is_prose(text):
         return
-    if level == "balanced" and reads.is_read(source.call):
+    if level == "balanced" and reading.is_read(source.call):
         return
     total = len(_WORD.findall(text))
     if total < MIN_WORDS:

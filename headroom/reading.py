@@ -1,0 +1,87 @@
+"""Which calls show a file as it is: what they show is ground truth for the next edit."""
+
+from __future__ import annotations
+
+import re
+
+from headroom import commands
+from headroom.shrinkers import grammars
+from headroom.values import Source, ToolCall
+
+_TOOLS = frozenset(
+    [
+        "cat",
+        "fetch_file",
+        "get_file_contents",
+        "open",
+        "open_file",
+        "read",
+        "read_file",
+        "readfile",
+        "str_replace_based_edit_tool",
+        "str_replace_editor",
+        "view",
+        "view_file",
+    ]
+)
+_LIKE_TOOLS = re.compile(r"read|view|open_file|get_file|cat_file|str_replace", re.IGNORECASE)
+_NOT_TOOLS = re.compile(r"thread|spread|webpage|screenshot|log|url|query|search", re.IGNORECASE)
+_PRINTS_FILE = re.compile(r"(?:cd [^;&|]{1,300}(?:&&|;)\s*)?(?:sudo )?(?:cat|head|tail|nl|bat|less|more|sed -n)\b")
+_PIPED = re.compile(r"[|>](?!\|)\s*(?!head|tail|cat|nl|less|more)\w")
+_SHOWN = re.compile(
+    r"(?:^|&&|[;\n]|\|\|)\s*(?:sudo\s+)?(?:cat|head|tail|nl|less|more|bat|sed\s+-n|awk\s+'?NR)\b([^|;&\n]*)(?=$|[;&\n]|\|\s*(?:cat|head|tail|nl|less|sed)\b)"
+)
+_DATA = re.compile(
+    r"\.(?:csv|tsv|psv|log|out|err|jsonl|ndjson|txt|dat)(?:\.\d+)?\b|/proc/|/sys/|/var/log/", re.IGNORECASE
+)
+_DOCUMENT = re.compile(r"(?i)[\w-]\.(?:md|mdx|markdown|rst|adoc)\b|\b(?:readme|changelog|contributing)(?:\.txt)?\b")
+
+
+def is_quotable(source: Source) -> bool:
+    """Return whether the text came from reading a file of code, settings or prose, and is not old yet: such text keeps its
+    exact spelling at first sight.
+
+    >>> is_quotable(Source("x = 1", ToolCall("Read", '{"file_path": "/app/a.py"}')))
+    True
+    >>> is_quotable(Source("a,b", ToolCall("Bash", '{"command": "cat sales.csv"}')))
+    False
+    """
+    return source.policy.level != "deep" and is_file(source.call)
+
+
+def is_file(call: ToolCall) -> bool:
+    """Return whether a call shows a file as it is, alone or among other things, and not one of data."""
+    command = commands.given(call)
+    if command:
+        shown = [found[1] for found in _SHOWN.finditer(command)]
+        return any(not _DATA.search(names) for names in shown)
+    is_like = bool(_LIKE_TOOLS.search(call.name)) and not _NOT_TOOLS.search(call.name)
+    return (is_like or _is_tool(call)) and not _DATA.search(call.arguments[:4_000])
+
+
+def is_read(call: ToolCall) -> bool:
+    """Return whether a call shows nothing but a file, or some lines of it, unchanged.
+
+    >>> is_read(ToolCall("Bash", '{"command": "cd app && cat a.py"}'))
+    True
+    >>> is_read(ToolCall("Bash", '{"command": "cat a.py | wc -l"}'))
+    False
+    """
+    if _is_tool(call):
+        return True
+    line = commands.line(call)
+    return bool(_PRINTS_FILE.match(line)) and not _PIPED.search(line)
+
+
+def language(call: ToolCall) -> grammars.Name | None:
+    """Return the programming language of the file that a call prints, None when it prints none in one."""
+    return grammars.by_path(call.arguments) if is_read(call) else None
+
+
+def is_document(call: ToolCall) -> bool:
+    """Return whether a call prints a document written for people: markdown, reStructuredText, plain text."""
+    return is_read(call) and bool(_DOCUMENT.search(call.arguments[:4_000]))
+
+
+def _is_tool(call: ToolCall) -> bool:
+    return call.name.lower().rpartition("__")[2] in _TOOLS

@@ -6,8 +6,9 @@ share a past; a compacted history starts a new one. Each chain has a standing: w
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,6 +33,8 @@ MIN_TOKENS = 80
 """Shorter results are not worth a marker."""
 MAX_STANDINGS = 50_000
 MAX_SIZES = 50_000
+MAX_AHEAD = 16
+"""So many requests are kept until there is time to look ahead."""
 FIRST_TURN = 2
 TURNS_PER_LOOK = 40
 """A conversation of forty answers is looked over every second turn, one of eighty every third, and so on."""
@@ -176,6 +179,7 @@ class Aging:
         self._standings: OrderedDict[tuple[str, int], Standing] = OrderedDict()
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._progress: Progress = {}
+        self._asked: deque[tuple[Look, Standing]] = deque(maxlen=MAX_AHEAD)
 
     async def standing(self, look: Look) -> Standing:
         """How the conversation of a request stands before it."""
@@ -197,7 +201,17 @@ class Aging:
             self._progress[place] = max(look.call.turns, self._progress.get(place, 0))
         forms = await self._deep_forms(look, standing)
         self._remember(request, replace(standing, asked_at_s=look.at_s))
+        self._asked.append((look, standing))
         return Aged(forms, _mark(look, standing), trigger, standing.deepened)
+
+    async def look_ahead(self) -> None:
+        """Measure the deep forms of what will be ripe when conversations ask next: for a moment when nobody waits."""
+        earlier = self._tuning.a_turn_earlier()
+        while self._asked:
+            look, standing = self._asked.popleft()
+            for stand, is_buried, _ in _ripe(look, standing, earlier):
+                await self._size(stand, look, is_buried=is_buried)
+                await asyncio.sleep(0)  # requests go first
 
     def take_progress(self) -> Progress:
         """How far conversations got since the last call."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
@@ -48,6 +48,12 @@ class Tuning:
     horizon_share: float = 0.25
     margin_share: float = 0.1
     risk_share: float = 0.01
+
+    def a_turn_earlier(self) -> Tuning:
+        """The same numbers, but that everything is old enough a turn earlier: what will be ripe when a conversation asks
+        next, unless something happens to it."""
+        ages = {name: getattr(self, name) - 1 for name in self.__slots__ if name.endswith("_age_turns")}
+        return replace(self, **ages)
 
 
 @dataclass(frozen=True, slots=True)

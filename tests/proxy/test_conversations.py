@@ -13,12 +13,13 @@ import pytest
 from django.db import connections
 
 from headroom import pipeline
-from headroom.values import Policy
+from headroom.values import Policy, Shrunk, ToolCall
 from proxy import database, standings
 from proxy.conversations import Conversations
 from proxy.decisions import Decided
 from proxy.epochs import Billing
 from proxy.models import Decision, EpochRecord, FormUse, Original
+from proxy.offload import Offload
 from proxy.stores import DatabaseStore, NoStore, ObservedStore
 from proxy.values import Plan
 from tests.proxy import sessions
@@ -154,6 +155,35 @@ async def test_what_is_new_is_decided_in_view_of_what_another_worker_decided(sto
     at_once = orjson.dumps({**document, "messages": [task, calls, one_result, other_result]})
     plan = await planned(Conversations(store), at_once, policy=Policy(retrieval="ask for {hash}", min_tokens=10**6))
     assert [*plan.replacements.values()] == [form, "[Exactly as in the output of `make 1` above]"]
+
+
+class Timed(Offload):
+    """Counts what is shortened while a request waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_for = 0
+
+    async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
+        self.waited_for += 1
+        return await super().shrink(text, call, policy)
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_what_is_measured_ahead_is_not_waited_for_and_changes_nothing(dialect: str) -> None:
+    expected = await played(Conversations(NoStore()), long_session(), dialect)
+    offload = Timed()
+    road, measured = Conversations(NoStore(), offload), 0
+    for turn, body in enumerate(sessions.bodies(long_session(), dialect)):
+        before = offload.waited_for
+        plan = await planned(road, body, dialect, at_s=NOON_S + 10 * turn)
+        assert plan == expected[turn]
+        if not plan.epoch:
+            assert offload.waited_for - before <= 1, "the new result alone"
+        before = offload.waited_for
+        await road.aging.look_ahead()
+        measured += offload.waited_for - before
+    assert measured > 20
 
 
 async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> None:

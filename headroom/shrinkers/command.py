@@ -19,12 +19,13 @@ _FOLDED = re.compile(
     r"^(?:Unless a (?:row|line) says otherwise in brackets: |In all [\d,]+ rows: |[\d,]+ (?:entries\. Unless|lines like “))",
     re.MULTILINE,
 )
+_FOLDED_WORDS = (" says otherwise in brackets: ", "In all ", " entries. Unless", " lines like “")
 
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the output with what its rows or blocks share said once; then, when it is long, with the rows that matter."""
     text, level, wanted = source.text, source.policy.level, source.wanted
-    if len(text) > MAX_CHARS or reading.is_quotable(source) or _FOLDED.search(text):
+    if len(text) > MAX_CHARS or reading.is_quotable(source) or _is_folded(text):
         return
     items = fixed.read(text)
     yield from drawn.forms(items, level, wanted=wanted)
@@ -44,6 +45,10 @@ def forms(source: Source) -> Iterable[Form]:
     if saved:
         yield Form("\n".join(folded), "repeated_blocks")
     yield Form("\n".join(lines), "padding")
+
+
+def _is_folded(text: str) -> bool:
+    return any(word in text for word in _FOLDED_WORDS) and _FOLDED.search(text) is not None
 
 
 def _without_machine_labels(source: Source, items: list[Item]) -> Iterable[Form]:

@@ -81,7 +81,10 @@ def squeezed(lines: Sequence[str]) -> list[str]:
         text = _LEADER.sub(": ", text)
     if any(mark in text for mark in (" :", "\t:", " =", "\t=")):
         text = _BEFORE_COLON.sub("", text)
-    text = _PADDING.sub("  ", _AFTER_KEY.sub(r"\1 ", text))
+    if any(mark in text for mark in (":  ", ":\t", "=  ", "=\t")):
+        text = _AFTER_KEY.sub(r"\1 ", text)
+    if "   " in text:
+        text = _PADDING.sub("  ", text)
     for place, line in zip(drawn, text.split("\n"), strict=False):
         found[place] = line.rstrip()
     return found

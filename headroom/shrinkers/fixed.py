@@ -117,7 +117,7 @@ def _table(lines: list[str], spread: list[str], start: int, sheets: Sheets) -> t
     end = body_at + len(body)
     cells += [_cut(line, gaps) for line in body[PROBED_BODY:]]
     rows = [
-        Row(() if any(line[at : at + 1].strip() for at in gaps) else own, source)
+        Row(() if _crossed(line, gaps) else own, source)
         for line, own, source in zip(body, cells, lines[body_at:end], strict=True)
     ]
     return end, [lines[start], *sheet.take(rows)]
@@ -127,7 +127,8 @@ def _clear_gaps(words: Sequence[tuple[int, int]], body: Sequence[str]) -> list[i
     """Return the last position between each two words of a header that is blank in every row, where there is one."""
     places = [(at, number) for number, (left, right) in enumerate(pairwise(words)) for at in range(left[1], right[0])]
     for line in body:
-        places = [place for place in places if line[place[0] : place[0] + 1] in ("", " ")]
+        padded = line.ljust(words[-1][0])
+        places = [place for place in places if padded[place[0]] == " "]
         if not places:
             break
     return list({number: at for at, number in places}.values())
@@ -168,11 +169,16 @@ def _fitting(gaps: Sequence[int], body: Sequence[str], names: frozenset[str]) ->
     for index, line in enumerate(body):
         if len(names.intersection(line.split())) >= 3:
             return index
-        crossed = sum(1 for at in gaps if line[at : at + 1].strip())
+        crossed = _crossed(line, gaps)
         strangers = strangers + 1 if crossed * 3 > len(gaps) or (crossed and len(gaps) == 2) else 0
         if strangers == 3:
             return index - 2
     return len(body) - strangers
+
+
+def _crossed(line: str, gaps: Sequence[int]) -> int:
+    """Return how many gaps a line writes over."""
+    return len("".join("".join([line[at : at + 1] for at in gaps]).split()))
 
 
 def _cut(line: str, gaps: Sequence[int]) -> tuple[str, ...]:
@@ -220,11 +226,12 @@ def _unnamed(lines: list[str], sheets: Sheets) -> list[Item]:
     names = tuple(f"word {index}" for index in range(1, count + 1))
     sheet = sheets.setdefault(names, Sheet(names, is_named=False))
     alike = _alike([cells for cells in words if len(cells) == count])
-    items: list[Item] = []
-    for line, cells in zip(lines, words, strict=True):
-        is_row = len(cells) == count and sum(cells[index] != value for index, value in alike) * 2 <= len(alike)
-        items += sheet.take([Row(cells, line)]) if is_row else [line]
-    return items
+    fits = [
+        len(cells) == count and sum([cells[index] != value for index, value in alike]) * 2 <= len(alike)
+        for cells in words
+    ]
+    rows = iter(sheet.take(Row(cells, line) for line, cells, fit in zip(lines, words, fits, strict=True) if fit))
+    return [next(rows) if fit else line for line, fit in zip(lines, fits, strict=True)]
 
 
 def _alike(rows: Sequence[tuple[str, ...]]) -> list[tuple[int, str]]:

@@ -16,7 +16,9 @@ MIN_SHARE = 0.5
 MAX_DEPTH = 150
 _MOST_BEFORE_CHARS = 2_000
 _MAX_STARTS = 5
-_ODD_INTEGER = re.compile(r"-0(?![\d.eE])|\d{4000}")
+_NEGATIVE_ZERO = re.compile(r"-0(?![\d.eE])")
+_LONG_INTEGER_DIGITS = 4_000
+_LONG_INTEGER = re.compile(rf"\d{{{_LONG_INTEGER_DIGITS}}}")
 _HEAD_CHARS = 20_000
 # Our own spelling of a list: to read its rows as JSON again would lose what stands above them.
 _WRITTEN = re.compile(r"(?m)^[\d,]+ rows(?:, [\d,]+ of them shown,)? as \[|\[[\d,]+ (?:items|values)[ ,;]")
@@ -96,10 +98,15 @@ def _quick(text: str) -> Document | None:
 
 
 def _decoder(text: str) -> json.JSONDecoder:
-    integer = _kept if _ODD_INTEGER.search(text) else int
+    integer = _kept if _has_odd_integer(text) else int
     return json.JSONDecoder(
         object_pairs_hook=_object, parse_float=_float, parse_int=integer, parse_constant=NUMBER.__add__
     )
+
+
+def _has_odd_integer(text: str) -> bool:
+    is_long = any(len(line) >= _LONG_INTEGER_DIGITS for line in text.split("\n"))
+    return _NEGATIVE_ZERO.search(text) is not None or (is_long and _LONG_INTEGER.search(text) is not None)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

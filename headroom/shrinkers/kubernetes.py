@@ -72,14 +72,13 @@ _FINE_NODE = re.compile(r"^\s+(?:\w+Pressure|NetworkUnavailable)\s+False\b")
 
 def is_object(text: str) -> bool:
     """Return whether a text is YAML of objects as a server gives them back, not a manifest from a file."""
-    return bool(_OBJECT.search(text)) and any(
-        word in text for word in ("resourceVersion:", "uid:", "managedFields:", "lastTransitionTime:")
-    )
+    words = ("resourceVersion:", "uid:", "managedFields:", "lastTransitionTime:")
+    return any(word in text for word in words) and bool(_OBJECT.search(text))
 
 
 def is_description(text: str) -> bool:
     """Return whether a text is what `kubectl describe` prints."""
-    return bool(_DESCRIBED.search(text)) and len(_DESCRIBED_TOO.findall(text)) >= 2
+    return "Name: " in text and bool(_DESCRIBED.search(text)) and len(_DESCRIBED_TOO.findall(text)) >= 2
 
 
 def object_forms(text: str) -> Iterable[Form]:

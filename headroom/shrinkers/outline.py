@@ -15,8 +15,8 @@ def depths(lines: Sequence[str]) -> list[int]:
     """Return how deep each line stands; a YAML list item stands where its first key does, a blank line at -1."""
     found = []
     for line in lines:
-        bullet = _BULLET.match(line)
         text = line.lstrip()
+        bullet = _BULLET.match(line) if text.startswith("- ") else None
         found.append(len(bullet[1]) + len(bullet[2]) - 1 if bullet else len(line) - len(text) if text else -1)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -76,22 +76,25 @@ def _table(before: Sequence[str], records: Sequence[Record]) -> list[Item]:
     is_mixed = len(labels) < len(seen)
     names = [titles.pop() if is_keyed else "entry", *(_name(label) for label in labels)]
     sheet = Sheet(unique([*names, "also"] if is_mixed else names))
+    known = frozenset(labels)
+    values = iter(_values([one.text for record in records for one in record.entries if one.label in known]))
     items: list[Item] = [*before]
     for record in records:
         if not record.entries:
             items += record.lines
             continue
-        own = {entry.label: _value(entry.text) for entry in record.entries}
+        own = {entry.label: next(values) for entry in record.entries if entry.label in known}
         more = "; ".join(entry.text for entry in record.entries if seen[entry.label] * 2 < len(records))
-        title = _value(record.title) if is_keyed else record.title
+        title = _values([record.title])[0] if is_keyed else record.title
         cells = (title, *(own.get(label, "") for label in labels), *([more] if is_mixed else []))
         items += sheet.take([Row(cells, "\n".join(record.lines))])
     return items
 
 
-def _value(text: str) -> str:
-    found = _KEY.match(text[:200])
-    return drawn.squeeze(text[found.end() :].strip()) if found else drawn.squeeze(text)
+def _values(texts: Sequence[str]) -> list[str]:
+    """Return lines without what names them and without blanks that only draw columns."""
+    keys = [_KEY.match(text[:200]) for text in texts]
+    return drawn.squeezed([text[key.end() :].strip() if key else text for text, key in zip(texts, keys, strict=True)])
 
 
 def _split(lines: Sequence[str]) -> tuple[int, list[Record]] | None:
@@ -114,7 +117,9 @@ def _split(lines: Sequence[str]) -> tuple[int, list[Record]] | None:
             best = (alike, bounds)
     if not best[0]:
         return None
-    return best[1][0], _tightened([_record(lines[start:end]) for start, end in zip(best[1], best[1][1:], strict=False)])
+    bounds = best[1]
+    records = [_record(lines[start:end], labels[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)]
+    return bounds[0], _tightened(records)
 
 
 def _tightened(records: Sequence[Record]) -> list[Record]:
@@ -173,19 +178,23 @@ def _label(line: str) -> str:
     return found[1] if found else _NUMBER.sub("#", line.strip()[:200])
 
 
-def _record(lines: Sequence[str]) -> Record:
+def _record(lines: Sequence[str], labels: Sequence[str]) -> Record:
+    """Return one block; `labels` are those of its lines."""
     entries: list[Entry] = []
     stack: list[tuple[int, str]] = []
     seen: Counter[str] = Counter()
-    for line in lines[1:]:
-        if not line.strip():
+    for line, label in zip(lines[1:], labels[1:], strict=True):
+        text = line.strip()
+        if not text:
             continue
         indent = len(line) - len(line.lstrip())
         while stack and stack[-1][0] >= indent:
             stack.pop()
         parent = stack[-1][1] if stack else ""
-        for part in _FIELD.split(line) if len(line) <= 4000 else [line]:
-            path = f"{parent}\0{_label(part)}"
+        has_fields = ": " in text and ("  " in text or "\t" in text) and len(line) <= 4000
+        parts = _FIELD.split(line) if has_fields else [line]
+        for part in parts:
+            path = f"{parent}\0{_label(part) if len(parts) > 1 else label}"
             seen[path] += 1
             path = f"{path}#{seen[path]}"
             entries.append(Entry(path, parent, part.strip(), min(len(stack), 8)))
@@ -195,20 +204,22 @@ def _record(lines: Sequence[str]) -> Record:
 
 def _shared(records: Sequence[Record]) -> dict[str, Entry]:
     """Return the lines worth saying once, by label: most records have them, word for word."""
-    texts: dict[str, Counter[str]] = {}
+    texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     first: dict[tuple[str, str], Entry] = {}
     for record in records:
         for entry in record.entries:
-            texts.setdefault(entry.label, Counter())[entry.text] += 1
+            texts[entry.label][entry.text] += 1
             first.setdefault((entry.label, entry.text), entry)
     shared: dict[str, Entry] = {}
     for label, counts in texts.items():
         text, times = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+        if times * 5 < len(records) * 3:
+            continue
         missing = len(records) - sum(counts.values())
         entry = first[label, text]
         under = not entry.parent or entry.parent in shared
         gained = (times - 1) * (weight(text) + 1) - missing * (weight(_name(label)) + 4)
-        if times * 5 >= len(records) * 3 and gained > 0 and under:
+        if gained > 0 and under:
             shared[label] = entry
     return shared
 

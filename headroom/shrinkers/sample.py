@@ -103,17 +103,14 @@ def _extremes(numbers: list[tuple[float, int]]) -> set[int]:
 
 def _rare(filled: Sequence[tuple[int, str]], total: int) -> set[int]:
     """Return one row per value of a column with few values, and every row of values far rarer than an even share."""
-    counts = Counter(cell for _, cell in filled)
+    counts = Counter([cell for _, cell in filled])
     if len(counts) > max(12, total // 8):
         return set()
     expected = len(filled) / len(counts)
-    firsts: dict[str, int] = {}
-    odd: list[int] = []
-    for index, cell in filled:
-        firsts.setdefault(cell, index)
-        if counts[cell] * 10 <= expected or counts[cell] == 1:
-            odd.append(index)
-    return {*list(firsts.values())[:40], *odd[: 2 * RARE_PER_COLUMN]}
+    rare = {cell for cell, times in counts.items() if times * 10 <= expected or times == 1}
+    odd = [index for index, cell in filled if cell in rare]
+    firsts = {cell: index for index, cell in reversed(filled)}
+    return {*(firsts[cell] for cell in list(counts)[:40]), *odd[: 2 * RARE_PER_COLUMN]}
 
 
 def _named(lines: Sequence[str], wanted: str) -> list[int]:

@@ -46,8 +46,10 @@ def study(lines: Sequence[str]) -> Study:
     step = -(-len(lines) // MAX_LINES)
     for at, places, values in _columns(lines[::step]):
         count = step * len(values)
+        if at < _TIME_WORDS and _is_clock(values):
+            continue
         distinct = dict.fromkeys(values)
-        if len(distinct) == 1 or (at < _TIME_WORDS and all(map(_CLOCK.fullmatch, list(distinct)[:_PROBED]))):
+        if len(distinct) == 1:
             continue
         is_few = len(distinct) <= _FEW
         # Where nearly every line has its own value, none is worth counting.
@@ -58,6 +60,18 @@ def study(lines: Sequence[str]) -> Study:
         words = _words(counts, len(values), step) if counts and len(told) < _MAX_FIELDS else ""
         told += [words] if words else []
     return Study(list(odd)[:_MAX_ODD], "; ".join(told), min(count, len(lines)))
+
+
+def _is_clock(values: Sequence[str]) -> bool:
+    """Return whether the first different values are all times."""
+    seen: set[str] = set()
+    for value in values:
+        if len(seen) == _PROBED:
+            break
+        if value not in seen and not _CLOCK.fullmatch(value):
+            return False
+        seen.add(value)
+    return True
 
 
 def _columns(lines: Sequence[str]) -> Iterator[tuple[int, list[int], tuple[str, ...]]]:

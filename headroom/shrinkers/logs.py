@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from headroom.shrinkers import log_values, named, templates, trouble
 from headroom.values import Form, Level, Source
@@ -44,10 +45,11 @@ _TIMED = re.compile(
 )
 _EPOCH = re.compile(r"(?<!\d)1\d{9}(?!\d)")
 _ASKED = re.compile(r"\blogs?\b|journalctl|dmesg")
-_ERROR = re.compile(
-    r"(?i:error|exception|fail|fatal|panic|crash|abort|traceback|unexpected|critical|severe|denied|refused|killed|timed? ?out)"
-    r"|\blevel\W{1,4}(?:err|crit)|^E\d{4} |\[(?:err|crit|alert|emerg)\]"
-)
+_ERROR_WORDS = (
+    "error", "exception", "fail", "fatal", "panic", "crash", "abort", "traceback", "unexpected", "critical", "severe", "denied",
+    "refused", "killed", "timeout", "timedout", "time out", "timed out",
+)  # fmt: skip
+_ERROR = re.compile(r"\blevel\W{1,4}(?:err|crit)|^E\d{4} |\[(?:err|crit|alert|emerg)\]")
 _PLAIN, _WEAK, _STRONG = 0, 1, 2
 _TRACE = re.compile(
     r"^(?:[^\w\s]|\d|[TZ]|INFO|ERROR|WARNING|WARN)*\s*(?:at |File \"|#\d+ |Caused by|\.\.\. \d+ more|\w+Error: )"
@@ -80,8 +82,9 @@ def _is_log(lines: Sequence[str], arguments: str) -> bool:
     step = max(1, len(lines) // 300)
     probe = [line[:1000] for line in lines[::step] if line.strip()]
     is_asked = _ASKED.search(arguments) is not None
-    timed = sum(1 for line in probe if _TIMED.search(line) or (is_asked and _EPOCH.search(line)))
-    return timed * (10 if is_asked else 3) > len(probe)
+    enough = len(probe) // (10 if is_asked else 3) + 1
+    timed = (line for line in probe if _TIMED.search(line) or (is_asked and _EPOCH.search(line)))
+    return len(list(islice(timed, enough))) == enough
 
 
 def _limits(level: Level, count: int) -> Limits:
@@ -168,8 +171,13 @@ def _marks(lines: list[str]) -> list[int]:
     """Say of each line whether it reports trouble, by a level or a word for it."""
     found = [_PLAIN] * len(lines)
     for index in trouble.reporting(lines):
-        found[index] = _STRONG if _ERROR.search(lines[index][:4000]) else _WEAK
+        found[index] = _STRONG if _is_error(lines[index][:4000]) else _WEAK
     return found
+
+
+def _is_error(line: str) -> bool:
+    lowered = line.lower()
+    return any(word in lowered for word in _ERROR_WORDS) or _ERROR.search(line) is not None
 
 
 def _kept(lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[int], limits: Limits) -> bytearray:

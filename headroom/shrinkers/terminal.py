@@ -17,7 +17,7 @@ _ESCAPE = re.compile(
 _DIFF_START = re.compile(r"(?:commit [0-9a-f]{7,40}\b|diff --git |--- \S|Index: \S)")
 _SPINNER = re.compile(r"\s*[\u2800-\u28ff\u25d0-\u25d3\u25f4-\u25f7]")
 _WORD = re.compile(r"[^\W\d_]+")
-_CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = bytes([*range(8), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -35,12 +35,12 @@ def clean(text: str) -> str:
     >>> clean("\x1b[32mok\x1b[0m  \nGet  5%\rGet 80%\rGet 100%, done\n")
     'ok\nGet 100%, done\n'
     """
-    text = strip_escapes(text)
+    text = strip_escapes(text).replace("\r\n", "\n")
     if "\r" in text or "\b" in text:
-        text = "\n".join(_settled(line) for line in text.replace("\r\n", "\n").split("\n"))
+        text = "\n".join([_settled(line) if "\r" in line or "\b" in line else line for line in text.split("\n")])
     # The quick test keeps the common, already clean text free of a copy.
     if " \n" in text or "\t\n" in text or text[-1:] in (" ", "\t"):
-        text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+        text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     return text
 
 
@@ -48,7 +48,7 @@ def strip_escapes(text: str) -> str:
     """Return the text without ANSI escape codes and without invisible control characters; line ends stay."""
     if "\x1b" in text:
         text = _ESCAPE.sub("", text)
-    return _CONTROL.sub("", text)
+    return text.encode("utf-8", "surrogatepass").translate(None, _CONTROL).decode("utf-8", "surrogatepass")
 
 
 def _settled(line: str) -> str:

@@ -17,6 +17,7 @@ _STEMS = (
     "cannot", "critical", "invalid", "degraded", "corrupt", "conflict", "exception", "traceback", "ready", "unavailable", "not found",
     "missing", "expired", "disconnected", "down", "warn", "timeout", "timed", "time-out", "time out", "killed", "pending",
 )  # fmt: skip
+_MOST_BEFORE_STEM = len("not-")
 _WORDS = re.compile(
     r"(?:error|fail|fatal|panic|crash|backoff|oomkill|evict|denied|refused|unhealthy|unreachable|not[ -]?ready|unavailable|not found"
     r"|traceback|exception|degraded|disconnected|err-?disabled?)(?!\w*\.[a-z])"
@@ -48,19 +49,19 @@ def reporting(lines: Sequence[str]) -> list[int]:
     lowered = [line[:_LONGEST_LINE].lower() for line in lines]
     starts = list(accumulate((len(line) + 1 for line in lowered), initial=0))
     text = "\n".join(lowered)
-    asked: set[int] = set()
+    first: dict[int, int] = {}
     for stem in _STEMS:
         at = text.find(stem)
         while at >= 0:
             index = bisect_right(starts, at) - 1
-            asked.add(index)
+            first[index] = min(at, first.get(index, at))
             at = text.find(stem, starts[index + 1])
-    return [index for index in sorted(asked) if _says_so(lowered[index])]
+    return [index for index, at in sorted(first.items()) if _says_so(lowered[index], at - starts[index])]
 
 
-def _says_so(lowered: str) -> bool:
-    """Return whether a line has a word for trouble, and not only as a count of none."""
-    if not _WORDS.search(lowered):
+def _says_so(lowered: str, stem_at: int = 0) -> bool:
+    """Return whether a line has a word for trouble, and not only as a count of none; its first stem says where to begin."""
+    if not _WORDS.search(lowered, max(0, stem_at - _MOST_BEFORE_STEM)):
         return False
     if "0" not in lowered:
         return True

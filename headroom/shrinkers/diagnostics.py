@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from headroom.shrinkers import terminal
 from headroom.values import Form, Source
@@ -43,21 +43,26 @@ def forms(source: Source) -> Iterable[Form]:
 
 def parse(text: str) -> list[Finding | str] | None:
     """Return findings and other lines in order; None when findings are not the bulk of the text."""
-    rows: list[Finding | str] = []
+    rows: list[tuple[str, str, list[str]] | str] = []
+    message: list[str] = []
     filled = findings = 0
     for line in text.split("\n"):
         found = _FINDING.match(line) if len(line) < 4000 else None
-        filled += bool(line.strip())
-        if line[:1] in (" ", "\t") and rows and isinstance(rows[-1], Finding) and not found:
-            # What is indented below a finding belongs to it: a snippet, a link.
-            filled -= bool(line.strip())
-            rows[-1] = replace(rows[-1], message=f"{rows[-1].message}\n{line}")
-        elif found:
+        if found:
+            message = [(found[1] or "") + found[5].strip()]
+            rows.append((found[2], found[3] or found[4], message))
             findings += 1
-            rows.append(Finding(found[2], found[3] or found[4], (found[1] or "") + found[5].strip()))
+            filled += 1
+        elif message and line[:1] in (" ", "\t"):
+            # What is indented below a finding belongs to it: a snippet, a link.
+            message.append(line)
         else:
+            message = []
             rows.append(line)
-    return rows if findings >= max(_MIN_FINDINGS, _MIN_SHARE * filled) else None
+            filled += bool(line.strip())
+    if findings < max(_MIN_FINDINGS, _MIN_SHARE * filled):
+        return None
+    return [row if isinstance(row, str) else Finding(row[0], row[1], "\n".join(row[2])) for row in rows]
 
 
 def _by_file(rows: list[Finding | str]) -> str:

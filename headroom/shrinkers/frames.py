@@ -23,7 +23,7 @@ _ERROR = re.compile(r"(?i)error\b|fatal|panic")
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the findings with less source around those whose sort was seen before; errors keep all of it."""
-    if source.policy.level == "lossless":
+    if source.policy.level == "lossless" or source.text.count("-->") < MIN_FINDINGS:
         return
     lines = terminal.clean(source.text).split("\n")
     places = [at for at, line in enumerate(lines) if at and _PLACE.match(line[:400])]

@@ -45,7 +45,7 @@ _EXIT = re.compile(r"\b(?:exit(?:ed)?(?: with)? (?:code|status)|Error \d+)\b")
 _TROUBLE_WORDS = (
     "error", "warn", "fail", "fatal", "panic", "exception", "traceback", "assert", "undefined", "cannot", "can't",
     "could not", "couldn't", "not found", "no such", "denied", "refused", "conflict", "incompatible", "mismatch", "missing",
-    "deprecat", "timed out", "timeout", "killed", "segmentation", "abort", "invalid", "illegal", "unexpected", "expected",
+    "deprecat", "timed out", "timeout", "killed", "segmentation", "abort", "invalid", "illegal", "expected",
     "leak", "overflow", "vulnerab", "unable", "corrupt", "violation", "critical", "severe", "uninitiali", "race",
 )  # fmt: skip
 # Words count where they stand alone or end a class name, not inside file names and options ("-Werror", "errors.py").
@@ -111,7 +111,8 @@ def progress_verb(line: str) -> str:
 
 def _alone(lines: Sequence[str]) -> list[str]:
     suspects = _suspects(lines)
-    return [_kind(line, at in suspects) for at, line in enumerate(lines)]
+    kind_of = {line: _kind(line, at in suspects) for line, at in {line: at for at, line in enumerate(lines)}.items()}
+    return [kind_of[line] for line in lines]
 
 
 def _suspects(lines: Sequence[str]) -> set[int]:
@@ -136,7 +137,7 @@ def _kind(line: str, is_suspect: bool) -> str:
         return PASSED
     if _SUMMARY.match(line) or (("exit" in line or "Error" in line) and _EXIT.search(line)):
         return KEEP
-    if _FRAMEWORK.match(line):
+    if line[0].isspace() and _FRAMEWORK.match(line):
         return FRAME
     if is_suspect and _TROUBLE.search(line):
         return KEEP

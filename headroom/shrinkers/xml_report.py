@@ -23,6 +23,7 @@ _TROUBLE_TAGS = frozenset(
     ]
 )
 _OUTCOMES = ("outcome", "result", "status", "success")
+_SET = tuple(f"{name}=" for name in _OUTCOMES)
 _FINE = frozenset(
     ["passed", "pass", "success", "successful", "ok", "run", "completed", "executed", "true", "inconclusive"]
 )
@@ -134,7 +135,7 @@ def _is_fine(text: str, element: Element) -> bool:
         # An empty error stream is no trouble, an empty <failure/> or <skipped/> is.
         return element.tag in ("system-err", "StdErr") and not xml_tree.inner(text, element)
     head = text[element.start : element.head]
-    if not any(f"{name}=" in head for name in _OUTCOMES):
+    if not any(word in head for word in _SET):
         return True
     known = xml_tree.attributes(text, element)
     return all(known[name].lower() in _FINE for name in _OUTCOMES if name in known)

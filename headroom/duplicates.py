@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from headroom.shrinkers import numbered
 from headroom.values import Form
@@ -71,10 +72,10 @@ def refer(text: str, earlier: Sequence[Visible]) -> Repeat | None:
         if earlier[source].text == text:
             return _whole(text, earlier[source], source)
     copy = _copy(text)
-    closest = _closest(copy, earlier)
-    if closest is None:
+    found = _closest(copy, earlier)
+    if found is None:
         return None
-    old = _copy(earlier[closest].text)
+    closest, old = found
     runs = list(_runs(copy, old))
     repeated = sum(len(line) for run in runs for line in copy.lines[run.new : run.new + run.count])
     if repeated < _MIN_SHARE * len(text):
@@ -103,19 +104,27 @@ def _copy(text: str) -> _Copy:
     return _Copy(lines, bare, run)
 
 
-def _closest(copy: _Copy, earlier: Sequence[Visible]) -> int | None:
-    """Return the earlier result that has most of the text's lines, by characters; the latest of the best."""
+def _closest(copy: _Copy, earlier: Sequence[Visible]) -> tuple[int, _Copy] | None:
+    """Return the earlier result that has most of the text's lines, by characters, the latest of the best, as lines."""
     wanted = Counter(line for line in copy.bare if line.strip())
-    best: int | None = None
+    best: tuple[int, _Copy] | None = None
     best_chars = 0
     for source, visible in enumerate(earlier):
         if len(visible.text) > _MAX_CHARS:
             continue
-        shared = Counter(_copy(visible.text).bare) & wanted
-        chars = sum(len(line) * count for line, count in shared.items())
-        if chars and chars >= best_chars:
-            best, best_chars = source, chars
+        for old in _spellings(_copy(visible.text), copy):
+            shared = Counter(old.bare) & wanted
+            chars = sum(len(line) * count for line, count in shared.items())
+            if chars and chars >= best_chars:
+                best, best_chars = (source, old), chars
     return best
+
+
+def _spellings(old: _Copy, copy: _Copy) -> Iterator[_Copy]:
+    """Yield an earlier result as it may be compared: an excerpt is too short to tell that its lines are numbered."""
+    yield old
+    if old.run is not None and copy.run is None:
+        yield replace(old, bare=old.lines)
 
 
 def _runs(copy: _Copy, old: _Copy) -> Iterator[_Run]:
@@ -162,16 +171,29 @@ def _written(copy: _Copy, old: _Copy, runs: Sequence[_Run]) -> Iterator[str]:
     at = 0
     for run in runs:
         yield from copy.lines[at : run.new]
-        yield _named(copy, old, run)
+        yield from (_named(copy, old, part) for part in _parts(run, old))
         at = run.new + run.count
     yield from copy.lines[at:]
+
+
+def _parts(run: _Run, old: _Copy) -> Iterator[_Run]:
+    """Yield a stretch in parts that are numbered in the earlier copy, or not, as a whole."""
+    end = run.old + run.count
+    inner = [edge for edge in (old.run.start, old.run.end) if run.old < edge < end] if old.run else []
+    for start, stop in pairwise([run.old, *inner, end]):
+        yield _Run(run.new + start - run.old, start, stop - start)
 
 
 def _named(copy: _Copy, old: _Copy, run: _Run) -> str:
     """Name a stretch by its lines in the earlier copy, as they are numbered there, and by their numbers now."""
     first, last = old.number(run.old), old.number(run.old + run.count - 1)
     if first is None or last is None:
-        return f"[lines {run.old + 1}-{run.old + run.count} unchanged]"
+        is_end = old.run is not None and run.old + run.count == len(old.lines)
+        return (
+            f"[last {run.count} lines unchanged]"
+            if is_end
+            else f"[lines {run.old + 1}-{run.old + run.count} unchanged]"
+        )
     now = copy.number(run.new)
     moved = f", now {now}-{now + run.count - 1}" if now is not None and now != first else ""
     return f"[lines {first}-{last} unchanged{moved}]"

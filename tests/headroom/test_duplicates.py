@@ -132,3 +132,31 @@ def test_a_text_that_shares_a_part_says_so() -> None:
     assert form.startswith(f"[Unchanged lines are those of {LABEL} above]\n0 is new here: 0\n")
     assert form.endswith("\n[lines 21-40 unchanged]\nand this is the end")
     assert restored(form, SOURCE) == text
+
+
+def test_excerpts_of_a_numbered_file_are_found_in_it() -> None:
+    window = [f"{number}:    statement_{number}(of='this file')" for number in range(237, 277)]
+    excerpt = ["Your edit would look like this:", *window[8:13], "250:oops", *window[14:18], "Try again.", "shell-$"]
+    form = refer(
+        "\n".join(excerpt), "\n".join([*window, "Open file: /repo/a.py", "Folder: /repo", "shell-$"])
+    ).form.text
+    assert form.split("\n")[1:] == [
+        "Your edit would look like this:",
+        "[lines 245-249 unchanged]",
+        "250:oops",
+        "[lines 251-254 unchanged]",
+        "Try again.",
+        "shell-$",
+    ]
+
+
+def test_what_stands_below_numbered_lines_is_not_named_by_a_number() -> None:
+    notes = ["Open file: /repo/a.py", "Current directory: /repo/with/a/long/name/to/it/that/is/worth/it", "shell-$"]
+    old = [*(f"{number}:statement_{number}(of='this file')" for number in range(1, 40)), *notes]
+    form = refer("\n".join([*old[:9], "10:changed()", *old[10:]]), "\n".join(old)).form.text
+    assert form.split("\n")[1:] == [
+        "[lines 1-9 unchanged]",
+        "10:changed()",
+        "[lines 11-39 unchanged]",
+        "[last 3 lines unchanged]",
+    ]

@@ -159,19 +159,17 @@ def _as_written(result: ToolResult, calls: Sequence[Named], alone: Decided) -> D
     if len(result.text) > MAX_FORM_CHARS:
         return None
     text = result.text.replace("\r\n", "\n")
+    whole = replace(alone, form=None, label="", original_hash="", level="lossless")
+    shown = [(text, whole), *([(alone.form, alone)] if alone.form is not None else [])]
     wanted = _lines(text)
     shared = [(len(wanted & _lines_of_call(one.result.arguments)), n) for n, (one, _) in enumerate(calls)]
-    found: list[tuple[str, Earlier]] = []
-    for count, n in sorted(shared, reverse=True)[:MAX_COPIES]:
+    found: list[Decided] = []
+    for count, n in sorted(shared, reverse=True)[:MAX_COPIES] if any(count for count, _ in shared) else []:
         one, label = calls[n]
         written = {f"{name} of {label}": lines for name, lines in echo.written(one.result.arguments).items()}
-        form = echo.referring(text, written) if count else None
-        if form is not None:
-            found.append((form, one))
-    if not found:
-        return None
-    form, source = min(found, key=lambda pair: len(pair[0]))
-    return replace(_referring(alone, form, "written", source), original_hash="", label="written", level="lossless")
+        forms = [(echo.referring(body, written), instead) for body, instead in shown if count]
+        found += [_referring(instead, form, "written", one) for form, instead in forms if form is not None]
+    return min(found, key=lambda one: one.tokens_after, default=None)
 
 
 @lru_cache(maxsize=512)
@@ -203,8 +201,8 @@ def _referring(alone: Decided, form: str, name: str, source: Earlier) -> Decided
 
 
 def _lines(text: str) -> frozenset[int]:
-    """The lines of a text worth comparing, without the numbers that tools write before them."""
-    bare = (line.lstrip(" 0123456789").lstrip("\t→:|").strip() for line in text.split("\n"))
+    """The lines of a text worth comparing, without the numbers and signs that tools write before them."""
+    bare = (line.lstrip(" 0123456789").lstrip("\t→:|+").strip() for line in text.split("\n"))
     return frozenset(hash(line) for line in bare if len(line) >= MIN_LINE_CHARS)
 
 

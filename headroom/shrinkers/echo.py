@@ -20,10 +20,11 @@ _NUMBER = re.compile(r"(?: *(\d{1,7})(?:→|\t|:|\|)|\+)")
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line of the result without the number, 0 for none, that the tool wrote before it."""
+    """A line of the result without what the tool wrote before it: a number, 0 for none, or the sign of an added line."""
 
     number: int
     text: str
+    is_added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def _written(given: object, name: str = "", depth: int = 0) -> Iterator[tuple[st
 
 def _row(line: str) -> _Row:
     found = _NUMBER.match(line)
-    return _Row(int(found[1] or 0), line[found.end() :]) if found else _Row(0, line)
+    return _Row(int(found[1] or 0), line[found.end() :], found[0] == "+") if found else _Row(0, line)
 
 
 def _stretches(rows: Sequence[_Row], written: Mapping[str, Sequence[str]]) -> Iterator[_Stretch]:
@@ -115,20 +116,24 @@ def _stretches(rows: Sequence[_Row], written: Mapping[str, Sequence[str]]) -> It
 
 
 def _shared(rows: Sequence[_Row], row: int, lines: Sequence[str], line: int) -> int:
-    """How many rows from one on stand in the argument from a line on, numbered one by one or not at all."""
+    """How many rows from one on stand in the argument from a line on, numbered one by one, added, or neither."""
     count = 0
     step = 1 if rows[row].number else 0
     while row + count < len(rows) and line + count < len(lines):
         one = rows[row + count]
         if one.text != lines[line + count] or one.number != rows[row].number + step * count:
             break
+        if one.is_added != rows[row].is_added:
+            break
         count += 1
     return count
 
 
 def _named(lines: Sequence[str], stretch: _Stretch, written: Sequence[str]) -> str:
-    first = _row(lines[stretch.row]).number
-    shown = f"lines {first}-{first + stretch.count - 1}" if first else f"{stretch.count} lines"
+    begin = _row(lines[stretch.row])
+    shown = f"{stretch.count} {'added ' if begin.is_added else ''}lines"
+    if begin.number:
+        shown = f"lines {begin.number}-{begin.number + stretch.count - 1}"
     is_whole = stretch.line == 0 and not any(written[stretch.count :])
     part = "" if is_whole else f", lines {stretch.line + 1}-{stretch.line + stretch.count}"
     return f"[{shown} as in {stretch.name}{part}]"

@@ -266,6 +266,18 @@ async def test_what_the_model_wrote_itself_is_named_when_it_looks_at_it() -> Non
     assert text in str(sessions.sent(compacted, alone, "openai")[4]["content"])
 
 
+async def test_a_diff_names_what_the_model_wrote_into_a_new_file() -> None:
+    text = module("alpha", 8).strip()
+    added = "".join(f"+{line}\n" for line in text.split("\n"))
+    head = "diff --git a/src/alpha.py b/src/alpha.py\nnew file mode 100644\nindex 000000..3232\n--- /dev/null\n+++ b/src/alpha.py\n"
+    lines = text.count("\n") + 1
+    write: Step = ("Write", {"file_path": "src/alpha.py", "content": text}, "File created.")
+    steps = [write, run("make", log(1, 3)), run("git diff HEAD", f"{head}@@ -0,0 +1,{lines} @@\n{added}")]
+    plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    form = list(plan.replacements.values())[-1]
+    assert f"@@ -0,0 +1,{lines} @@\n[{lines} added lines as in content of the Write of alpha.py]" in form
+
+
 async def test_lines_are_only_named_where_they_stand_as_they_came() -> None:
     listing = "\n".join(f"-rw-r--r-- 1 root root 4096 Apr 30 08:32 module_{n}.py" for n in range(40))
     steps = [

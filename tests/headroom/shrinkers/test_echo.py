@@ -27,14 +27,15 @@ SHOWN = f"The file /app/a.py has been updated. Here is a snippet of it:\n{SNIPPE
 def restored(form: str, written: dict[str, str]) -> str:
     out: list[str] = []
     for line in form.split("\n"):
-        mark = re.fullmatch(r"\[(?:lines (\d+)-(\d+)|(\d+) lines) as in (\w+)(?:, lines (\d+)-(\d+))?\]", line)
+        mark = re.fullmatch(r"\[(?:lines (\d+)-(\d+)|(\d+) (added )?lines) as in (\w+)(?:, lines (\d+)-(\d+))?\]", line)
         if mark is None:
             out.append(line)
             continue
         count = int(mark[3]) if mark[3] else int(mark[2]) - int(mark[1]) + 1
-        lines = written[mark[4]].split("\n")
-        part = lines[int(mark[5]) - 1 : int(mark[6])] if mark[5] else lines[:count]
-        out += [f"{int(mark[1]) + n}:{one}" for n, one in enumerate(part)] if mark[1] else part
+        lines = written[mark[5]].split("\n")
+        part = lines[int(mark[6]) - 1 : int(mark[7])] if mark[6] else lines[:count]
+        sign = "+" if mark[4] else ""
+        out += [f"{int(mark[1]) + n}:{one}" if mark[1] else f"{sign}{one}" for n, one in enumerate(part)]
     return "\n".join(out)
 
 
@@ -57,6 +58,13 @@ def test_lines_that_the_edit_changed_on_the_way_are_shown() -> None:
         "    14→    return total(rows) / max(1, len(rows))" in form.text
         and "lines 9-13 as in new_string, lines 1-5]" in form.text
     )
+
+
+def test_a_stretch_is_added_as_a_whole_or_not_at_all() -> None:
+    lines = [f"value_{n} = compute_the_total(of, all, rows)" for n in range(6)]
+    half = "\n".join(f"+{line}" if n < 3 else line for n, line in enumerate(lines))
+    (form,) = echo.forms(Source(half, ToolCall("Write", json.dumps({"content": "\n".join(lines)}))))
+    assert form.text == "[3 added lines as in content, lines 1-3]\n[3 lines as in content, lines 4-6]"
 
 
 def test_a_gap_in_the_numbers_ends_a_stretch() -> None:
@@ -86,12 +94,13 @@ WORDS = st.lists(
 
 
 @examples(75)
-@given(WORDS, WORDS, st.integers(0, 30), st.integers(0, 30), st.booleans())
+@given(WORDS, WORDS, st.integers(0, 30), st.integers(0, 30), st.sampled_from(["", "number", "sign"]))
 def test_the_form_and_the_call_give_back_the_text(
-    wrote: list[str], around: list[str], start: int, end: int, is_numbered: bool
+    wrote: list[str], around: list[str], start: int, end: int, before: str
 ) -> None:
     lines = [*around[:5], *wrote[start:end], *around[5:], *wrote]
-    text = "\n".join(f"{n}:{line}" if is_numbered else line for n, line in enumerate(lines, 1))
+    signs = [f"{n}:" if before == "number" else "+" * (before == "sign" and n > 4) for n in range(1, len(lines) + 1)]
+    text = "\n".join(sign + line for sign, line in zip(signs, lines, strict=True))
     written = {"content": "\n".join(wrote)}
     for form in echo.forms(Source(text, ToolCall("Write", json.dumps(written)))):
         assert len(form.text) < len(text)

@@ -86,15 +86,6 @@ def test_what_was_decided_together_is_stored_as_one_or_not_at_all() -> None:
 
 
 @pytest.mark.usefixtures("road_database")
-def test_whoever_stores_at_the_same_moment_learns_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = store("local", "k", make_decided("first form"))
-    answers = iter([{}, {"k": first}])
-    monkeypatch.setattr(decisions, "load", lambda keys: next(answers))
-    made, results = {"k": make_decided("second form")}, {"k": make_result()}
-    assert decisions.store_all("local", made, results, NOON, LIFE) == {"k": first}
-
-
-@pytest.mark.usefixtures("road_database")
 def test_that_nothing_was_shortened_is_a_decision_too() -> None:
     left_alone = make_decided(None, label="", reason="no_gain", tokens_after=100)
     assert store("local", "k", left_alone) == left_alone

@@ -176,6 +176,14 @@ def _written(copy: _Copy, old: _Copy, runs: Sequence[_Run]) -> Iterator[str]:
     yield from copy.lines[at:]
 
 
+def _end(run: _Run, old: _Copy) -> str:
+    """Name lines above all or below all numbered ones by their count: no number of theirs could be told from a line's."""
+    count = "line" if run.count == 1 else f"{run.count} lines"
+    if run.old == 0:
+        return f"first {count}"
+    return f"last {count}" if run.old + run.count == len(old.lines) else ""
+
+
 def _parts(run: _Run, old: _Copy) -> Iterator[_Run]:
     """Yield a stretch in parts that are numbered in the earlier copy, or not, as a whole."""
     end = run.old + run.count
@@ -188,12 +196,8 @@ def _named(copy: _Copy, old: _Copy, run: _Run) -> str:
     """Name a stretch by its lines in the earlier copy, as they are numbered there, and by their numbers now."""
     first, last = old.number(run.old), old.number(run.old + run.count - 1)
     if first is None or last is None:
-        is_end = old.run is not None and run.old + run.count == len(old.lines)
-        return (
-            f"[last {run.count} lines unchanged]"
-            if is_end
-            else f"[lines {run.old + 1}-{run.old + run.count} unchanged]"
-        )
+        place = _end(run, old) if old.run is not None else ""
+        return f"[{place or f'lines {run.old + 1}-{run.old + run.count}'} unchanged]"
     now = copy.number(run.new)
     moved = f", now {now}-{now + run.count - 1}" if now is not None and now != first else ""
     return f"[lines {first}-{last} unchanged{moved}]"

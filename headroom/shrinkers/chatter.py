@@ -1,4 +1,4 @@
-"""What programs say beside their answer: curl's progress meter, the commands that git status recommends."""
+"""What programs say beside their answer: curl's progress meter, bars that grow, the commands that git status recommends."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ _ADVICE_WORDS = '(use "git '
 _ADVICE = re.compile(r'[ \t]+\(use "git [^"\n]{1,80}"[^()\n]{1,100}\)')
 _STAGING_WORDS = 'commit (use "git add"'
 _STAGING = re.compile(r'(?<=commit) \(use "git add"[^()\n]{1,60}\)$', re.MULTILINE)
+_BAR_WORDS = "%|"
+_SIZE = r"[\d.,]{1,15}[kMGTP]?i?B?"
+_BAR = re.compile(
+    rf"(?P<what>[^\n|%]{{0,120}}?) *\d{{1,3}}%\|[^|\n]{{0,300}}\| *{_SIZE}/(?P<total>{_SIZE}) \[[^\]\n]{{0,80}}\][^\n]{{0,80}}"
+)
+"""As tqdm draws them (its documentation, `bar_format`)."""
 
 
 def forms(source: Source) -> Iterable[Form]:
-    """Yield the text without chatter; of a transfer, the amount received stays."""
+    """Yield the text without chatter; of a transfer, the amount received stays, of a bar how far it got."""
     text = source.text
     if _METER_HEAD in text:
         text = _without_meters(text)
+    if _BAR_WORDS in text:
+        text = "\n".join(_without_old_bars(text.split("\n")))
     if _ADVICE_WORDS in text:
         *lines, last = text.split("\n")
         lines = [line for line in lines if _ADVICE_WORDS not in line or not _ADVICE.fullmatch(line)]
@@ -33,6 +41,23 @@ def forms(source: Source) -> Iterable[Form]:
         text = _STAGING.sub("", text)
     if text != source.text:
         yield Form(text, "chatter")
+
+
+def _without_old_bars(lines: list[str]) -> list[str]:
+    """The lines without bars that are drawn once more right after, and without the blank lines between them."""
+    kept: list[str] = []
+    bar, bar_at = None, 0
+    for line in lines:
+        found = _BAR.fullmatch(line.rstrip()) if _BAR_WORDS in line else None
+        drawn = (found["what"], found["total"]) if found else None
+        if drawn is not None:
+            if drawn == bar:
+                del kept[bar_at:]
+            bar, bar_at = drawn, len(kept)
+        elif line.strip():
+            bar = None
+        kept.append(line)
+    return kept
 
 
 def _without_meters(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from headroom.shrinkers import terminal
@@ -10,13 +11,15 @@ from headroom.values import Form, Source
 _MIN_PATHS = 8
 _MAX_PATH_CHARS = 400
 _MIN_SHARE = 0.9
+_COMPLAINT = re.compile(r"(?:find|fd|grep|ls|rg|git|xargs|du|tree|sort|head): ")
 
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the list with each folder once; nothing when the text is no list of paths."""
     lines = terminal.strip_escapes(source.text).replace("\r\n", "\n").strip("\n").split("\n")
-    paths = [line for line in lines if is_path(line)]
-    if len(paths) < _MIN_PATHS or len(paths) < _MIN_SHARE * len(lines):
+    paths = sum(1 for line in lines if is_path(line))
+    complaints = sum(1 for line in lines if _COMPLAINT.match(line))
+    if paths < _MIN_PATHS or paths < _MIN_SHARE * (len(lines) - complaints):
         return
     yield Form("\n".join(_folders(lines)), "path_list")
 

@@ -36,6 +36,18 @@ def shown(text: str) -> str:
     return form.text
 
 
+def bar(done: int, total: int = 51, what: str = "") -> str:
+    return (
+        f"{what}{100 * done // total:3}%|{'█' * (done * 9 // total):9}| {done}/{total} [00:0{done % 9}<00:02, 4.1it/s]"
+    )
+
+
+def test_of_a_bar_stays_how_far_it_got() -> None:
+    text = "\n".join(["start", bar(0), "", bar(14), bar(50), "[+] done", bar(3, 9), bar(9, 9), bar(1, 7, "Loading: ")])
+    assert shown(text) == "\n".join(["start", bar(50), "[+] done", bar(9, 9), bar(1, 7, "Loading: ")])
+    assert not laws.forms(chatter.forms, f"{bar(1)}\nsaid between them\n{bar(2)}\n 41%|of a table| 1/2 | x")
+
+
 def test_of_a_transfer_the_amount_stays() -> None:
     answer = '{"id": 7}\n'
     assert shown(METER + answer) == "[curl received 12.1M bytes]\n" + answer

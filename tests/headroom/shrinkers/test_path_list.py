@@ -33,6 +33,13 @@ def test_every_path_can_be_read_back(paths: list[str]) -> None:
     assert form.text.startswith(f"{len(paths)} paths in ")
 
 
+def test_complaints_stay_below_the_list() -> None:
+    complaints = ["grep: write error: Broken pipe", "find: ‘standard output’: Broken pipe", "find: write error"]
+    text = "\n".join([*(f"/srv/app/parts/part_{n}.py" for n in range(9)), *complaints])
+    (form,) = laws.forms(path_list.forms, text).values()
+    assert form.text.split("\n")[2:] == complaints and " part_8.py" in form.text
+
+
 def test_lines_that_are_no_paths_leave_the_list_alone() -> None:
     assert laws.forms(path_list.forms, "\n".join(["see ./a/b for more"] * 20)) == {}
 

@@ -180,7 +180,7 @@ _SETTLING = frozenset(
 """Kinds whose structure leaves no doubt about what the text is."""
 
 _WHOLE_JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d+(?:\.\d+)?\s*[,\]]))")
-_OPENING = re.compile(r"(?m)^[\[{]\s*\n\s*[\[{\"]")
+_OPENING = re.compile(r"(?m)[\[{](?<=^.)\s*\n\s*[\[{\"]")
 _EVENTS = re.compile(
     r'(?m)^\{"(?:Time":"[^"\n]{10,40}","Action|Action|protocolVersion)"|^\{[^\n]{0,200}"type":"test(?:Start|Done)"'
 )

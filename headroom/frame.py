@@ -54,7 +54,8 @@ def split(text: str) -> tuple[str, str, str]:
 
 def _end(text: str, start: int) -> int:
     """Return where the notes at the end begin, each with the line break before it."""
-    reminder = _REMINDER.search(text, max(start, len(text) - _LONGEST_TAIL))
+    is_tagged = text[-_LONGEST_TAIL:].rstrip().endswith(">")
+    reminder = _REMINDER.search(text, max(start, len(text) - _LONGEST_TAIL)) if is_tagged else None
     end = kept = reminder.start() if reminder else len(text)
     for _ in range(_MOST_TAIL_LINES):
         before = text.rfind("\n", start, end)

@@ -28,11 +28,12 @@ LOSSY_SHARE = 0.10
 
 _MARKED = re.compile(r"\[headroom left out [^\n]*\]\s*\Z")
 _BRIEF = re.compile(rf"; {BRIEF}[0-9a-f]{{24}}\]\s*\Z")
-_NOISE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_NOISE = bytes([*range(9), *range(0x0B, 0x20), 0x7F])
 _MARKER_CHARS = 2_000
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
 RETRIEVE_TOOL = "headroom_retrieve"
 _ANY_HASH = "e3b0c44298fc1c149afbf4c8"
+_MOST_HASH_TOKENS = len(_ANY_HASH) + 1
 _NEAR = 1.3
 _FAR = 2
 """Forms this much longer than the shortest of their sort are not counted: tokens follow characters that closely."""
@@ -187,14 +188,17 @@ class _Work:
             if best is None:
                 break
             counted = replace(best, tokens=tokens.estimate(best.text))
-            if counted.tokens < cost and self._tokens_at_any_hash(counted) <= enough:
+            if counted.tokens < cost and self._is_worth_it(counted, enough):
                 return counted
             found.remove(best)
         return None
 
-    def _tokens_at_any_hash(self, one: _Candidate) -> int:
-        """Return what a form costs with a hash that is always the same: whether it is worth its loss is no matter of luck."""
-        return tokens.estimate(one.text.replace(self.digest, _ANY_HASH)) if one.left_out else one.tokens
+    def _is_worth_it(self, one: _Candidate, enough: float) -> bool:
+        """Return whether a form costs little enough, with a hash that is always the same: its loss is no matter of luck."""
+        most_luck = _MOST_HASH_TOKENS * (1 + len(one.text) // tokens.EXACT_CHARS)
+        if not one.left_out or one.tokens + most_luck <= enough:
+            return one.tokens <= enough
+        return tokens.estimate(one.text.replace(self.digest, _ANY_HASH)) <= enough
 
     def _found(self, text: str, cost: int) -> list[_Candidate]:
         """Return what may be sent instead of a text; deeper forms, too, when the target is not met without them."""
@@ -252,7 +256,7 @@ class _Work:
 
     def _of_plain(self, text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         shown = text
-        if _NOISE.search(text):
+        if _is_noisy(text):
             shown = next((form.text for _, form in self._forms(("terminal",), text, policy)), text)
             if shown != text:
                 yield "terminal", Form(shown, "terminal")
@@ -310,6 +314,12 @@ class _Work:
         found = _Candidate(text, weigh(text), kind, form.name, form.left_out, len(self.attempts))
         self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy, kind, self.round))
         return found
+
+
+def _is_noisy(text: str) -> bool:
+    """Return whether a text has characters that steer a terminal. Asked of bytes, as that is faster than an expression."""
+    there = text.encode("utf-8", "surrogatepass")
+    return len(there.translate(None, _NOISE)) < len(there)
 
 
 def _shortest(found: list[_Candidate], cost: int) -> _Candidate | None:

@@ -44,7 +44,7 @@ def forms(source: Source) -> Iterable[Form]:
     if sum(line[:1] in hexdigits and _ADDRESS.match(line) is not None for line in lines) >= _MIN_DUMP_LINES:
         text = _DUMP.sub(lambda found: _dump(found, gone), text)
     if longest >= MIN_RUN_CHARS:
-        text = _RUN.sub(named, text)
+        text = "\n".join([_RUN.sub(named, line) if len(line) >= MIN_RUN_CHARS else line for line in text.split("\n")])
     if longest >= MIN_LINE_CHARS and (source.policy.level == "deep" or not gone):
         text = "\n".join(_minified(line, gone) for line in text.split("\n"))
     if gone:

@@ -16,6 +16,8 @@ _LITERAL = re.compile(r'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)')
 _SENTENCE = re.compile(r"[^\w\n]{0,8}(?:[^\W\d_][\w'’-]*[,;:.!?)\"”]?[ (\"“]{1,2}){6}")
 _LONG_LITERAL_CHARS = 120
 _MIN_LONG_LITERALS = 4
+_CHARS_PER_BLANK = 12
+"""Of sentences, at most."""
 # Share of a JSON text that its sentences make up before it is prose in an envelope.
 _PROSE_SHARE = 0.65
 _HEAD_CHARS = 32_768
@@ -49,7 +51,7 @@ def forms(source: Source) -> Iterable[Form]:
 def is_passages(text: str) -> bool:
     """Return whether a text is JSON that only carries prose: search results, retrieved passages, pages."""
     head = text[:_HEAD_CHARS]
-    if head.lstrip()[:1] not in ("{", "["):
+    if head.lstrip()[:1] not in ("{", "[") or head.count(" ") * _CHARS_PER_BLANK <= _PROSE_SHARE * len(head):
         return False
     long = [len(literal) for literal in _LITERAL.findall(head) if _is_prose(literal)]
     return len(long) >= _MIN_LONG_LITERALS and sum(long) > _PROSE_SHARE * len(head) and max(long) < 0.8 * len(head)
@@ -63,7 +65,11 @@ def is_prose(text: str) -> bool:
 
 
 def _is_prose(literal: str) -> bool:
-    return len(literal) >= _LONG_LITERAL_CHARS and literal.count(" ") * 12 >= len(literal) and "@@ -" not in literal
+    return (
+        len(literal) >= _LONG_LITERAL_CHARS
+        and literal.count(" ") * _CHARS_PER_BLANK >= len(literal)
+        and "@@ -" not in literal
+    )
 
 
 def _of_passages(source: Source) -> Iterable[Form]:

@@ -16,8 +16,7 @@ _METER = re.compile(
 )
 _ADVICE_WORDS = '(use "git '
 _ADVICE = re.compile(r'[ \t]+\(use "git [^"\n]{1,80}"[^()\n]{1,100}\)')
-_STAGING_WORDS = 'commit (use "git add"'
-_STAGING = re.compile(r'(?<=commit) \(use "git add"[^()\n]{1,60}\)$', re.MULTILINE)
+_STAGING = re.compile(r'commit \(use "git add"[^()\n]{1,60}\)$', re.MULTILINE)
 _BAR_WORDS = "%|"
 _SIZE = r"[\d.,]{1,15}[kMGTP]?i?B?"
 _BAR = re.compile(
@@ -36,9 +35,7 @@ def forms(source: Source) -> Iterable[Form]:
     if _ADVICE_WORDS in text:
         *lines, last = text.split("\n")
         lines = [line for line in lines if _ADVICE_WORDS not in line or not _ADVICE.fullmatch(line)]
-        text = "\n".join([*lines, last])
-    if _STAGING_WORDS in text:
-        text = _STAGING.sub("", text)
+        text = _STAGING.sub("commit", "\n".join([*lines, last]))
     if text != source.text:
         yield Form(text, "chatter")
 

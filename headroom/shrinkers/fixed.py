@@ -23,7 +23,8 @@ _LONG_LISTING = re.compile(
     r"|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+ [-+]\d{4})?)?) (.+)$"
 )
 _LONG_NAMES = ("mode", "links", "owner", "group", "size", "changed", "name")
-_LOGGED = re.compile(r"\s*[{\[<]|.{0,60}?\d\d:\d\d:\d\d")
+_CLOCK = re.compile(r"\d\d:\d\d:\d\d")
+_CLOCK_CHARS = 68
 _RULE = re.compile(r"^[\s\-=+|_─━═]+$")
 _WORD = re.compile(r"\S+")
 _NUMERIC = re.compile(r"[-+]?[\d.,:%/]+[A-Za-z%]{0,3}")
@@ -221,7 +222,7 @@ def _unnamed(lines: list[str], sheets: Sheets) -> list[Item]:
     count, times = max(counts.items(), key=lambda pair: (pair[1], -pair[0]), default=(0, 0))
     if not 2 <= count <= MAX_UNNAMED_WORDS or times * 10 < len(lines) * 8:
         return [*lines]
-    if sum(1 for line in lines if _LOGGED.match(line)) * 3 > len(lines):
+    if sum([_is_logged(line) for line in lines]) * 3 > len(lines):
         return [*lines]
     names = tuple(f"word {index}" for index in range(1, count + 1))
     sheet = sheets.setdefault(names, Sheet(names, is_named=False))
@@ -232,6 +233,10 @@ def _unnamed(lines: list[str], sheets: Sheets) -> list[Item]:
     ]
     rows = iter(sheet.take(Row(cells, line) for line, cells, fit in zip(lines, words, fits, strict=True) if fit))
     return [next(rows) if fit else line for line, fit in zip(lines, fits, strict=True)]
+
+
+def _is_logged(line: str) -> bool:
+    return line.lstrip()[:1] in ("{", "[", "<") or _CLOCK.search(line, 0, _CLOCK_CHARS) is not None
 
 
 def _alike(rows: Sequence[tuple[str, ...]]) -> list[tuple[int, str]]:

@@ -77,7 +77,7 @@ def _shape(line: str, kind: str) -> str:
         return line_kinds.progress_verb(line)
     if kind != line_kinds.OTHER or not line or len(line) > 2000:
         return ""
-    shape = " ".join(word if word.strip(_EDGES).isalpha() else "*" for word in line.split())
+    shape = " ".join([word if word.strip(_EDGES).isalpha() else "*" for word in line.split()])
     return shape if sum(map(str.isalpha, shape)) >= 3 else ""
 
 

@@ -110,8 +110,9 @@ def progress_verb(line: str) -> str:
 
 
 def _alone(lines: Sequence[str]) -> list[str]:
-    suspects = _suspects(lines)
-    kind_of = {line: _kind(line, at in suspects) for line, at in {line: at for at, line in enumerate(lines)}.items()}
+    distinct = list(dict.fromkeys(lines))
+    suspects = _suspects(distinct)
+    kind_of = {line: _kind(line, at in suspects) for at, line in enumerate(distinct)}
     return [kind_of[line] for line in lines]
 
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from headroom.shrinkers import drawn, trouble
 from headroom.shrinkers.grid import Item, Row, Sheet, unique, weight
@@ -142,10 +143,9 @@ def _tightened(records: Sequence[Record]) -> list[Record]:
 
 def _alike(labels: Sequence[str], bounds: Sequence[int]) -> int:
     """Return how many lines of the records have a namesake in an earlier record."""
-    seen: Counter[str] = Counter()
-    for start, end in zip(bounds, bounds[1:], strict=False):
-        seen.update({label for label in labels[start + 1 : end] if label})
-    return sum(times - 1 for times in seen.values())
+    own = [frozenset(labels[start + 1 : end]) for start, end in zip(bounds, bounds[1:], strict=False)]
+    seen = Counter(chain.from_iterable(own))
+    return sum([times - 1 for label, times in seen.items() if label])
 
 
 def _titled(lines: Sequence[str], filled: Sequence[int]) -> list[int]:

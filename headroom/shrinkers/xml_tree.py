@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 _NAME = re.compile(r"</?([A-Za-z_][\w:.\-]*)")
 _ATTRIBUTE = re.compile(r"([\w:.\-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_OTHER_MARKUP = (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>"))
 _MAX_DEPTH = 200
 
 
@@ -66,7 +67,7 @@ def _found(text: str, element: Element) -> list[re.Match[str]]:
 
 
 def _after_markup(text: str, at: int) -> int:
-    for opening, closing in (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")):
+    for opening, closing in _OTHER_MARKUP if text[at + 1 : at + 2] in ("!", "?") else ():
         if text.startswith(opening, at):
             end = text.find(closing, at)
             return end + len(closing) if end >= 0 else -1

@@ -1,6 +1,6 @@
 """Big inputs are shrunk in a process of their own: a thread would starve the loop through the GIL.
 
-What goes where depends on size alone, never on the clock, and both ways give the same bytes.
+What goes where depends on size, and never on how long anything takes; both ways give the same bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import multiprocessing
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, TypeVar
@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 INLINE_MAX_CHARS = 24_000
 """About 3 ms of work; coding agents' usual results are below it."""
+INLINE_AT_FIRST_CHARS = 200_000
+"""So much is done here as long as the helper is starting for the first time: others wait for some 20 ms once, and whoever
+asked does not wait for a second."""
 WARM_CHARS = 2_000
 """Who sends a result of this size is likely to send a big one soon: the helper, which takes a second to start, does so now."""
 MAX_CHARS = 32 * 1024 * 1024
@@ -53,14 +56,15 @@ class Offload:
         self._waiting_chars = 0
         self._starts_early = starts_early
         self._model_dir = model_dir
-        self._inline_max_chars = 0 if model_dir else INLINE_MAX_CHARS
+        inline_max_chars = INLINE_AT_FIRST_CHARS if starts_early else INLINE_MAX_CHARS
+        self._inline_max_chars = 0 if model_dir else inline_max_chars
 
     async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
         """Shrink one text, wherever its size says. A helper that dies leaves the text as it is."""
         if words.is_retrieval(call):
             return _left_alone(text, "retrieved")
+        self._warm(len(text))
         if len(text) <= self._inline_max_chars:
-            self._warm(len(text))
             return pipeline.shrink(text, call=call, policy=policy)
         if len(text) > MAX_CHARS:
             return _left_alone(text, "too_large")
@@ -94,6 +98,7 @@ class Offload:
             explain=True,
         )
         size_chars = _chars(messages)
+        self._warm(size_chars)
         if size_chars <= self._inline_max_chars:
             return work()
         return await self._helped(size_chars, work)
@@ -123,7 +128,11 @@ class Offload:
     def _warm(self, chars: int) -> None:
         """Let the helper start while there is nothing for it to do yet."""
         if self._starts_early and self._pool is None and chars >= WARM_CHARS:
-            self._started().submit(tokens.count, "")
+            self._started().submit(tokens.count, "").add_done_callback(self._has_started)
+
+    def _has_started(self, _: Future[int]) -> None:
+        # Also where it failed: what may have killed one helper is left to the next.
+        self._inline_max_chars = min(self._inline_max_chars, INLINE_MAX_CHARS)
 
 
 def _shrink(text: str, call: ToolCall, policy: Policy, model_dir: str) -> Shrunk:

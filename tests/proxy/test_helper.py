@@ -18,6 +18,8 @@ from proxy.offload import Offload
 CALL = ToolCall("Bash", '{"command": "cat app.log"}')
 LOG = "\n".join(f"2024-01-02 03:04:{at % 60:02} INFO served /items/{at * 7} in {at % 90} ms" for at in range(900))
 
+HUGE = LOG * (1 + offload.INLINE_AT_FIRST_CHARS // len(LOG))
+
 
 @pytest.fixture
 def helper() -> Iterator[Offload]:
@@ -39,6 +41,7 @@ def test_the_helper_starts_early_gives_the_same_bytes_and_may_die(helper: Offloa
         await shrink(helper, LOG[: offload.WARM_CHARS])
         started = {child.pid for child in multiprocessing.active_children()} - before
         assert len(started) == 1
+        assert (await shrink(helper, HUGE)).is_changed, "with this it has started"
         assert len(LOG) > offload.INLINE_MAX_CHARS
         assert await shrink(helper, LOG) == pipeline.shrink(LOG, call=CALL, policy=Policy())
         assert {child.pid for child in multiprocessing.active_children()} - before == started
@@ -50,6 +53,14 @@ def test_the_helper_starts_early_gives_the_same_bytes_and_may_die(helper: Offloa
     asyncio.run(story())
 
 
+def test_nobody_waits_for_the_helper_to_start(helper: Offload, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def helped(*_: object) -> None:
+        raise AssertionError("this would have waited")
+
+    monkeypatch.setattr(Offload, "_helped", helped)
+    assert asyncio.run(shrink(helper, LOG)) == pipeline.shrink(LOG, call=CALL, policy=Policy())
+
+
 def test_a_text_beyond_all_contexts_is_left_alone(helper: Offload, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offload, "MAX_CHARS", 30_000)
-    assert asyncio.run(shrink(helper, LOG)).reason == "too_large"
+    monkeypatch.setattr(offload, "MAX_CHARS", offload.INLINE_AT_FIRST_CHARS)
+    assert asyncio.run(shrink(helper, HUGE)).reason == "too_large"

@@ -269,7 +269,7 @@ class _Work:
         head, inner, tail = self._tried("frame", lambda: frame.split(shown), ("", shown, ""))
         kinds: tuple[str, ...] = self._tried("detection", lambda: detect.kinds(inner, self.call), ())
         self.detected |= dict.fromkeys(kinds)
-        for kind, form in self._forms((*kinds, "shared_start"), inner, policy):
+        for kind, form in self._forms((*kinds, "shared_start", "shared_words"), inner, policy):
             if kind != "terminal":
                 is_cut = is_cut or form.is_lossy
                 yield kind, replace(form, text=f"{head}{form.text}{tail}") if head or tail else form

@@ -1,0 +1,121 @@
+"""Lines of a log that have words in common at the same places: the words are said once, above what differs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from headroom import reading
+from headroom.shrinkers import git_blame
+from headroom.values import Form, Source
+
+MAX_CHARS = 200_000
+MAX_WORDS = 10
+"""Of a line. What stands further back is the message, which stays as it is."""
+MIN_LINES = 6
+MIN_SHARE = 0.8
+"""Of the lines that have such words; the others are written as they are."""
+MIN_FIXED_CHARS = 6
+JSON = ("{", "[{", "[[", '["', "[\n")
+HEAD = "[Lines like “"
+OTHER = "| "
+STAR = "*"
+STAMPED_CHARS = 60
+_STAMP = re.compile(r"\d\d?[-/:.T]\d\d")
+"""Part of a date or a time: what logs begin with."""
+_AMID_DIGITS = re.compile(r"\d[^\w]$")
+"""What follows is part of a time, an address or a version, which stay in one piece."""
+_WORD = re.compile(r"[^ ]+")
+_BLANKS = re.compile(r" +")
+_DIGITS = re.compile(r"\d+")
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def forms(source: Source) -> Iterable[Form]:
+    """Yield what differs in each line, below the words that all of them share. Files that were read stay as they are."""
+    text = source.text
+    if len(text) > MAX_CHARS or text.startswith(JSON) or reading.is_read(source.call) or reading.is_file(source.call):
+        return
+    lines = text.split("\n")
+    if git_blame.LINE.match(lines[0]):  # what follows the names and dates is code
+        return
+    filled = sum(1 for line in lines if line)
+    if sum(1 for line in lines if _STAMP.search(line, 0, STAMPED_CHARS)) < max(MIN_LINES, MIN_SHARE * filled):
+        return
+    rows = [_BLANKS.split(line, maxsplit=MAX_WORDS) for line in lines]
+    alike = _alike(rows)
+    pattern = _pattern([rows[n] for n in alike])
+    if _fixed_chars(pattern) < MIN_FIXED_CHARS or any(line.startswith(OTHER) for line in lines):
+        return
+    out = [line and OTHER + line for line in lines]
+    for n in alike:
+        out[n] = " ".join([*_at_stars(rows[n], pattern), _behind(lines[n], len(pattern))])
+        if out[n].startswith(OTHER):
+            return
+    others = "" if len(alike) == filled else f" Whole lines begin with “{OTHER.strip()}”."
+    shown = " ".join([*pattern, STAR])
+    yield Form("\n".join([f"{HEAD}{shown}”; below is only what stands at the stars.{others}]", *out]), "shared_words")
+
+
+def _alike(rows: Sequence[Sequence[str]]) -> list[int]:
+    """The places of the lines that begin alike, when most lines do; without the shortest of them where that leaves more to
+    say once."""
+    filled = [n for n, row in enumerate(rows) if any(row)]
+    shapes = {n: _shape(rows[n][0]) for n in filled}
+    shape = max(Counter(shapes.values()).items(), key=lambda pair: (pair[1], pair[0]), default=("", 0))[0]
+    alike = [n for n in filled if shape and shapes[n] == shape and len(rows[n]) > 1 and rows[n][-1]]
+    lengths = sorted(len(rows[n]) for n in alike)
+    longer = [n for n in alike if len(rows[n]) >= lengths[len(lengths) // 10]]
+    enough = max(MIN_LINES, MIN_SHARE * len(filled))
+    fitting = [some for some in (alike, longer) if len(some) >= enough]
+    return max(fitting, key=lambda some: len(some) * _fixed_chars(_pattern([rows[n] for n in some])), default=[])
+
+
+def _shape(word: str) -> str:
+    return _LETTERS.sub("a", _DIGITS.sub("0", word))
+
+
+def _pattern(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The words up to the last one that all rows share: itself, a star, or a star for the number in it."""
+    if not rows:
+        return []
+    width = min(MAX_WORDS, *map(len, rows)) - 1
+    found = [_shared([row[column] for row in rows]) for column in range(width)]
+    while found and found[-1] == STAR:
+        found.pop()
+    return found
+
+
+def _fixed_chars(pattern: Sequence[str]) -> int:
+    return sum(len(word.replace(STAR, "")) for word in pattern)
+
+
+def _shared(words: Sequence[str]) -> str:
+    if STAR in words[0] or "”" in words[0]:
+        return STAR
+    if len(set(words)) == 1:
+        return words[0]
+    before = os.path.commonprefix([min(words), max(words)]).rstrip("0123456789")
+    after = os.path.commonprefix([min(ends := [word[::-1] for word in words]), max(ends)])[::-1].lstrip("0123456789")
+    is_number = all(_is_number(word[len(before) : len(word) - len(after)]) for word in words)
+    is_part = bool(_AMID_DIGITS.search(before))
+    return f"{before}{STAR}{after}" if is_number and not is_part and (before or after) else STAR
+
+
+def _is_number(part: str) -> bool:
+    return part.isascii() and part.isdigit()
+
+
+def _behind(line: str, count: int) -> str:
+    """What stands behind so many words and one blank."""
+    return line[next(islice(_WORD.finditer(line), count - 1, None)).end() + 1 :]
+
+
+def _at_stars(words: Sequence[str], pattern: Sequence[str]) -> Iterable[str]:
+    for word, shared in zip(words, pattern, strict=False):
+        before, star, after = shared.partition(STAR)
+        if star:
+            yield word[len(before) : len(word) - len(after)]

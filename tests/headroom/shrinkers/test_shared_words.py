@@ -1,0 +1,106 @@
+"""Lines with words in common: the law is that the words said once and the rest give back the text, but for its blanks."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headroom import pipeline
+from headroom.shrinkers import shared_words
+from headroom.values import Policy, Source, ToolCall
+from tests.examples import examples
+from tests.headroom.shrinkers import laws, texts
+
+CALL = ToolCall("Bash", '{"command": "kubectl logs web-7 --tail=12"}')
+LEVELS = ("INFO ", "DEBUG", "ERROR")
+LOG = "\n".join(
+    f"2026-03-01 12:{n:02}:07.{n * 89 % 997:03} {LEVELS[n % 3]} [http-worker-{n % 4 + 9}] c.a.Orders - order {n * 911} took  {n} ms"
+    for n in range(12)
+)
+
+
+def shown(text: str) -> str:
+    return laws.forms(shared_words.forms, text, call=CALL)["shared_words"].text
+
+
+def restored(form: str) -> str:
+    head, _, body = form.partition("\n")
+    found = re.match(r"\[Lines like “(.*)”; below is only what stands at the stars\.", head)
+    assert found is not None
+    *pattern, _ = found[1].split(" ")
+    lines = []
+    for line in body.split("\n"):
+        if not line or line.startswith("| "):
+            lines.append(line[2:])
+            continue
+        parts = line.split(" ", sum("*" in word for word in pattern))
+        words = [word.replace("*", parts.pop(0)) if "*" in word else word for word in pattern]
+        lines.append(" ".join([*words, " ".join(parts)]))
+    return "\n".join(lines)
+
+
+def single_blanks(text: str) -> str:
+    return re.sub(" +", " ", text)
+
+
+def test_what_the_lines_of_a_log_share_is_said_once() -> None:
+    head, first, *_ = shown(LOG).split("\n")
+    assert head == (
+        "[Lines like “2026-03-01 * * [http-worker-*] c.a.Orders - order * took *”; below is only what stands at the stars.]"
+    )
+    assert first == "12:00:07.000 INFO 9 0  0 ms"
+    assert single_blanks(restored(shown(LOG))) == single_blanks(LOG)
+    outcome = pipeline.shrink(LOG, call=CALL, policy=Policy(level="lossless"))
+    assert outcome.form == "shared_words" and not outcome.is_lossy
+    assert pipeline.shrink(outcome.text, call=CALL, policy=Policy(level="lossless")).text == outcome.text
+
+
+def test_lines_may_begin_with_a_bracket() -> None:
+    text = "\n".join(f"[{line[:19]}] {line[24:]}" for line in LOG.split("\n"))
+    assert shown(text).startswith("[Lines like “[2026-03-01 * * [http-worker-*] c.a.Orders - order * took *”")
+
+
+def test_other_lines_stay_whole() -> None:
+    trace = "java.lang.IllegalStateException: closed\n    at c.a.Orders.close(Orders.java:17)"
+    form = shown(f"{LOG}\n{trace}\n\n{LOG}")
+    assert "Whole lines begin with “|”." in form.split("\n")[0]
+    assert "\n| java.lang.IllegalStateException: closed\n|     at c.a.Orders.close(Orders.java:17)\n\n12:00" in form
+
+
+def test_short_lines_do_not_spoil_what_the_others_share() -> None:
+    form = shown(LOG + "\n2026-03-01 12:59:00.000")
+    assert "c.a.Orders - order * took *”" in form and form.endswith("\n| 2026-03-01 12:59:00.000")
+
+
+def test_files_json_and_lines_without_common_words_stay_as_they_are() -> None:
+    strangers = "\n".join(f"{n * 7919 % 977:x} goes from {n} to {n * n}" for n in range(12))
+    for text, call in [
+        (LOG, ToolCall("Bash", '{"command": "cat app.py"}')),
+        (LOG, ToolCall("Read", '{"file_path": "notes.md"}')),
+        ("\n".join(['{"level": "info", "n": 1}'] * 9), CALL),
+        (strangers.replace(" goes from", "").replace(" to", ""), CALL),
+        (f"| {LOG}", CALL),
+    ]:
+        assert not list(shared_words.forms(Source(text, call)))
+
+
+WORDS = st.sampled_from(
+    ["INFO", "WARN", "[worker-1]", "[worker-22]", "app:", "|", "*", "a”b", "7", "12", "done", "x=1", "  "]
+)
+
+
+@examples(100)
+@given(
+    st.lists(st.lists(WORDS, max_size=7), min_size=4, max_size=30), st.sampled_from(["", "2026-03-01 12:00 host-7 "])
+)
+def test_nothing_is_lost(rows: list[list[str]], start: str) -> None:
+    text = "\n".join(start + " ".join(row) for row in rows)
+    for form in laws.forms(shared_words.forms, text, call=CALL).values():
+        assert single_blanks(restored(form.text)) == single_blanks(text)
+
+
+@given(texts.ANY, laws.LEVELS)
+def test_laws_hold(text: str, level: str) -> None:
+    laws.assert_kept(shared_words.forms, text, level)

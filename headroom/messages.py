@@ -83,10 +83,13 @@ def compress(
         scope.settled.get(text.number) or pipeline.shrink(text.text, call=text.call, policy=policy, extra=extra)
         for text in texts
     ]
+    pairs = zip(texts, outcomes, strict=True)
+    counted = {text.text: outcome.tokens_before for text, outcome in pairs if text.number not in scope.settled}
     if token_budget is None and not scope.settled and policy.level != "lossless":
         # What fits a budget, or holds for a session, may lose the copy that a reference needs.
         outcomes = references.referred(texts, outcomes, policy)
-    before = sum(tokens.estimate(part) for message in messages for part in walk.read(message))
+    parts = [part for message in messages for part in walk.read(message)]
+    before = sum(counted[part] if part in counted else tokens.estimate(part) for part in parts)
     excess = before - sum(map(_saved, outcomes)) - token_budget if token_budget is not None else 0
     fit = fitting.fit(texts, outcomes, messages, excess=excess, policy=policy, extra=extra)
     saved = sum(map(_saved, fit.outcomes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from headroom.shrinkers import others, sample, trouble
@@ -37,16 +37,19 @@ def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[
     sheets = {id(item[0]): item[0] for item in items if not isinstance(item, str)}
     if not sheets:
         return
-    quoted = trouble.positions([item if isinstance(item, str) else item[1].line for item in items])
+    reported = trouble.reporting([item if isinstance(item, str) else item[1].line for item in items])
+    quoted = trouble.quoted(reported, len(items))
     layouts = {key: arrange(sheet) for key, sheet in sheets.items()}
     loose = squeezed([item for item in items if isinstance(item, str)])
     yield Form(_written(items, loose, layouts, {}, quoted), "table_columns")
     if level == "lossless":
         return
+    found = [items[position] for position in reported]
+    troubled = frozenset(id(item[1]) for item in found if not isinstance(item, str))
     shown = {
         key: picked
         for key, sheet in sheets.items()
-        if (picked := _picked(sheet, layouts[key], level, wanted)) is not None
+        if (picked := _picked(sheet, layouts[key], level, wanted, troubled)) is not None
     }
     total = sum(len(sheet.rows) for sheet in sheets.values())
     hidden = sum(len(sheets[key].rows) - len(one.places) for key, one in shown.items())
@@ -90,7 +93,8 @@ def squeezed(lines: Sequence[str]) -> list[str]:
     return found
 
 
-def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> Shown | None:
+def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str, troubled: Collection[int]) -> Shown | None:
+    """Return the rows that matter most of a long sheet, None of a short one; `troubled` are ids of rows with trouble."""
     rows = sheet.rows
     fitting = [row for row in rows if len(row.cells) == len(sheet.names)]
     if len(rows) <= ROWS_SHOWN[level] or not fitting:
@@ -105,7 +109,8 @@ def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str) -> Shown | 
     width = len(sheet.names)
     cells = [row.cells if len(row.cells) == width else ("",) * width for row in rows]
     columns = [[row[index] for row in cells] for index in range(width)]
-    picked = sample.pick([row.line for row in rows], columns, keep, wanted=wanted)
+    reported = [index for index, row in enumerate(rows) if id(row) in troubled]
+    picked = sample.pick([row.line for row in rows], columns, keep, wanted=wanted, reported=reported)
     named = zip(sheet.names, columns, strict=True) if sheet.is_named else ()
     row_chars = sum(len(row.line) for row in rows)
     return Shown(frozenset(picked), others.names(level, named, picked, len(rows), row_chars))

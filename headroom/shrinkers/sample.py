@@ -19,10 +19,18 @@ _WORD = re.compile(r"[\w./:@-]{5,}")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
-def pick(lines: Sequence[str], columns: Sequence[Sequence[str]], keep: int, *, wanted: str = "") -> list[int]:
+def pick(
+    lines: Sequence[str],
+    columns: Sequence[Sequence[str]],
+    keep: int,
+    *,
+    wanted: str = "",
+    reported: Sequence[int] | None = None,
+) -> list[int]:
     """Return the indices of the rows to show, in order: about `keep`, more where more of them stand out.
 
-    `columns` hold one cell per line. `wanted` is text whose words name rows that must stay, a call's arguments.
+    `columns` hold one cell per line. `wanted` is text whose words name rows that must stay, a call's arguments. `reported`
+    are the lines that report trouble; None when nobody looked yet.
     """
     count = len(lines)
     if count <= keep:
@@ -30,7 +38,7 @@ def pick(lines: Sequence[str], columns: Sequence[Sequence[str]], keep: int, *, w
     chosen = {*range(min(ENDS, count)), *range(max(0, count - ENDS), count)}
     for column in columns:
         chosen.update(standing_out(column))
-    reported = trouble.reporting(lines)
+    reported = trouble.reporting(lines) if reported is None else reported
     if len(reported) * 3 <= count or len(reported) <= keep:
         chosen.update(reported)
     chosen.update(_named(lines, wanted))

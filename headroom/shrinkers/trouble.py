@@ -40,8 +40,12 @@ def reports(line: str) -> bool:
 
 def positions(lines: Sequence[str]) -> frozenset[int]:
     """Return the indices of the lines that report trouble; where trouble is nothing unusual, only the first ones."""
-    found = reporting(lines)
-    return frozenset(found if len(found) <= max(QUOTED, len(lines) // 10) else found[:QUOTED])
+    return quoted(reporting(lines), len(lines))
+
+
+def quoted(found: Sequence[int], count: int) -> frozenset[int]:
+    """Return those of the lines found among `count` that are kept as they came: all, or the first ones."""
+    return frozenset(found if len(found) <= max(QUOTED, count // 10) else found[:QUOTED])
 
 
 def reporting(lines: Sequence[str]) -> list[int]:

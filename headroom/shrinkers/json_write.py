@@ -67,10 +67,10 @@ class Writer:
     quoted: int = 0
     where: dict[str, str] = field(default_factory=dict)
     flat: int = 0
+    limits: Limits | None = field(init=False)
 
-    @property
-    def limits(self) -> Limits | None:
-        return LIMITS.get(self.level)
+    def __post_init__(self) -> None:
+        self.limits = LIMITS.get(self.level)
 
     def left_out(self) -> str:
         """Return in words what was not written, "" when everything was."""

@@ -23,9 +23,13 @@ _WORDS = re.compile(
     r"|traceback|exception|degraded|disconnected|err-?disabled?)(?!\w*\.[a-z])"
     r"|\b(?:unable|cannot|critical|invalid|corrupt(?:ed)?|conflicts?|missing|expired|down|err|warn(?:ing)?s?|time(?:d[ -]?|[ -])?out|killed|pending)\b"
 )
-_ZERO_COUNT = re.compile(
-    r"\b0(?:\.0+)?%? (?:[a-z]+ ){0,2}(?:errors?|fail(?:ed|ures?)?|drops?)\b|\b(?:errors?|fail(?:ed|ures?)?)[ :=]+0\b",
+# What begins with a character, and not with a boundary, is found much faster.
+_ZERO_COUNTS = (
+    r"0(?<!\w.)(?:\.0+)?%? (?:[a-z]+ ){0,2}(?:errors?|fail(?:ed|ures?)?|drops?)\b",
+    r"[ef](?<!\w.)(?:(?<=e)rrors?|(?<=f)ail(?:ed|ures?)?)[ :=]+0\b",
 )
+_ZERO_COUNT = re.compile("|".join(_ZERO_COUNTS))
+_HAS_ZERO_COUNT = tuple(re.compile(one) for one in _ZERO_COUNTS)
 
 
 def reports(line: str) -> bool:
@@ -67,7 +71,6 @@ def _says_so(lowered: str, stem_at: int = 0) -> bool:
     """Return whether a line has a word for trouble, and not only as a count of none; its first stem says where to begin."""
     if not _WORDS.search(lowered, max(0, stem_at - _MOST_BEFORE_STEM)):
         return False
-    if "0" not in lowered:
+    if not any(one.search(lowered) for one in _HAS_ZERO_COUNT):
         return True
-    counted = _ZERO_COUNT.sub("", lowered)
-    return len(counted) == len(lowered) or _WORDS.search(counted) is not None
+    return _WORDS.search(_ZERO_COUNT.sub("", lowered)) is not None

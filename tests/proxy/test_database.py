@@ -1,8 +1,26 @@
 from __future__ import annotations
 
-import pytest
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from django.db import connection, connections
+
+from proxy import database
 from proxy.database import JOB_TIMEOUT_S, RETRY_AFTER_S, Away, Outage
+
+
+async def test_nobody_on_the_road_waits_for_a_checkpoint(road_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pages() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_autocheckpoint")
+            return int(cursor.fetchone()[0])
+
+    if road_database != "sqlite":
+        pytest.skip("only SQLite has checkpoints in commits")
+    with ThreadPoolExecutor(1) as thread:
+        monkeypatch.setattr(database, "_threads", thread)
+        assert await database.run(pages) == 0
+        thread.submit(connections.close_all).result()
 
 
 def test_a_database_that_answers_is_always_asked() -> None:

@@ -196,12 +196,13 @@ class Aging:
         trigger = ""
         if request not in self._standings:
             standing, trigger = await self._advance(look, request[0], standing)
+            if _is_due(look.call.turns + 1):
+                self._asked.append((look, standing))
         for epoch in standing.epochs:
             place = (look.owner, epoch.chain, epoch.turn)
             self._progress[place] = max(look.call.turns, self._progress.get(place, 0))
         forms = await self._deep_forms(look, standing)
         self._remember(request, replace(standing, asked_at_s=look.at_s))
-        self._asked.append((look, standing))
         return Aged(forms, _mark(look, standing), trigger, standing.deepened)
 
     async def look_ahead(self) -> None:

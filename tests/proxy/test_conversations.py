@@ -184,6 +184,8 @@ async def test_what_is_measured_ahead_is_not_waited_for_and_changes_nothing(dial
         await road.aging.look_ahead()
         measured += offload.waited_for - before
     assert measured > 20
+    await planned(road, body, dialect)
+    assert not road.aging._asked, "a request that comes again has been looked at"
 
 
 async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> None:

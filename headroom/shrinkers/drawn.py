@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from headroom.shrinkers import others, sample, trouble
-from headroom.shrinkers.grid import PROBED_ROWS, Item, Layout, Sheet, arrange, weight
+from headroom.shrinkers.grid import PROBED_ROWS, Item, Layout, Row, Sheet, arrange, weight
 from headroom.values import Form, Level
 
 TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
@@ -127,6 +127,7 @@ def _written(
     headers = {item[0].header for item in items if not isinstance(item, str) and item[0].header}
     counts: Counter[int] = Counter()
     lines: list[str] = []
+    above: dict[int, Row] = {}
     tightened = iter(loose)
     for position, item in enumerate(items):
         if isinstance(item, str):
@@ -139,8 +140,12 @@ def _written(
         if not counts[key]:
             lines += _head(sheet, layout, shown.get(key))
         if key not in shown or counts[key] in shown[key].places:
-            whole = position in quoted or len(row.cells) != len(sheet.names)
-            lines.append(row.line.rstrip() if whole else layout.write(row))
+            if position in quoted or len(row.cells) != len(sheet.names):
+                lines.append(row.line.rstrip())
+                above.pop(key, None)
+            else:
+                lines.append(layout.write(row, above.get(key)))
+                above[key] = row
         counts[key] += 1
     return "\n".join(lines)
 

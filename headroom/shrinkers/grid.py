@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 MAX_COLUMNS = 200
 PROBED_ROWS = 40
+AS_ABOVE = "(as above)"
+LONG_CELL_CHARS = 24
 MAX_TWINS = 40
 """A column is only compared with this many columns before it, to stay linear in the width of a table."""
 
@@ -79,16 +81,27 @@ class Layout:
         said.append(self.separator.join(self.names[column] for column in self.inline))
         return said
 
-    def write(self, row: Row) -> str:
-        """Return one row: the columns that differ, then in brackets what is not as usual."""
+    def write(self, row: Row, above: Row | None = None) -> str:
+        """Return one row: the columns that differ, then in brackets what is not as usual. Of a long cell that is the same in
+        the row `above` only that is said."""
         cells = row.cells
         odd = [
             f"{self.names[column]}={cells[column] or '(empty)'}"
             for column, value, twin in self.usual
             if cells[column] != (cells[twin] if twin >= 0 else value)
         ]
-        text = self.separator.join(cells[column] for column in self.inline)
+        same = self._same(row, above) if above is not None else frozenset()
+        text = self.separator.join(AS_ABOVE if column in same else cells[column] for column in self.inline)
         return f"{text} [{'; '.join(odd)}]" if odd else text
+
+    def _same(self, row: Row, above: Row) -> frozenset[int]:
+        """The columns in which a row says as above. Where blanks part the columns, words may only stand in the last one."""
+        told = self.inline[-1:] if self.separator == " " else self.inline
+        return frozenset(
+            column
+            for column in told
+            if len(row.cells[column]) >= LONG_CELL_CHARS and row.cells[column] == above.cells[column]
+        )
 
     def _pattern(self) -> list[str]:
         if self.is_plain:

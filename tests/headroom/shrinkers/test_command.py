@@ -75,6 +75,14 @@ def test_what_all_rows_share_is_said_once_and_exceptions_stand_in_their_row() ->
     assert text.count("RESTARTS=7") == 1
 
 
+def test_a_long_cell_that_is_the_same_in_the_row_above_says_so() -> None:
+    labels = [f"app=part-{part},release=spring-{part * 7919:x}" for part in range(4)]
+    rows = [[f"pod-{n}", f"10.0.{n}.7", labels[part]] for n, part in enumerate([0, 0, 1, 1, 1, 2, 3, 0])]
+    text = best(texts.drawn(["NAME", "IP", "LABELS"], rows)).split("\n")
+    said = [line.split(" ", 2)[2] for line in text if "10.0." in line]
+    assert said == [labels[0], "(as above)", labels[1], "(as above)", "(as above)", labels[2], labels[3], labels[0]]
+
+
 def test_a_row_in_trouble_stays_as_it_came() -> None:
     rows = [f"web-{number}       1/1     Running            0" for number in range(30)]
     rows[11] = "web-11      0/1     CrashLoopBackOff   42"

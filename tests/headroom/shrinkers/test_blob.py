@@ -31,7 +31,7 @@ def test_no_text_makes_it_fail_or_waver(text: str, level: str) -> None:
 
 @given(st.binary(min_size=400, max_size=2000), texts.LINE, texts.LINE)
 def test_a_run_is_named_with_its_size_and_hash_and_the_rest_stays(data: bytes, before: str, after: str) -> None:
-    run = base64.b64encode(hashlib.shake_256(data).digest(600)).decode()
+    run = base64.b64encode(hashlib.shake_256(data).digest(1200)).decode()
     (form,) = forms(f"{before} {run} {after}")
     assert form.text.startswith(before) and form.text.endswith(after)
     assert f"{len(run):,} characters" in form.text
@@ -39,8 +39,15 @@ def test_a_run_is_named_with_its_size_and_hash_and_the_rest_stays(data: bytes, b
 
 
 def test_hex_is_called_hex() -> None:
-    (form,) = forms("key " + "0123456789abcdef" * 40)
-    assert "hex data, 640 characters" in form.text
+    (form,) = forms("dump " + "0123456789abcdef" * 80)
+    assert "hex data, 1,280 characters" in form.text
+
+
+def test_what_may_be_a_key_stays_until_it_is_old() -> None:
+    text = "token: " + base64.urlsafe_b64encode(hashlib.shake_256(b"x").digest(450)).decode()
+    assert forms(text) == []
+    (form,) = forms(text, "deep")
+    assert "base64 data, 600 characters" in form.text
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ _MIN_DUMP_LINES = 8
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{256,}+={0,2}")
 _WRAPPED = re.compile(r"(?:(?>^[ \t]*+[A-Za-z0-9+/=_-]{48,}+[ \t]*+(?:\n|\Z))){6,}+", re.MULTILINE)
 _DUMP = re.compile(r"(?:(?>^[0-9a-fA-F]{4,16}:? +(?:[0-9a-fA-F]{2,8} +){4,}.*(?:\n|\Z))){8,}+", re.MULTILINE)
-_ADDRESS = re.compile(r"[0-9a-fA-F]{4}")
+_ADDRESS = re.compile(r"[0-9a-fA-F]{4,16}:? ")
 _HEX = re.compile(r"[0-9a-fA-F\s]+")
 
 

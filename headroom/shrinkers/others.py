@@ -41,10 +41,12 @@ def names(
 
 
 def _are_names(called: Sequence[Any]) -> bool:
-    if not all(isinstance(one, str) and 0 < len(one) <= _MAX_NAME_CHARS for one in called):
+    if set(map(type, called)) != {str} or not min(map(len, called)) or max(map(len, called)) > _MAX_NAME_CHARS:
         return False
     text = "".join(called)
-    if not text.isprintable() or len(text) > _MAX_MEAN_CHARS * len(called) or any(", " in one for one in called):
+    if not text.isprintable() or len(text) > _MAX_MEAN_CHARS * len(called):
+        return False
+    if ", " in text and any(", " in one for one in called):
         return False
     if len(set(called)) < _MIN_DIFFERENT * len(called):
         return False

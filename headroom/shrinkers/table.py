@@ -71,7 +71,8 @@ def read(text: str) -> Delimited | None:
         body: list[Row] = []
         for cells in reader:
             if cells:
-                line = "\n".join(lines[start : reader.line_num])
+                is_one = reader.line_num == start + 1
+                line = lines[start] if is_one else "\n".join(lines[start : reader.line_num])
                 body.append(Row(tuple(cells) if len(cells) == len(names) else (), line))
             start = reader.line_num
     except csv.Error:
@@ -92,7 +93,7 @@ def _delimiter(lines: Sequence[str]) -> str | None:
     """Return the delimiter that cuts the first line and most of the next ones into equally many cells, two or more."""
     probe = [line for line in lines[:60] if line.strip()]
     for delimiter in ("\t", ",", ";", "|"):
-        if not any(delimiter in line for line in probe):
+        if not probe or (delimiter not in probe[0] and '"' not in probe[0]):
             continue
         counts = _cell_counts(probe, delimiter)
         prose = (

@@ -143,7 +143,7 @@ _STAMPED = re.compile(
     r"|[IWEF]\d{4} \d\d:|\d{10}(?:\.\d+)? )|^.{0,20}?\b\d{1,2}:\d{1,2}:\d{1,2}\b"
 )
 _LEVEL = re.compile(
-    r"(?m)^.{0,80}?(?:\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b|\blevel\"?[=:] ?[\w\"])"
+    r"(?m)^.{0,80}?\b(?:(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b|level\"?[=:] ?[\w\"])"
 )
 _DIFF = re.compile(r"(?m)^(?:diff --git |@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@|--- \S.*\n\+\+\+ \S)")
 # Neither a clock ("2015/01/01 01:00:00", "12:10PM") nor a word with a slash among others makes a line a match or a path.

@@ -1,4 +1,5 @@
-"""What programs say beside their answer: curl's progress meter, bars that grow, the commands that git status recommends."""
+"""What programs say beside their answer: how far they got, such as curl's meter, bars that grow and pytest's percentages, and
+the commands that git status recommends."""
 
 from __future__ import annotations
 
@@ -23,6 +24,11 @@ _BAR = re.compile(
     rf"(?P<what>[^\n|%]{{0,120}}?) *\d{{1,3}}%\|[^|\n]{{0,300}}\| *{_SIZE}/(?P<total>{_SIZE}) \[[^\]\n]{{0,80}}\][^\n]{{0,80}}"
 )
 """As tqdm draws them (its documentation, `bar_format`)."""
+_PERCENT_WORDS = "%]"
+_PERCENT = re.compile(
+    r"^(\S.{0,400}? (?:PASSED|FAILED|ERROR|XFAIL|XPASS|SKIPPED)(?: \([^()\n]{0,200}\))?|\S{1,400} [.FEsxX]{1,200}) +\[ {0,2}\d{1,3}%\]$",
+    re.MULTILINE,
+)
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -32,6 +38,8 @@ def forms(source: Source) -> Iterable[Form]:
         text = _without_meters(text)
     if _BAR_WORDS in text:
         text = "\n".join(_without_old_bars(text.split("\n")))
+    if _PERCENT_WORDS in text:
+        text = _PERCENT.sub(r"\1", text)
     if _ADVICE_WORDS in text:
         *lines, last = text.split("\n")
         lines = [line for line in lines if _ADVICE_WORDS not in line or not _ADVICE.fullmatch(line)]

@@ -48,6 +48,22 @@ def test_of_a_bar_stays_how_far_it_got() -> None:
     assert not laws.forms(chatter.forms, f"{bar(1)}\nsaid between them\n{bar(2)}\n 41%|of a table| 1/2 | x")
 
 
+def test_the_outcomes_of_tests_stay_without_their_percentages() -> None:
+    text = """\
+tests/test_a.py::test_one[x-1] PASSED                                    [  4%]
+tests/test_a.py::test_two SKIPPED (needs a (real) database)              [ 50%]
+tests/test_a.py::test_three SKIPPED (needs a database)                   [ 62%]
+tests/test_b.py ..F.s                                                    [100%]
+disk [ 93%]"""
+    assert shown(text).split("\n") == [
+        "tests/test_a.py::test_one[x-1] PASSED",
+        "tests/test_a.py::test_two SKIPPED (needs a (real) database)              [ 50%]",
+        "tests/test_a.py::test_three SKIPPED (needs a database)",
+        "tests/test_b.py ..F.s",
+        "disk [ 93%]",
+    ]
+
+
 def test_of_a_transfer_the_amount_stays() -> None:
     answer = '{"id": 7}\n'
     assert shown(METER + answer) == "[curl received 12.1M bytes]\n" + answer

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -254,7 +255,7 @@ class Aging:
         beginning = Beginning(
             chain,
             after,
-            await self._fresh_forms(chosen, look, after, is_told=bool(standing.deepened)),
+            await self._fresh_forms(chosen, look, after, _telling(look.stands, forms) or {chosen[0].stand.key}),
             _trigger(billing),
             epoch,
             billing.read,
@@ -298,19 +299,16 @@ class Aging:
         return self._sizes[key]
 
     async def _fresh_forms(
-        self, gains: Sequence[Gain], look: Look, after: Standing, *, is_told: bool
+        self, gains: Sequence[Gain], look: Look, after: Standing, telling: AbstractSet[str]
     ) -> tuple[tuple[str, ToolResult, Decided], ...]:
-        """The deep forms of results as what was said so far makes them. The marker that says how originals can be had goes
-        on to say so, and there is one: in the first of these forms, unless `is_told`."""
+        """The deep forms of results as what was said so far makes them. Those whose markers say how originals can be had,
+        `telling`, go on to say so."""
         said = mentions.talk(look.call.document or {})
-        telling = {g.stand.key for g in gains if g.stand.decided is not None and g.stand.decided.tells_way_back}
-        if not telling and not is_told:
-            telling = {gains[0].stand.key}
         made: list[tuple[str, ToolResult, Decided]] = []
         for gain in gains:
             stand = gain.stand
-            is_told_here = stand.key not in telling
-            form = await self._deepened(stand, look, said, is_buried=gain.is_buried, is_told=is_told_here)
+            is_told = stand.key not in telling
+            form = await self._deepened(stand, look, said, is_buried=gain.is_buried, is_told=is_told)
             made.append((after.form_key(stand.key), stand.result, form))
         return tuple(made)
 
@@ -369,6 +367,12 @@ def _is_due(turns: int) -> bool:
 
 def _may_be_cold(standing: Standing, at_s: float) -> bool:
     return standing.asked_at_s is not None and at_s - standing.asked_at_s > min(LIFE_S.values())
+
+
+def _telling(stands: Sequence[Stand], forms: dict[str, Decided]) -> set[str]:
+    """The keys of the results whose markers say how originals can be had, as they go out now."""
+    shown = ((stand.key, forms.get(stand.key) or stand.decided) for stand in stands)
+    return {key for key, made in shown if made is not None and made.tells_way_back}
 
 
 def _trigger(billing: Billing) -> str:

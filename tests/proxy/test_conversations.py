@@ -188,6 +188,18 @@ async def test_what_is_measured_ahead_is_not_waited_for_and_changes_nothing(dial
     assert not road.aging._asked, "a request that comes again has been looked at"
 
 
+async def test_the_one_marker_that_says_how_originals_can_be_had_still_does_when_it_is_buried() -> None:
+    steps = [*(read(f"src/{name}.py", module(name)) for name in ("alpha", "beta")), *[run("make", "done")] * 50]
+    road = Conversations(NoStore())
+    told: list[int] = []
+    for turn, body in enumerate(sessions.bodies(steps, "anthropic")):
+        pause_s = 900 * (turn > 12) + 900 * (turn > 45)
+        plan = await planned(road, body, "anthropic", at_s=NOON_S + 10 * turn + pause_s)
+        told.append(sum("; original kept as " in form for form in plan.replacements.values()))
+    assert plan.epoch == "" and all("characters; " in form for form in plan.replacements.values()), "all is buried"
+    assert told[-1] == 1 and max(told) == 1
+
+
 async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> None:
     road, bodies = Conversations(store), sessions.bodies(long_session(24), "openai")
     plans = [await planned(road, body) for body in bodies]

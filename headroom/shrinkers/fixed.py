@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from operator import itemgetter
 
 from headroom.shrinkers import barred
 from headroom.shrinkers.grid import MAX_COLUMNS, Item, Row, Sheet, Sheets, unique
@@ -118,8 +119,8 @@ def _table(lines: list[str], spread: list[str], start: int, sheets: Sheets) -> t
     end = body_at + len(body)
     cells += [_cut(line, gaps) for line in body[PROBED_BODY:]]
     rows = [
-        Row(() if _crossed(line, gaps) else own, source)
-        for line, own, source in zip(body, cells, lines[body_at:end], strict=True)
+        Row(() if crossed else own, source)
+        for crossed, own, source in zip(_crossed(body, gaps), cells, lines[body_at:end], strict=True)
     ]
     return end, [lines[start], *sheet.take(rows)]
 
@@ -167,19 +168,21 @@ def _without_split_names(header: str, gaps: Sequence[int], body: Sequence[str]) 
 def _fitting(gaps: Sequence[int], body: Sequence[str], names: frozenset[str]) -> int:
     """Return how many rows belong to the table: it ends at another header, and where three rows do not fit."""
     strangers = 0
-    for index, line in enumerate(body):
+    for index, (line, crossed) in enumerate(zip(body, _crossed(body, gaps), strict=True)):
         if len(names.intersection(line.split())) >= 3:
             return index
-        crossed = _crossed(line, gaps)
         strangers = strangers + 1 if crossed * 3 > len(gaps) or (crossed and len(gaps) == 2) else 0
         if strangers == 3:
             return index - 2
     return len(body) - strangers
 
 
-def _crossed(line: str, gaps: Sequence[int]) -> int:
-    """Return how many gaps a line writes over."""
-    return len("".join("".join([line[at : at + 1] for at in gaps]).split()))
+def _crossed(lines: Sequence[str], gaps: Sequence[int]) -> Iterator[int]:
+    """Yield how many of the gaps, two or more, each line writes over."""
+    at_gaps = itemgetter(*gaps)
+    for line in lines:
+        found = at_gaps(line.ljust(gaps[-1] + 1))
+        yield 0 if found.count(" ") == len(gaps) else sum(not char.isspace() for char in found)
 
 
 def _cut(line: str, gaps: Sequence[int]) -> tuple[str, ...]:

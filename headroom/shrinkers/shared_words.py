@@ -28,6 +28,9 @@ _STAMP = re.compile(r"\d\d?[-/:.T]\d\d")
 """Part of a date or a time: what logs begin with."""
 _AMID_DIGITS = re.compile(r"\d[^\w]$")
 """What follows is part of a time, an address or a version, which stay in one piece."""
+_CLOSED = re.compile(r"[\])>]")
+"""A number at the end of brackets tells threads and processes apart; one in a path or an assignment is a name."""
+_PLAIN = re.compile(r"[^\W\d_]*[a-z]")
 _WORD = re.compile(r"[^ ]+")
 _BLANKS = re.compile(r" +")
 _DIGITS = re.compile(r"\d+")
@@ -40,7 +43,7 @@ def forms(source: Source) -> Iterable[Form]:
     if len(text) > MAX_CHARS or text.startswith(JSON) or reading.is_read(source.call) or reading.is_file(source.call):
         return
     lines = text.split("\n")
-    if git_blame.LINE.match(lines[0]):  # what follows the names and dates is code
+    if git_blame.LINE.match(lines[0]) or HEAD in text:  # what follows the names and dates of a blame is code
         return
     filled = sum(1 for line in lines if line)
     if sum(1 for line in lines if _STAMP.search(line, 0, STAMPED_CHARS)) < max(MIN_LINES, MIN_SHARE * filled):
@@ -79,14 +82,25 @@ def _shape(word: str) -> str:
 
 
 def _pattern(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The words up to the last one that all rows share: itself, a star, or a star for the number in it."""
+    """The words up to the last one that all rows share: itself, a star, or brackets with a star for their number."""
     if not rows:
         return []
     width = min(MAX_WORDS, *map(len, rows)) - 1
-    found = [_shared([row[column] for row in rows]) for column in range(width)]
+    found = _before_message([_shared([row[column] for row in rows]) for column in range(width)])
     while found and found[-1] == STAR:
         found.pop()
     return found
+
+
+def _before_message(words: list[str]) -> list[str]:
+    """The words up to a sentence with a star in it: what is said about something stays in one piece."""
+    for n in range(1, len(words)):
+        if words[n] == STAR and _PLAIN.fullmatch(words[n - 1]):
+            start = n - 1
+            while start and _PLAIN.fullmatch(words[start - 1]):
+                start -= 1
+            return words[:start]
+    return words
 
 
 def _fixed_chars(pattern: Sequence[str]) -> int:
@@ -101,8 +115,7 @@ def _shared(words: Sequence[str]) -> str:
     before = os.path.commonprefix([min(words), max(words)]).rstrip("0123456789")
     after = os.path.commonprefix([min(ends := [word[::-1] for word in words]), max(ends)])[::-1].lstrip("0123456789")
     is_number = all(_is_number(word[len(before) : len(word) - len(after)]) for word in words)
-    is_part = bool(_AMID_DIGITS.search(before))
-    return f"{before}{STAR}{after}" if is_number and not is_part and (before or after) else STAR
+    return f"{before}{STAR}{after}" if is_number and _CLOSED.match(after) and not _AMID_DIGITS.search(before) else STAR
 
 
 def _is_number(part: str) -> bool:

@@ -9,14 +9,14 @@ from proxy import database
 from proxy.database import JOB_TIMEOUT_S, RETRY_AFTER_S, Away, Outage
 
 
-async def test_nobody_on_the_road_waits_for_a_checkpoint(road_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("road_database")
+async def test_nobody_on_the_road_waits_for_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     def pages() -> int:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_autocheckpoint")
             return int(cursor.fetchone()[0])
 
-    if road_database != "sqlite":
-        pytest.skip("only SQLite has checkpoints in commits")
     with ThreadPoolExecutor(1) as thread:
         monkeypatch.setattr(database, "_threads", thread)
         assert await database.run(pages) == 0

@@ -225,6 +225,8 @@ def store_all(
     """
     try:
         with transaction.atomic():
+            if alone := _alone_keys(decided):  # if there is one, the decision that it stood beside was pruned first
+                Decision.objects.filter(key__in=alone).delete()
             _insert(_rows(decided, now, conversation))
             _keep(owner, decided, results, now, lifetime, has_originals=has_originals)
     except IntegrityError:
@@ -262,9 +264,14 @@ def _keep(
     if has_originals:
         kept = [_kept(results[key], made) for key, made in decided.items() if made.original_hash]
         keep_originals(owner, kept, now, lifetime)
-    alone = {alone_key(key) for key, made in decided.items() if made.refers_to}
+    alone = _alone_keys(decided)
     sent = {key: made for key, made in decided.items() if key not in alone}
     uses.note_sent(owner, uses.of_decisions(sent, results), now)
+
+
+def _alone_keys(decided: dict[str, Decided]) -> set[str]:
+    """The identities among these that stand beside a decision, for when the copy that it refers to is out of view."""
+    return {alone_key(key) for key, made in decided.items() if made.refers_to}
 
 
 def _rows(decided: dict[str, Decided], now: datetime, conversation: str) -> list[Decision]:

@@ -86,6 +86,16 @@ def test_what_was_decided_together_is_stored_as_one_or_not_at_all() -> None:
 
 
 @pytest.mark.usefixtures("road_database")
+def test_what_is_left_of_a_pruned_decision_is_in_nobodys_way() -> None:
+    alone = decisions.alone_key("k")
+    store("local", alone, make_decided("of another time"))
+    made = {"k": make_decided("as above", refers_to="j"), alone: make_decided("by itself")}
+    results = dict.fromkeys(made, make_result("the whole text"))
+    assert decisions.store_all("local", made, results, NOON, LIFE) == {}
+    assert decisions.load(made) == made
+
+
+@pytest.mark.usefixtures("road_database")
 def test_that_nothing_was_shortened_is_a_decision_too() -> None:
     left_alone = make_decided(None, label="", reason="no_gain", tokens_after=100)
     assert store("local", "k", left_alone) == left_alone

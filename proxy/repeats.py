@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from headroom import commands, duplicates, pipeline, tokens
 from headroom.duplicates import Repeat, Visible
-from headroom.shrinkers import echo, numbered
+from headroom.shrinkers import echo, numbered, shared_start, shared_words
 from headroom.values import ToolCall
 from proxy import files
 from proxy.decisions import Decided
@@ -34,6 +34,8 @@ MAX_REMEMBERED_LINES = 400_000
 MARGIN = 0.9
 """A form that sends the model back up must be this much shorter than the one without."""
 MAX_LABEL_CHARS = 40
+HEADS = (shared_start.HEAD, shared_words.HEAD)
+MAX_HEAD_LINES = 8
 _VERB = re.compile(r'"command"\s*:\s*"(\w{1,20})"')
 """What a tool that does several things is to do with a file."""
 
@@ -72,10 +74,12 @@ class Repeats:
             return None
         named = _named(earlier)
         alike = [pair for pair in named if pair[0].result.tool == result.tool and len(pair[0].shown) <= MAX_FORM_CHARS]
+        said = _said_once(alone.form or result.text)
+        alike = [pair for pair in alike[-MAX_FORMS:] if _said_once(pair[0].shown) == said]
         found = [
             self._whole(result, alone, named),
-            _shown_alike(alone, alike[-MAX_FORMS:]),
-            _same_ending(result, alone, alike[-MAX_FORMS:]),
+            _shown_alike(alone, alike),
+            _same_ending(result, alone, alike),
             _as_written(result, _named(calls)[-MAX_CALLS:], alone),
         ]
         best = min((one for one in found if one is not None), key=lambda one: one.tokens_after, default=None)
@@ -136,6 +140,11 @@ def _shown_alike(alone: Decided, alike: Sequence[Named]) -> Decided | None:
     if repeat is None or (alone.original_hash and not pipeline.is_shrunk(repeat.form.text)):
         return None
     return _referring(alone, repeat.form.text, repeat.form.name, alike[repeat.source][0])
+
+
+def _said_once(form: str) -> list[str]:
+    """What a form says above its lines about all of them: under something else the same lines would mean something else."""
+    return [line for line in form.split("\n")[:MAX_HEAD_LINES] if line.startswith(HEADS)]
 
 
 def _same_ending(result: ToolResult, alone: Decided, alike: Sequence[Named]) -> Decided | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from headroom import reading
 from headroom.values import Form, Source
 
+HEAD = "[every line begins with “"
 MIN_LINES = 4
 MIN_CHARS = 8
 _UP_TO_WORD = re.compile(r".*(?:\s|\dT(?=\d))")
@@ -16,7 +17,7 @@ _UP_TO_WORD = re.compile(r".*(?:\s|\dT(?=\d))")
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the lines without the words that all of them begin with, below these. Files that were read keep theirs."""
-    if reading.is_read(source.call) or reading.is_file(source.call) or source.text[:1] in ("{", "["):
+    if reading.is_file(source.call) or source.text[:1] in ("{", "["):
         return
     lines = source.text.split("\n")
     filled = [line for line in lines if line.strip()]
@@ -25,4 +26,4 @@ def forms(source: Source) -> Iterable[Form]:
     if len(start.strip()) < MIN_CHARS or not all(line[len(start) :].strip() for line in filled):
         return
     rest = [line[len(start) :] if line.strip() else line for line in lines]
-    yield Form("\n".join([f"[every line begins with “{start}”]", *rest]), "shared_start")
+    yield Form("\n".join([f"{HEAD}{start}”]", *rest]), "shared_start")

@@ -40,7 +40,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 def forms(source: Source) -> Iterable[Form]:
     """Yield what differs in each line, below the words that all of them share. Files that were read stay as they are."""
     text = source.text
-    if len(text) > MAX_CHARS or text.startswith(JSON) or reading.is_read(source.call) or reading.is_file(source.call):
+    if len(text) > MAX_CHARS or text.startswith(JSON) or reading.is_file(source.call):
         return
     lines = text.split("\n")
     if git_blame.LINE.match(lines[0]) or HEAD in text:  # what follows the names and dates of a blame is code
@@ -94,9 +94,9 @@ def _pattern(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _before_message(words: list[str]) -> list[str]:
     """The words up to a sentence with a star in it: what is said about something stays in one piece."""
-    for n in range(1, len(words)):
-        if words[n] == STAR and _PLAIN.fullmatch(words[n - 1]):
-            start = n - 1
+    for n, word in enumerate([*words[1:], STAR]):  # what follows the last one is a star, too
+        if word == STAR and _PLAIN.fullmatch(words[n]):
+            start = n
             while start and _PLAIN.fullmatch(words[start - 1]):
                 start -= 1
             return words[:start]

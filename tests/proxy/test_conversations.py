@@ -280,6 +280,21 @@ async def test_what_the_model_wrote_itself_is_named_when_it_looks_at_it() -> Non
     assert text in str(sessions.sent(compacted, alone, "openai")[4]["content"])
 
 
+async def test_lines_below_something_else_that_is_said_once_are_not_the_same() -> None:
+    def logged(day: int) -> str:
+        words = ["north", "south", "paid", "late", "small", "green", "open", "first", "again", "early", "whole"]
+        said = [" ".join(words[n * k % 11] for k in range(2 + n % 7)) for n in range(200)]
+        return "\n".join(
+            f"2026-03-{day:02} 12:{n // 60:02}:{n % 60:02} INFO [main] - {text}" for n, text in enumerate(said)
+        )
+
+    steps = [run("tail one.log", logged(1)), run("tail two.log", logged(2))]
+    plan = (await played(Conversations(NoStore()), steps, mode="cache", policy=Policy(level="lossless")))[-1]
+    first, second = plan.replacements.values()
+    assert first.split("\n")[1:] == second.split("\n")[1:]
+    assert second.startswith("[Lines like “2026-03-02 * INFO [main] - *”")
+
+
 async def test_a_diff_names_what_the_model_wrote_into_a_new_file() -> None:
     text = module("alpha", 8).strip()
     added = "".join(f"+{line}\n" for line in text.split("\n"))

@@ -32,9 +32,10 @@ class Policy:
     of rules: stored forms of another version are never mixed with it. `keep_words` are names that the conversation speaks
     of: lines, rows and definitions with one of them stay, word for word, as long as few lines have it. They are part of
     what decides the bytes, their order is not. `deep_share`: at level "deep", forms that keep about this share of any
-    kind of text may win, too, and at 0 none but the beginning of one line. `unwanted_forms` are (tool, form, level) that readers came back from too often: where such a
-    form would win, the best one of the next milder level does, and below lossless the text itself. `is_told`: the reader
-    has seen how originals can be had, so that a marker need not say more than what this one is called.
+    kind of text may win, too, and at 0 none but the beginning of one line. `unwanted_forms` are (tool, form, level) that
+    readers came back from too often: where such a form would win, the best one of the next milder level does, and below
+    lossless the text itself. `is_told`: the reader has seen how originals can be had, so that a marker need not say more
+    than what this one is called.
     """
 
     level: Level = "balanced"

@@ -144,7 +144,7 @@ def _shown_alike(alone: Decided, alike: Sequence[Named]) -> Decided | None:
 
 def _said_once(form: str) -> list[str]:
     """What a form says above its lines about all of them: under something else the same lines would mean something else."""
-    return [line for line in form.split("\n")[:MAX_HEAD_LINES] if line.startswith(HEADS)]
+    return [line for line in form.split("\n", MAX_HEAD_LINES)[:MAX_HEAD_LINES] if line.startswith(HEADS)]
 
 
 def _same_ending(result: ToolResult, alone: Decided, alike: Sequence[Named]) -> Decided | None:

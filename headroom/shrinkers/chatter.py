@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from headroom import reading
 from headroom.values import Form, Source
 
 _METER_HEAD = "% Total    % Received % Xferd  Average Speed"
@@ -34,6 +35,8 @@ _PERCENT = re.compile(
 def forms(source: Source) -> Iterable[Form]:
     """Yield the text without chatter; of a transfer, the amount received stays, of a bar how far it got."""
     text = source.text
+    if reading.is_quotable(source):
+        return
     if _METER_HEAD in text:
         text = _without_meters(text)
     if _BAR_WORDS in text:

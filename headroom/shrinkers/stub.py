@@ -41,9 +41,10 @@ def _first_line(text: str) -> Iterable[Form]:
     lines = [line for line in text.split("\n") if line.strip()]
     if not lines:
         return
-    shown = (
-        lines[0] if len(lines[0]) <= MAX_LINE_CHARS else f"{lines[0][:MAX_LINE_CHARS].rpartition(' ')[0]} {gist.GAP}"
-    )
+    shown = lines[0]
+    if len(shown) > MAX_LINE_CHARS:
+        begun = shown[:MAX_LINE_CHARS]
+        shown = f"{begun.rpartition(' ')[0].rstrip() or begun} {gist.GAP}"
     yield Form(shown, "stub", f"{len(text) - len(shown):,} characters")
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom.shrinkers import chatter
+from headroom.values import ToolCall
 from tests.headroom.shrinkers import laws, texts
 
 METER = """\
@@ -62,6 +63,11 @@ disk [ 93%]"""
         "tests/test_b.py ..F.s",
         "disk [ 93%]",
     ]
+
+
+def test_a_file_that_tells_of_it_keeps_its_spelling() -> None:
+    call = ToolCall("Read", '{"file_path": "docs/testing.md"}')
+    assert not laws.forms(chatter.forms, f"{METER}{bar(1)}\n{bar(2)}\ntests/test_b.py ..F.s   [100%]", call=call)
 
 
 def test_of_a_transfer_the_amount_stays() -> None:

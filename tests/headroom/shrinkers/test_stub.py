@@ -37,6 +37,7 @@ def test_with_a_share_of_nothing_the_beginning_of_one_line_is_left() -> None:
     assert old(SOURCE, 0.0, "render_37").text == shown
     line = old("\n\n" + "Wxyz0123 " * 900, 0.0).text
     assert line.startswith("Wxyz0123 " * 8 + "…\n[headroom left out ")
+    assert old("x=1;" * 3_000, 0.0).text.startswith("x=1;" * 20 + " …\n[headroom left out ")
 
 
 def test_old_news_spends_few_words_on_what_is_missing() -> None:

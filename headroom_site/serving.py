@@ -28,7 +28,8 @@ from headroom_site import workspace
 from headroom_site.embedded import Embedded
 from headroom_site.observers import Observers
 from headroom_site.watch import Watch
-from proxy import database, decisions, ids, lineage, standings, worker
+from proxy import database, decisions, ids, lineage, worker
+from proxy.aging import standings
 from proxy.conversations import Conversations
 from proxy.learning import in_force
 from proxy.offload import Offload

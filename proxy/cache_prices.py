@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.epochs import Billing
+from proxy.aging.epochs import Billing
 from proxy.values import Dialect
 from savings.pricing import PriceBook, Tariff
 

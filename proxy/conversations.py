@@ -17,9 +17,10 @@ from django.db import DatabaseError
 
 from headroom.values import Policy, ToolCall
 from proxy import decisions, policies
-from proxy.aging import Aged, Aging, Look, Stand, Standing
+from proxy.aging.aging import Aging
+from proxy.aging.epochs import Billing
+from proxy.aging.values import Aged, Look, Stand, Standing
 from proxy.decisions import Decided
-from proxy.epochs import Billing
 from proxy.learning import rereads
 from proxy.offload import Offload
 from proxy.repeats import Earlier, Repeats

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from headroom.shrinkers import grammars
 from headroom.values import Level, Policy
-from proxy.epochs import Tuning
+from proxy.aging.epochs import Tuning
 from proxy.learning import in_force
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from proxy import database, decisions, standings
-from proxy.aging import Beginning, EpochStore, Held, Standing
+from proxy import database, decisions
+from proxy.aging import standings
+from proxy.aging.values import Beginning, EpochStore, Held, Standing
 from proxy.decisions import Decided
 from proxy.learning import uses
 from proxy.retrieval import files, lookup

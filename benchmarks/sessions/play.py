@@ -14,8 +14,8 @@ from benchmarks.sessions import bills, recordings
 from benchmarks.sessions.bills import Bill
 from benchmarks.sessions.recordings import Message, Recording
 from headroom.values import Policy
+from proxy.aging.epochs import Billing
 from proxy.conversations import Conversations
-from proxy.epochs import Billing
 from proxy.histories import Histories
 from proxy.providers import anthropic, openai_chat
 from proxy.values import Path, Plan

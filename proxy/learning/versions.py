@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from budgets import trail
-from proxy.epochs import Tuning
+from proxy.aging.epochs import Tuning
 from proxy.learning import counts, horizon, judgement
 from proxy.learning.horizon import Horizon, Past
 from proxy.learning.judgement import Cohort, Finding, Rule

@@ -12,9 +12,9 @@ from typing import Any, Literal
 from headroom.values import Policy
 from proxy import cache_prices, conversations, decisions, splice
 from proxy.accounting.sizing import size_of
+from proxy.aging.epochs import Billing
 from proxy.conversations import Conversations
 from proxy.decisions import Decided
-from proxy.epochs import Billing
 from proxy.histories import Histories
 from proxy.providers import anthropic, openai_chat
 from proxy.replay import agents, billing

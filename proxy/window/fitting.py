@@ -20,7 +20,8 @@ from django.db import DatabaseError
 
 from headroom import pipeline
 from headroom.values import Policy, ToolCall
-from proxy import aging, database, decisions, policies
+from proxy import database, decisions, policies
+from proxy.aging import deep_forms
 from proxy.decisions import Decided, Kept
 from proxy.learning import counts
 from proxy.offload import Offload
@@ -158,7 +159,7 @@ class Window:
     async def _deepened(self, look: Look, plan: Plan, goal: int) -> dict[ToolResult, Decided]:
         """Deep forms of old results, oldest first, stored, until the goal is reached; of those that gain by it."""
         pinned = policies.pinned(look.policy, plan.policy_version)
-        policy = replace(pinned, level="deep", min_tokens=aging.MIN_TOKENS)
+        policy = replace(pinned, level="deep", min_tokens=deep_forms.MIN_TOKENS)
         made: dict[ToolResult, Decided] = {}
         missing = plan.tokens_after - goal
         gone = {n for cut in plan.cuts for n in range(cut.start, cut.end)}

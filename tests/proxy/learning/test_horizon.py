@@ -11,8 +11,8 @@ import pytest
 
 from headroom.values import Policy
 from proxy import policies
+from proxy.aging.epochs import Tuning
 from proxy.conversations import Conversations
-from proxy.epochs import Tuning
 from proxy.learning import cycle, horizon, in_force, versions
 from proxy.learning.horizon import Past
 from proxy.models import EpochRecord

@@ -8,7 +8,7 @@ from functools import lru_cache
 from headroom import commands, reading
 from headroom.values import ToolCall
 from proxy import files, mentions
-from proxy.epochs import Tuning
+from proxy.aging.epochs import Tuning
 from proxy.files import Touch
 from proxy.values import Call, ToolResult
 

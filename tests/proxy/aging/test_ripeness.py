@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from proxy import files, mentions
-from proxy.epochs import Tuning
+from proxy.aging.epochs import Tuning
+from proxy.aging.ripeness import Ripeness
 from proxy.files import Touch
-from proxy.ripeness import Ripeness
 from tests.proxy import sessions
 from tests.proxy.sessions import Step, edit, read, run
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy import epochs
-from proxy.epochs import Billing, Candidate, Prompt, Tuning
+from proxy.aging import epochs
+from proxy.aging.epochs import Billing, Candidate, Prompt, Tuning
 
 ANTHROPIC = Billing(0.1, 1.25, finds_any_prefix=False)
 OPENAI = Billing(0.5, 1.0, finds_any_prefix=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, transaction
 
 from proxy import decisions
-from proxy.aging import Beginning, Held, PastEpoch, Progress, Standing
+from proxy.aging.values import Beginning, Held, PastEpoch, Progress, Standing
 from proxy.models import EpochRecord
 from proxy.retrieval import files
 

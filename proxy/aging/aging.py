@@ -1,0 +1,212 @@
+"""The standings of conversations: when an epoch begins, and what it changes.
+
+A conversation is known by the chain of its tool results: what it read so far, in order. Forks share a chain as far as they
+share a past; a compacted history starts a new one. Each chain has a standing: which results go out in their deep form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+from django.db import DatabaseError
+
+from proxy import policies
+from proxy.aging import epochs, prompt_cache
+from proxy.aging.deep_forms import DeepForms
+from proxy.aging.epochs import Billing, Candidate, Tuning
+from proxy.aging.ripeness import Ripeness
+from proxy.aging.values import Aged, Beginning, EpochStore, Gain, Look, PastEpoch, Progress, Stand, Standing
+from proxy.decisions import Decided, Memory
+from proxy.offload import Offload
+
+logger = logging.getLogger(__name__)
+
+MAX_STANDINGS = 50_000
+MAX_AHEAD = 16
+"""So many requests are kept until there is time to look ahead."""
+FIRST_TURN = 2
+TURNS_PER_LOOK = 40
+"""A conversation of forty answers is looked over every second turn, one of eighty every third, and so on."""
+
+
+class Aging:
+    """The standings of the conversations of one worker."""
+
+    def __init__(self, store: EpochStore, memory: Memory, offload: Offload, tuning: Tuning | None = None) -> None:
+        self._store, self._memory = store, memory
+        self._tuning = tuning or Tuning()
+        self._forms = DeepForms(store, memory, offload, self._tuning)
+        self._standings: OrderedDict[tuple[str, int], Standing] = OrderedDict()
+        self._progress: Progress = {}
+        self._asked: deque[tuple[Look, Standing]] = deque(maxlen=MAX_AHEAD)
+
+    async def standing(self, look: Look) -> Standing:
+        """How the conversation of a request stands before it."""
+        chains, turns = _chains(look.owner, look.stands), look.call.turns
+        again = self._standings.get((chains[-1], turns))
+        if again is not None:  # this very request was here before
+            return again
+        standing = self._standings.get((_last_asked(chains, look.stands), turns - 1))
+        return standing or await self._stored(look.owner, chains, turns) or Standing()
+
+    async def age(self, look: Look, standing: Standing) -> Aged:
+        """Look a conversation over and say what its older results go out as."""
+        request = (_chains(look.owner, look.stands)[-1], look.call.turns)
+        forms = await self._forms.in_force(look, standing)
+        trigger = ""
+        if request not in self._standings:
+            if _is_due(look.call.turns + 1):
+                self._asked.append((look, standing))
+            if _is_due(look.call.turns) or prompt_cache.may_be_cold(standing, look.at_s):
+                standing, trigger = await self._advance(look, request[0], standing, forms)
+        if trigger:
+            forms = await self._forms.in_force(look, standing)
+        for epoch in standing.epochs:
+            place = (look.owner, epoch.chain, epoch.turn)
+            self._progress[place] = max(look.call.turns, self._progress.get(place, 0))
+        self._remember(request, replace(standing, asked_at_s=look.at_s))
+        return Aged(forms, prompt_cache.mark(look, standing), trigger, standing.deepened)
+
+    async def look_ahead(self) -> None:
+        """Measure the deep forms of what will be ripe when conversations ask next: for a moment when nobody waits."""
+        earlier = self._tuning.a_turn_earlier()
+        while self._asked:
+            look, standing = self._asked.popleft()
+            for stand, is_buried, _ in _ripe(look, standing, earlier):
+                await self._forms.size(stand, look, is_buried=is_buried)
+                await asyncio.sleep(0)  # requests go first
+
+    def take_progress(self) -> Progress:
+        """How far conversations got since the last call."""
+        progress, self._progress = self._progress, {}
+        return progress
+
+    async def _stored(self, owner: str, chains: list[str], turns: int) -> Standing | None:
+        try:
+            return await self._store.load_standing(owner, chains, turns)
+        except (DatabaseError, TimeoutError):
+            return None
+
+    async def _advance(
+        self, look: Look, chain: str, standing: Standing, forms: dict[str, Decided]
+    ) -> tuple[Standing, str]:
+        """The standing with which this request goes out, and what triggered an epoch, if one begins. `forms` are the deep
+        forms in force."""
+        gains = await self._gains(look, standing, forms)
+        if not gains:
+            return standing, ""
+        outline = look.outline
+        billing = replace(look.billing, is_cold=prompt_cache.is_cold(outline, standing, look.at_s))
+        billed, earned = prompt_cache.books(look, outline, standing)
+        allowance = max(0.0, earned) + self._tuning.risk_share * billed
+        prompt = prompt_cache.prompt(look, outline, standing, forms, allowance)
+        candidates = [Candidate(outline.results[gain.stand.result.path], gain.tokens) for gain in gains]
+        epoch = epochs.plan(prompt, candidates, billing, policies.tuned(self._tuning, look.policy))
+        if epoch is None:
+            return standing, ""
+        chosen = gains[epoch.first :]
+        after = replace(
+            standing,
+            deepened=standing.deepened | {gain.stand.key for gain in chosen},
+            buried=standing.buried | {gain.stand.key for gain in chosen if gain.is_buried},
+            mark_key=prompt_cache.marked(prompt, epoch, outline, look.stands, chosen[-1].stand),
+            epoch_turn=len(outline.turn_ends),
+            epochs=(*standing.epochs, PastEpoch(chain, len(outline.turn_ends), epoch.saved_tokens, epoch.cost)),
+        )
+        beginning = Beginning(
+            chain,
+            after,
+            await self._forms.fresh(chosen, look, after, _telling(look.stands, forms) or {chosen[0].stand.key}),
+            _trigger(billing),
+            epoch,
+            billing.read,
+            look.call.conversation,
+        )
+        try:
+            held = await self._store.save_epoch(look.owner, beginning)
+        except (DatabaseError, TimeoutError):
+            logger.warning("the decision store is down; no epoch begins until it is back")
+            return standing, ""
+        for key, made in held.forms.items():
+            self._memory.put(key, made)
+        return replace(after, deepened=held.deepened, buried=held.buried, mark_key=held.mark_key), beginning.trigger
+
+    async def _gains(self, look: Look, standing: Standing, forms: Mapping[str, Decided]) -> list[Gain]:
+        """What may be shortened further now, in order. `forms` are the deep forms in force."""
+        keys = {stand.key for stand in look.stands}
+        gains: list[Gain] = []
+        for stand, is_buried, lost in _ripe(look, standing, self._tuning):
+            if stand.key in standing.deepened and stand.key not in forms:
+                continue
+            now = forms.get(stand.key) or stand.decided
+            tokens_now = now.tokens_after if now is not None else len(stand.result.text) // prompt_cache.CHARS_PER_TOKEN
+            tokens_then = await self._forms.size(stand, look, is_buried=is_buried)
+            gain = Gain(stand, is_buried, tokens_now - tokens_then - lost)
+            must_speak = (
+                stand.key not in standing.deepened and stand.decided is not None and stand.decided.refers_to in keys
+            )
+            if gain.tokens > 0 or must_speak:
+                gains.append(gain)
+        return gains
+
+    def _remember(self, request: tuple[str, int], standing: Standing) -> None:
+        """Keep how a conversation stands after a request: its chain, and how many answers there were."""
+        self._standings[request] = standing
+        self._standings.move_to_end(request)
+        while len(self._standings) > MAX_STANDINGS:
+            self._standings.popitem(last=False)
+
+
+def _is_due(turns: int) -> bool:
+    """Whether a conversation of so many answers is looked over now: the longer it is, the less a few turns matter."""
+    return turns >= FIRST_TURN and turns % (1 + turns // TURNS_PER_LOOK) == 0
+
+
+def _telling(stands: Sequence[Stand], forms: dict[str, Decided]) -> set[str]:
+    """The keys of the results whose markers say how originals can be had, as they go out now."""
+    shown = ((stand.key, forms.get(stand.key) or stand.decided) for stand in stands)
+    return {key for key, made in shown if made is not None and made.tells_way_back}
+
+
+def _trigger(billing: Billing) -> str:
+    return "cold" if billing.is_cold else "size"
+
+
+def _ripe(look: Look, standing: Standing, tuning: Tuning) -> list[tuple[Stand, bool, int]]:
+    """The results that may be deepened or buried now, in order: each with whether it is to be buried, and with the most
+    tokens that younger results take which refer to it: those have to speak for themselves from then on."""
+    ripeness = Ripeness(look.call, tuning)
+    lost: Counter[str] = Counter()
+    found: list[tuple[Stand, bool, int]] = []
+    for stand in reversed(look.stands):
+        if stand.key in standing.buried:
+            continue
+        if stand.key in standing.deepened:
+            if ripeness.is_buried(stand.result):
+                found.append((stand, True, 0))
+        elif ripeness.is_ripe(stand.result):
+            found.append((stand, ripeness.is_buried(stand.result), lost[stand.key]))
+        elif stand.decided is not None and stand.decided.refers_to:
+            lost[stand.decided.refers_to] += stand.decided.tokens_before - stand.decided.tokens_after
+    return found[::-1]
+
+
+def _chains(owner: str, stands: Sequence[Stand]) -> list[str]:
+    """A digest for every beginning of the conversation, by its results."""
+    chains: list[str] = []
+    link = owner.encode()
+    for stand in stands:
+        link = blake2b(link + stand.key.encode(), digest_size=16).digest()
+        chains.append(link.hex())
+    return chains
+
+
+def _last_asked(chains: Sequence[str], stands: Sequence[Stand]) -> str:
+    """The chain as it was when the conversation asked last: up to the newest results. "" before the second request."""
+    old = [chain for chain, stand in zip(chains, stands, strict=True) if not stand.result.is_newest]
+    return old[-1] if old else ""

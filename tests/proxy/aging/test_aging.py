@@ -1,0 +1,156 @@
+"""Old news is shortened when that pays, and stays so on every worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headroom import pipeline
+from headroom.values import Policy, Shrunk, ToolCall
+from proxy import database
+from proxy.aging import standings
+from proxy.conversations import Conversations
+from proxy.models import Decision, EpochRecord
+from proxy.offload import Offload
+from proxy.stores import DatabaseStore, NoStore
+from tests.proxy import sessions
+from tests.proxy.conversing import NOON_S, assert_extends, planned, played
+from tests.proxy.sessions import Step, log, long_session, module, read, run
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_what_is_very_old_is_buried_and_stays_so_on_every_worker(store: DatabaseStore, dialect: str) -> None:
+    bodies = sessions.bodies(long_session(60), dialect)
+    workers = [Conversations(store) for _ in range(2)]
+    before: list[Any] = []
+    for turn, body in enumerate(bodies):
+        if turn == 50:
+            workers[1] = Conversations(store)  # a restart
+        at_s = NOON_S + 10 * turn + (900 if turn > 40 else 0)
+        plan = await planned(workers[turn // 2 % 2], body, dialect, at_s=at_s)
+        sent = sessions.sent(body, plan, dialect)
+        if not plan.epoch:
+            assert_extends(before, sent)
+        before = sent
+    records = await database.run(lambda: list(EpochRecord.objects.order_by("turn")))
+    assert not records[0].buried
+    buried = set(records[-1].buried.split())
+    assert set(records[0].deepened.split()) < buried, "what was deepened first is buried later"
+    shown = [form.rpartition("\n[headroom left out ") for form in plan.replacements.values()]
+    stubs = [kept for kept, _, way_back in shown if "characters; kept as " in way_back]
+    assert len(stubs) >= len(buried) - 1
+    assert all(len(kept) <= 80 and "\n" not in kept for kept in stubs)
+
+
+class Timed(Offload):
+    """Counts what is shortened while a request waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_for = 0
+
+    async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
+        self.waited_for += 1
+        return await super().shrink(text, call, policy)
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_what_is_measured_ahead_is_not_waited_for_and_changes_nothing(dialect: str) -> None:
+    expected = await played(Conversations(NoStore()), long_session(), dialect)
+    offload = Timed()
+    road, measured = Conversations(NoStore(), offload), 0
+    for turn, body in enumerate(sessions.bodies(long_session(), dialect)):
+        before = offload.waited_for
+        plan = await planned(road, body, dialect, at_s=NOON_S + 10 * turn)
+        assert plan == expected[turn]
+        if not plan.epoch:
+            assert offload.waited_for - before <= 1, "the new result alone"
+        before = offload.waited_for
+        await road.aging.look_ahead()
+        measured += offload.waited_for - before
+    assert measured > 20
+    await planned(road, body, dialect)
+    assert not road.aging._asked, "a request that comes again has been looked at"
+
+
+async def test_the_one_marker_that_says_how_originals_can_be_had_still_does_when_it_is_buried() -> None:
+    steps = [*(read(f"src/{name}.py", module(name)) for name in ("alpha", "beta")), *[run("make", "done")] * 50]
+    road = Conversations(NoStore())
+    told: list[int] = []
+    for turn, body in enumerate(sessions.bodies(steps, "anthropic")):
+        pause_s = 900 * (turn > 12) + 900 * (turn > 45)
+        plan = await planned(road, body, "anthropic", at_s=NOON_S + 10 * turn + pause_s)
+        told.append(sum("; original kept as " in form for form in plan.replacements.values()))
+    assert plan.epoch == "" and all("characters; " in form for form in plan.replacements.values()), "all is buried"
+    assert told[-1] == 1 and max(told) == 1
+
+
+async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> None:
+    road, bodies = Conversations(store), sessions.bodies(long_session(24), "openai")
+    plans = [await planned(road, body) for body in bodies]
+    await database.run(standings.note_progress, road.aging.take_progress())
+    first = await database.run(EpochRecord.objects.order_by("turn").first)
+    assert first is not None
+    assert first.turn == next(turn for turn, plan in enumerate(plans) if plan.epoch)
+    assert (first.last_turn, first.read_share) == (len(bodies) - 1, 0.5)
+    assert first.realised_gain > first.predicted_cost
+    names = await database.run(lambda: {*Decision.objects.values_list("conversation", flat=True)})
+    assert names == {first.conversation} == {"its name"}
+    assert road.aging.take_progress() == {}
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_some_marker_says_so_whatever_gets_old(dialect: str) -> None:
+    bodies = sessions.bodies(long_session(40), dialect)
+    for body, plan in zip(bodies, await played(Conversations(NoStore()), long_session(40), dialect), strict=True):
+        sent = [*plan.replacements.values()]
+        assert any(map(pipeline.tells_way_back, sent)) or not any(map(pipeline.is_shrunk, sent)), len(body)
+
+
+async def test_of_an_old_file_less_is_left_than_of_old_output() -> None:
+    text = module("alpha", 80)
+    steps = [read("src/alpha.py", text), run("make list", text), *[run("make", log(n, 3)) for n in range(9)]]
+    steps[1] = run("make list", text.replace("alpha", "omega"))
+    bodies = sessions.bodies(steps, "anthropic")
+    road = Conversations(NoStore())
+    for turn, body in enumerate(bodies[:-1]):
+        await planned(road, body, "anthropic", at_s=NOON_S + turn)
+    late = await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)
+    file, output = [form for form in late.replacements.values() if pipeline.is_shrunk(form)][:2]
+    assert "alpha" in file and "omega" in output
+    assert len(file) < 0.04 * len(text) < 0.07 * len(text) < len(output) < 0.1 * len(text)
+
+
+async def test_old_news_goes_though_a_younger_result_refers_to_it() -> None:
+    text = module("alpha")
+    part = "\n".join(text.split("\n")[10:25])
+    waits = [run("make", log(n, 3)) for n in range(9)]
+    steps: list[Step] = [read("src/alpha.py", text), *waits, ("get_part", {"id": 7}, part), run("make", "done")]
+    road, bodies = Conversations(NoStore()), sessions.bodies(steps, "anthropic")
+    plans = [await planned(road, body, "anthropic", at_s=NOON_S + turn) for turn, body in enumerate(bodies[:-1])]
+    assert "As in the Read of alpha.py above, with" in str(sessions.sent(bodies[-2], plans[-1], "anthropic"))
+    late = await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)
+    shown = str(sessions.sent(bodies[-1], late, "anthropic"))
+    assert late.epoch == "cold"
+    assert "total > 140" not in shown and "As in the Read of alpha.py above, with" not in shown
+    assert "total > 28" in shown, "the younger one speaks for itself now"
+
+
+async def test_a_pause_longer_than_the_cache_lives_is_the_moment_to_shorten() -> None:
+    road = Conversations(NoStore())
+    steps = [read(f"src/m{n}.py", module(f"m{n}", 20)) for n in range(9)]
+    bodies = sessions.bodies(steps, "anthropic")
+    for turn, body in enumerate(bodies[:-1]):
+        assert not (await planned(road, body, "anthropic", at_s=NOON_S + turn)).epoch
+    assert (await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)).epoch == "cold"
+
+
+async def test_a_clock_that_jumps_back_changes_nothing() -> None:
+    road, bodies = Conversations(NoStore()), sessions.bodies(long_session(12), "anthropic")
+    before: list[Any] = []
+    for turn, body in enumerate(bodies):
+        plan = await planned(road, body, "anthropic", at_s=NOON_S - 3600 * turn)
+        sent = sessions.sent(body, plan, "anthropic")
+        assert plan.epoch or sent[: len(before)] == before
+        before = sent

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headroom import tokens
-from proxy.providers import bodies
+from proxy.providers import anthropic, bodies
 from proxy.values import Dialect, Path
 
 FRAME_TOKENS = 4
@@ -97,19 +97,20 @@ def layout(document: dict[str, Any], dialect: Dialect, known: Layout | None = No
     asked = document.get("messages", document.get("input"))
     messages = [asked] if isinstance(asked, str) else bodies.items(asked)
     drawn = Layout([*tools, *rest], len(tools), messages, dialect == "anthropic")
+    automatic = anthropic.automatic(document) if drawn.is_blockwise else []
     for unit in drawn.lead:
         _draw(drawn, unit)
     if known is not None and _goes_on(drawn, known):
-        drawn = _drawn(drawn, known)
+        drawn = _drawn(drawn, known, automatic)
         if len(drawn.marks) == marks or not drawn.is_blockwise:
             return drawn
     del drawn.prints[len(drawn.lead) :], drawn.starts[:], drawn.turn_ends[:]
     drawn.marks = [mark for mark in drawn.marks if mark[0] <= len(drawn.lead)]
-    return _drawn(drawn, None)
+    return _drawn(drawn, None, automatic)
 
 
-def _drawn(drawn: Layout, known: Layout | None) -> Layout:
-    """A layout with its messages, the first of them as they are known."""
+def _drawn(drawn: Layout, known: Layout | None, automatic: list[str]) -> Layout:
+    """A layout with its messages, the first of them as they are known. `automatic` is the ttl of a mark on the last block."""
     first = max(0, len(known.starts) - 1 - LAST_MESSAGES) if known is not None else 0
     if known is not None:
         drawn.starts, start = known.starts[:first], known.starts[first]
@@ -122,6 +123,7 @@ def _drawn(drawn: Layout, known: Layout | None) -> Layout:
         for block in _blocks(message, drawn.is_blockwise):
             _draw(drawn, block)
     drawn.starts.append(len(drawn.prints))
+    _mark(drawn, automatic)
     return drawn
 
 
@@ -147,8 +149,12 @@ def _blocks(message: Any, is_blockwise: bool) -> list[Any]:
 
 def _draw(drawn: Layout, unit: Any) -> None:
     drawn.prints.append(_print(unit))
-    if drawn.is_blockwise and isinstance(unit, dict) and isinstance(mark := unit.get("cache_control"), dict):
-        drawn.marks.append((len(drawn.prints), "1h" if mark.get("ttl") == "1h" else "5m"))
+    if drawn.is_blockwise:
+        _mark(drawn, anthropic.ttls(unit))
+
+
+def _mark(drawn: Layout, ttls: list[str]) -> None:
+    drawn.marks.extend((len(drawn.prints), "1h" if ttl == "1h" else "5m") for ttl in ttls)
 
 
 def _print(unit: Any) -> int:

@@ -77,12 +77,18 @@ def marked(prompt: Prompt, epoch: Epoch, outline: Outline, stands: Sequence[Stan
 
 
 def mark(look: Look, standing: Standing) -> tuple[Path, str] | None:
-    """Which block of this request carries our mark, and with which ttl: that of the client's own moving mark."""
+    """Which block of this request carries our mark, and with which ttl: that of the client's next mark, as longer ones
+    come first."""
     if not standing.mark_key:
         return None
     ttls = look.provider.marks(look.call)
     marked = next((stand.result for stand in look.stands if stand.key == standing.mark_key), None)
-    return (marked.path, ttls[-1]) if marked is not None and 0 < len(ttls) <= MAX_CLIENT_MARKS else None
+    if marked is None or not 0 < len(ttls) <= MAX_CLIENT_MARKS:
+        return None
+    if ttls[0] == ttls[-1]:
+        return marked.path, ttls[-1]
+    block = look.outline.results[marked.path]
+    return marked.path, next((ttl for end, ttl in look.outline.marks if end > block), ttls[-1])
 
 
 def _entries(look: Look, outline: Outline, standing: Standing) -> tuple[list[int], int]:

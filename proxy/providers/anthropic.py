@@ -51,23 +51,42 @@ def outline(call: Call) -> Outline:
             drawn.results["messages", n, *path] = start + block
         drawn.marks.extend((start + blocks, ttl) for blocks, ttl in message.marks)
         drawn.chars.extend(message.chars)
+    drawn.marks.extend((len(drawn.chars), ttl) for ttl in automatic(document))
     return drawn
 
 
 def marks(call: Call) -> list[str]:
     """The ttls of the client's cache marks, in order."""
     document = call.document or {}
-    ahead = _ttls([*_listed(document.get("tools")), *_listed(document.get("system"))])
-    return [*ahead, *chain.from_iterable(bodies.told(call, "messages", _marked))]
+    ahead = chain.from_iterable(map(ttls, (*_listed(document.get("tools")), *_listed(document.get("system")))))
+    return [*ahead, *chain.from_iterable(bodies.told(call, "messages", _marked)), *automatic(document)]
+
+
+def automatic(document: dict[str, Any]) -> list[str]:
+    """The ttl of the mark that the provider itself puts on the last block, if it is asked to and that one has none."""
+    if not isinstance(document.get("cache_control"), dict):
+        return []
+    last = next(iter(bodies.items(document.get("messages"))[-1:]), None)
+    blocks = bodies.items(last.get("content")) if isinstance(last, dict) else []
+    return [] if blocks and ttls(blocks[-1]) else _ttl(document)
+
+
+def ttls(block: Any) -> list[str]:
+    """The ttls of the marks on a block: those on parts of a tool result, and its own."""
+    if not isinstance(block, dict):
+        return []
+    if block.get("type") == "tool_result" and isinstance(block.get("content"), list):
+        return [*chain.from_iterable(map(_ttl, block["content"])), *_ttl(block)]
+    return _ttl(block)
+
+
+def _ttl(marked: Any) -> list[str]:
+    mark = marked.get("cache_control") if isinstance(marked, dict) else None
+    return [bodies.text(mark.get("ttl")) or "5m"] if isinstance(mark, dict) else []
 
 
 def _marked(message: Any) -> list[str]:
-    return _ttls(_listed(message.get("content"))) if isinstance(message, dict) else []
-
-
-def _ttls(blocks: list[Any]) -> list[str]:
-    found = [block.get("cache_control") for block in blocks if isinstance(block, dict) and "cache_control" in block]
-    return [bodies.text(mark.get("ttl")) or "5m" for mark in found if isinstance(mark, dict)]
+    return list(chain.from_iterable(map(ttls, _listed(message.get("content"))))) if isinstance(message, dict) else []
 
 
 def _drawn(message: Any) -> Outline:
@@ -91,9 +110,7 @@ def _draw(drawn: Outline, block: Any, path: Path = ()) -> None:
         for part_path, _ in _texts(block.get("content"), path) if is_result else ():
             drawn.results[part_path] = len(drawn.chars)
         drawn.chars.append(bodies.size(block))
-    mark = block.get("cache_control") if isinstance(block, dict) else None
-    if isinstance(mark, dict):
-        drawn.marks.append((len(drawn.chars), bodies.text(mark.get("ttl")) or "5m"))
+    drawn.marks.extend((len(drawn.chars), ttl) for ttl in ttls(block))
 
 
 def _listed(value: Any) -> list[Any]:

@@ -194,3 +194,12 @@ def test_of_a_long_conversation_a_prefix_is_remembered_near_every_place() -> Non
     assert len(kept) == counterfactual.ENTRIES_BETWEEN
     for before, after in pairwise([*kept, Entry(4_000, 0.0, 0.0, 0.0)]):
         assert after.units - before.units <= 0.8 * (4_000 - before.units) + 3
+
+
+def test_a_mark_that_the_provider_sets_counts_as_one_on_the_last_block() -> None:
+    marked = json.loads(list(sessions.requests("anthropic", 3))[-1])
+    automatic = json.loads(list(sessions.requests("anthropic", 3))[-1])
+    automatic["cache_control"] = automatic["messages"][-1]["content"][-1].pop("cache_control")
+    known = sizing.layout(json.loads(list(sessions.requests("anthropic", 2))[-1]), "anthropic").shape()
+    assert sizing.layout(automatic, "anthropic").marks == sizing.layout(marked, "anthropic").marks
+    assert sizing.layout(automatic, "anthropic", known, 2).marks == sizing.layout(marked, "anthropic", known, 2).marks

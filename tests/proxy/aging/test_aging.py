@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from headroom import pipeline
@@ -13,6 +14,7 @@ from proxy.aging import standings
 from proxy.conversations import Conversations
 from proxy.models import Decision, EpochRecord
 from proxy.offload import Offload
+from proxy.providers import anthropic
 from proxy.stores import DatabaseStore, NoStore
 from tests.proxy import sessions
 from tests.proxy.conversing import NOON_S, assert_extends, planned, played
@@ -154,3 +156,19 @@ async def test_a_clock_that_jumps_back_changes_nothing() -> None:
         sent = sessions.sent(body, plan, "anthropic")
         assert plan.epoch or sent[: len(before)] == before
         before = sent
+
+
+async def test_our_mark_lives_as_long_as_the_clients_next_one() -> None:
+    road = Conversations(NoStore())
+    hour = {"type": "ephemeral", "ttl": "1h"}
+    lives: list[list[str]] = []
+    for turn, body in enumerate(sessions.bodies(long_session(), "anthropic")):
+        document = orjson.loads(body)
+        document["system"][-1]["cache_control"] = hour
+        if turn > 20:
+            document["messages"][39]["content"][-1]["cache_control"] = hour
+        plan = await planned(road, orjson.dumps(document), "anthropic", at_s=NOON_S + 10 * turn)
+        rendered = anthropic.render(anthropic.parse(orjson.dumps(document)), plan)
+        lives += [anthropic.marks(anthropic.parse(rendered))] if plan.mark else []
+    assert lives[-1] == ["1h", "1h", "1h", "5m"]
+    assert all(found == sorted(found) for found in lives), "the provider refuses a longer life behind a shorter one"

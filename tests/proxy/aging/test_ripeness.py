@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 
 from proxy import files, mentions
 from proxy.aging.epochs import Tuning
 from proxy.aging.ripeness import Ripeness
 from proxy.files import Touch
+from proxy.providers import anthropic
 from tests.proxy import sessions
 from tests.proxy.sessions import Step, edit, read, run
 
@@ -147,3 +149,27 @@ def test_marks_are_those_of_the_outline(dialect: str) -> None:
     call = sessions.call(sessions.bodies([run("make", "done")], dialect)[-1], dialect)
     assert provider.marks(call) == [ttl for _, ttl in provider.outline(call).marks]
     assert len(provider.marks(call)) == (2 if dialect == "anthropic" else 0)
+
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize("has_own", [False, True])
+def test_what_the_provider_marks_by_itself_is_a_mark_on_the_last_block(has_own: bool) -> None:
+    document = orjson.loads(sessions.bodies([run("make", "done")], "anthropic")[-1])
+    document |= {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    if not has_own:
+        del document["messages"][-1]["content"][-1]["cache_control"]
+    call = anthropic.parse(orjson.dumps(document))
+    drawn = anthropic.outline(call)
+    assert anthropic.marks(call) == [ttl for _, ttl in drawn.marks] == ["5m", "5m" if has_own else "1h"]
+    assert drawn.marks[-1][0] == len(drawn.chars)
+
+
+def test_marks_inside_of_a_result_are_marks_on_it() -> None:
+    document = orjson.loads(sessions.bodies([run("make", "done")], "anthropic")[-1])
+    result = document["messages"][-1]["content"][-1]
+    result["content"] = [{"type": "text", "text": "done", **MARK}, {"type": "text", "text": "well"}]
+    call = anthropic.parse(orjson.dumps(document))
+    assert anthropic.marks(call) == ["5m"] * 3
+    assert [end for end, _ in anthropic.outline(call).marks][1:] == [len(anthropic.outline(call).chars)] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from headroom import reading
 from headroom.shrinkers import json_pick, json_text
@@ -12,6 +13,8 @@ from headroom.values import Form, Level, Source
 
 FILE_CHARS = 12_000
 """Files of settings are below it, and the next edit may quote them; longer ones are data."""
+DATA_ROWS = 20
+"""So many alike flat objects are data as well, however short."""
 
 WHOLE_CHARS = 400_000
 FAR_SHARE = 0.2
@@ -21,12 +24,13 @@ not come near."""
 
 def forms(source: Source) -> Iterable[Form]:
     """Yield the value with every row, then with the rows that matter most."""
-    if len(source.text) <= FILE_CHARS and reading.is_quotable(source):
+    may_be_edited = len(source.text) <= FILE_CHARS and reading.is_quotable(source)
+    if may_be_edited and not source.text.lstrip().startswith("["):
         return
     document = json_text.read(source.text)
-    if document is None:
+    if document is None or (may_be_edited and not _is_data(document.value)):
         return
-    level = source.policy.level
+    level: Level = "lossless" if may_be_edited else source.policy.level
     lossy, left_out = _written(document, source, level)
     if not left_out:
         yield Form(lossy, "json")
@@ -37,6 +41,16 @@ def forms(source: Source) -> Iterable[Form]:
         len(source.text) <= WHOLE_CHARS and len(lossy) > FAR_SHARE * len(json_text.compact(document.value))
     ):
         yield Form(_written(document, source, "lossless")[0], "json")
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a value is a list of many alike objects with nothing nested: nobody edits those by hand."""
+    if not isinstance(value, list) or len(value) < DATA_ROWS or not all(isinstance(row, dict) for row in value):
+        return False
+    names = max((row.keys() for row in value), key=len)
+    return all(
+        row.keys() <= names and not any(isinstance(cell, dict | list) for cell in row.values()) for row in value
+    )
 
 
 def _written(document: Document, source: Source, level: Level) -> tuple[str, str]:

@@ -16,6 +16,9 @@ MIN_ROWS = 5
 MAX_LINE_CHARS = 100_000
 TOKENS_SHOWN: dict[Level, int] = {"balanced": 2000, "deep": 600}
 ROWS_SHOWN: dict[Level, int] = {"balanced": 40, "deep": 14}
+LIFTED_SHARE = 0.8
+"""Rows are only written without their even columns where that brings the text below this share: else it is worth more that
+each can be found as it was spelled."""
 _LOGGED = re.compile(r"\d\d:\d\d:\d\d,\d{3}\b")
 _TIME_WORDS = 3
 _STAMPED = re.compile(r".{0,20}?\b\d{1,2}:\d{1,2}:\d{1,2}\b")
@@ -126,7 +129,9 @@ def _lifted(table: Delimited) -> Iterable[Form]:
     quoted = [Row(tuple(_quoted(cell, table.delimiter) for cell in row.cells), row.line) for row in table.rows]
     layout = arrange(Sheet(table.names, table.header, rows=quoted), separator=table.delimiter)
     lines = [row.line if not row.cells else layout.write(row) for row in quoted]
-    yield Form("\n".join([*layout.head(), *lines]), "csv_columns")
+    lifted = "\n".join([*layout.head(), *lines])
+    if len(lifted) <= LIFTED_SHARE * sum(len(row.line) + 1 for row in table.rows):
+        yield Form(lifted, "csv_columns")
 
 
 def _quoted(cell: str, delimiter: str) -> str:

@@ -165,6 +165,17 @@ def test_settings_that_were_read_stay_as_they_are() -> None:
     assert laws.forms(json_values.forms, text, call=ToolCall("Read", '{"file_path": "/app/package.json"}')) == {}
 
 
+def test_a_file_of_many_alike_records_is_data_and_keeps_every_row() -> None:
+    records = [{"site": f"field {index}", "yield": index * 1.5, "year": 1931} for index in range(40)]
+    call = ToolCall("Bash", '{"command": "cat barley.json"}')
+    told = laws.forms(json_values.forms, json.dumps(records, indent=2), call=call)
+    assert list(told) == ["json"]
+    assert all(f'"field {index}",{index * 1.5}' in told["json"].text for index in range(40))
+    menu = [{**record, "children": [record]} for record in records]
+    assert laws.forms(json_values.forms, json.dumps(menu), call=call) == {}
+    assert laws.forms(json_values.forms, json.dumps(records[:10], indent=2), call=call) == {}
+
+
 @settings(deadline=None)
 @given(shapes.json_texts(), laws.LEVELS)
 def test_any_json_keeps_the_laws(text: str, level: str) -> None:

@@ -99,7 +99,7 @@ def test_rows_over_several_lines_stay_in_one_piece() -> None:
 
 
 def test_even_columns_are_said_once_and_rows_can_be_read_back() -> None:
-    rows = [f'{number},"Smith, {number}",EUR,paid' for number in range(12)]
+    rows = [f'{number},"Smith, {number}",EUR,paid' for number in range(40)]
     rows[4] = '4,"Smith, 4",EUR,open'
     form = forms("id,customer,currency,state\n" + "\n".join(rows))["csv_columns"]
     assert not form.is_lossy
@@ -107,6 +107,11 @@ def test_even_columns_are_said_once_and_rows_can_be_read_back() -> None:
     body = [line for line in form.text.split("\n") if re.match(r"\d", line)]
     assert next(csv.reader(io.StringIO(body[0]))) == ["0", "Smith, 0"]
     assert body[4].endswith("[state=open]")
+
+
+def test_rows_keep_their_spelling_where_even_columns_are_small() -> None:
+    rows = [f"{number},customer number {number},open,{number * 37}.00,0" for number in range(40)]
+    assert "csv_columns" not in forms("id,customer,state,sum,flag\n" + "\n".join(rows))
 
 
 def test_a_csv_file_that_was_read_is_not_spelled_otherwise() -> None:

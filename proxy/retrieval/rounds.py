@@ -190,7 +190,7 @@ class Place:
 
     def __init__(self, owner: str, route: str, dialect: Dialect, call: Call, known: Offered) -> None:
         self._owner, self._route, self._known = owner, route, known
-        self._root = turns.root(call, route)
+        self._root, self._place = turns.root(call, route), turns.answers(call, route)
         self.dialect = dialect
 
     async def answer(self, call: OwnCall) -> Said:
@@ -209,7 +209,7 @@ class Place:
         turn, seen = weaver.turn(said)
         if not turn.rounds and not turn.last_calls:
             return
-        identity = turns.identity(seen, self._route)
+        identity = turns.identity(seen, self._route, self._place)
         self._known.turns[identity] = turn
         try:
             await database.run(turns.store, self._owner, self._root, identity, turn, datetime.now(UTC))

@@ -2,7 +2,8 @@
 
 The client keeps its own history, without our calls. When it comes back, each such turn is put together again as the
 provider knows it: the same bytes for its prompt cache, signatures where they were. A turn is recognised by what matters of
-it; where nothing is recorded, or the client changed it, it goes out as the client sent it.
+it and by its place among the answers, as models say "Done." more than once; where nothing is recorded, or the client changed
+it, it goes out as the client sent it.
 """
 
 from __future__ import annotations
@@ -50,13 +51,18 @@ def root(call: Call, route: str) -> str:
 def newest(call: Call, route: str) -> str:
     """The identity of the model's newest answer, "" before the first."""
     items = _items(call, route)
-    last = next(iter(reversed(list(_answers(items, route)))), None)
-    return "" if last is None else identity(items[slice(*last)], route)
+    spans = list(_answers(items, route))
+    return identity(items[slice(*spans[-1])], route, len(spans) - 1) if spans else ""
 
 
-def identity(answer: Sequence[Any], route: str) -> str:
-    """A digest of what matters of an answer: clients add and leave out fields when they send it back."""
-    essence = [part for item in answer for part in _essence(item, route)]
+def answers(call: Call, route: str) -> int:
+    """How many answers of the model a conversation has."""
+    return sum(1 for _ in _answers(_items(call, route), route))
+
+
+def identity(answer: Sequence[Any], route: str, place: int) -> str:
+    """A digest of what matters of an answer with so many before it: clients add and leave out fields when they send it back."""
+    essence: list[Any] = [place, *(part for item in answer for part in _essence(item, route))]
     try:
         spelled = orjson.dumps(essence, option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError):
@@ -67,8 +73,8 @@ def identity(answer: Sequence[Any], route: str) -> str:
 def rejoined(items: Sequence[Any], route: str, known: dict[str, Turn]) -> list[Edit]:
     """The edits that put our calls back into a conversation, in the place where the provider saw them."""
     edits: list[Edit] = []
-    for start, end in _answers(items, route) if known else ():
-        turn = known.get(identity(items[start:end], route))
+    for place, (start, end) in enumerate(_answers(items, route) if known else ()):
+        turn = known.get(identity(items[start:end], route, place))
         if turn is not None:
             edits += _EDITS[route](items, start, end, turn)
     return edits

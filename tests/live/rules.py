@@ -25,6 +25,8 @@ def check_messages(document: dict[str, Any]) -> None:
                     assert block["signature"] == f"signed:{block['thinking']}", "a signature does not fit"
         asked = [block["id"] for block in blocks if block["type"] == "tool_use"]
     assert not asked, f"calls {asked} without results"
+    ids = [block["id"] for block in _all(messages) if block["type"] == "tool_use"]
+    assert len(ids) == len(set(ids)), "two calls with one id"
     marks = [
         b
         for b in (*document.get("tools", []), *_blocks(document.get("system")), *_all(messages))

@@ -268,6 +268,27 @@ def test_beside_a_call_of_the_clients_ours_is_answered_with_its_next_request(
         assert [block["tool_use_id"] for block in results] == ["own1", "c2"], "one message with all results"
 
 
+@pytest.mark.parametrize("looks_up", [0, 1], ids=["first", "second"])
+@EACH
+def test_an_answer_that_reads_like_one_with_a_lookup_stays_as_it_was(
+    provider: Provider, client_of: Callable[..., Client], kind: type[Client], looks_up: int
+) -> None:
+    client = client_of(kind, is_streaming=bool(looks_up))
+
+    def mind(document: dict[str, Any]) -> list[Part]:
+        is_at = json.dumps(document).count("question") - 1 == looks_up
+        own: list[Part] = [("call", "own1", NAME, {"hash": "0" * 24})]
+        return own if is_at and not own_results(document) else [("say", "Done.")]
+
+    provider.script = models.script(mind)
+    for n in range(3):
+        client.ask(f"question {client.path} {looks_up} {n}")
+    assert len(provider.requests) == 4, "none was refused"
+    *_, before, last = (received.json[key_of(client)] for received in provider.requests)
+    assert last[: len(before)] == before
+    assert len(own_results(provider.last.json)) == 1
+
+
 def test_lookups_in_a_row_come_to_an_end_and_bad_hashes_are_explained(
     client_of: Callable[..., Client], provider: Provider
 ) -> None:

@@ -43,7 +43,7 @@ HISTORY = [{"role": "user", "content": "go"}, SEEN, {"role": "user", "content": 
 
 
 def rejoined(items: list[Any], turn: Turn = TURN, route: str = MESSAGES) -> Any:
-    known = {turns.identity([SEEN], MESSAGES): turn}
+    known = {turns.identity([SEEN], MESSAGES, 0): turn}
     edits = turns.rejoined(items, route, known)
     return orjson.loads(splice.replace_items(orjson.dumps({"messages": items}), "messages", edits))["messages"]
 
@@ -63,9 +63,21 @@ def test_a_turn_is_known_by_what_matters_of_it() -> None:
     assert len(rejoined([HISTORY[0], {**SEEN, "content": marked}, HISTORY[2]])) == 5
     for changed in ([*content, use("c3")], content[1:], [{**content[0], "text": "no"}, *content[1:]], "so", [None]):
         items = [HISTORY[0], {**SEEN, "content": changed}, HISTORY[2]]
-        assert turns.rejoined(items, MESSAGES, {turns.identity([SEEN], MESSAGES): TURN}) == []
-    assert turns.rejoined(HISTORY[:2], MESSAGES, {turns.identity([SEEN], MESSAGES): TURN}) == [], "no results to join"
+        assert turns.rejoined(items, MESSAGES, {turns.identity([SEEN], MESSAGES, 0): TURN}) == []
+    assert turns.rejoined(HISTORY[:2], MESSAGES, {turns.identity([SEEN], MESSAGES, 0): TURN}) == [], (
+        "no results to join"
+    )
     assert turns.rejoined([None, 7, {"role": "assistant"}], CHAT, {"x": TURN}) == []
+
+
+def test_a_turn_that_says_the_same_as_another_is_told_apart_by_its_place() -> None:
+    twice = [*HISTORY, {"role": "assistant", "content": "go on"}, {"role": "user", "content": "so?"}, *HISTORY[1:]]
+    assert rejoined(twice)[:5] == rejoined(HISTORY)
+    assert rejoined(twice)[5:] == twice[3:]
+    known = {turns.identity([SEEN], MESSAGES, 2): TURN}
+    assert [edit.start for edit in turns.rejoined(twice, MESSAGES, known)] == [5, 6]
+    asked = anthropic.parse(orjson.dumps({"messages": twice}))
+    assert turns.newest(asked, MESSAGES) == turns.identity([SEEN], MESSAGES, turns.answers(asked, MESSAGES) - 1)
 
 
 @pytest.mark.usefixtures("road_database")

@@ -48,9 +48,7 @@ def _is_data(value: Any) -> bool:
     if not isinstance(value, list) or len(value) < DATA_ROWS or not all(isinstance(row, dict) for row in value):
         return False
     names = max((row.keys() for row in value), key=len)
-    return all(
-        row.keys() <= names and not any(isinstance(cell, dict | list) for cell in row.values()) for row in value
-    )
+    return all(row.keys() <= names and not any(isinstance(cell, dict | list) for cell in row.values()) for row in value)
 
 
 def _written(document: Document, source: Source, level: Level) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from collections import Counter
@@ -13,6 +14,9 @@ MAX_LINES = 20_000
 
 _FEW = 12
 _TOLD = 8
+_MOST_TOLD = 40
+_LINES_TOLD = 8
+"""For so many lines of a template another name may be told."""
 _MIN_LINES = 20
 _RARE_LINES = 2
 _FAR_LINES = 2
@@ -22,7 +26,9 @@ _PROBED = 12
 _MIN_TOP_SHARE = 0.2
 _COUNTED_SHARE = 0.85
 _TOP = 3
+_PORT = re.compile(r":\d+\W*$")
 _CLOCK = re.compile(r"[\[(]?[\d:.,/TZ+-]+[\])]?|[A-Z][a-z]{2}")
+_TIME = re.compile(r"[\[(]?\d\d:\d\d:\d\d[\d.,Z+]*[\])]?")
 _TIME_WORDS = 3
 _EDGES = "[](),;:\"'"
 _UNITS = string.ascii_letters + "%" + _EDGES
@@ -46,11 +52,14 @@ def study(lines: Sequence[str]) -> Study:
     step = -(-len(lines) // MAX_LINES)
     for at, places, values in _columns(lines[::step]):
         count = step * len(values)
-        if at < _TIME_WORDS and _is_clock(values):
+        if (at < _TIME_WORDS or ":" in values[0]) and _is_clock(values, _CLOCK if at < _TIME_WORDS else _TIME):
             continue
         distinct = dict.fromkeys(values)
         if len(distinct) == 1:
             continue
+        if len(distinct) >= _COUNTED_SHARE * len(values) and _PORT.search(values[0]):
+            values = tuple([value.rpartition(":")[0] or value for value in values])
+            distinct = dict.fromkeys(values)
         is_few = len(distinct) <= _FEW
         # Where nearly every line has its own value, none is worth counting.
         counts = Counter(values) if is_few or len(distinct) < _COUNTED_SHARE * len(values) else None
@@ -58,17 +67,17 @@ def study(lines: Sequence[str]) -> Study:
             picked = _rare(values, counts) if is_few and counts else _far(values)
             odd |= dict.fromkeys(places[index] * step for index in picked)
         words = _words(counts, len(values), step) if counts and len(told) < _MAX_FIELDS else ""
-        told += [words] if words else []
+        told += [words] if words and words not in told else []
     return Study(list(odd)[:_MAX_ODD], "; ".join(told), min(count, len(lines)))
 
 
-def _is_clock(values: Sequence[str]) -> bool:
+def _is_clock(values: Sequence[str], clock: re.Pattern[str]) -> bool:
     """Return whether the first different values are all times."""
     seen: set[str] = set()
     for value in values:
         if len(seen) == _PROBED:
             break
-        if value not in seen and not _CLOCK.fullmatch(value):
+        if value not in seen and not clock.fullmatch(value):
             return False
         seen.add(value)
     return True
@@ -86,16 +95,26 @@ def _columns(lines: Sequence[str]) -> Iterator[tuple[int, list[int], tuple[str, 
 
 def _words(counts: Counter[str], count: int, step: int) -> str:
     """Return the few values that make up most of a field in words, "" where there are none."""
-    if len(counts) > _TOLD and (
-        max(counts.values()) < _MIN_TOP_SHARE * count or _number(next(iter(counts))) is not None
-    ):
+    is_number = _number(next(iter(counts))) is not None
+    most = _TOLD if is_number else max(_TOLD, min(_MOST_TOLD, count // _LINES_TOLD))
+    if len(counts) > most and (is_number or max(counts.values()) < _MIN_TOP_SHARE * count):
         return ""
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    shown = ordered if len(ordered) <= _TOLD else [one for one in ordered[:_TOP] if one[1] >= _MIN_TOP_SHARE * count]
+    shown = ordered if len(ordered) <= most else [one for one in ordered[:_TOP] if one[1] >= _MIN_TOP_SHARE * count]
     about = "about " if step > 1 else ""
-    said = ", ".join(f"{about}{step * times:,}× {value.strip(_EDGES)[:_NAME_CHARS]}" for value, times in shown)
+    names = _names([value.strip(_EDGES) for value, _ in shown])
+    said = ", ".join(f"{about}{step * times:,}× {name}" for name, (_, times) in zip(names, shown, strict=True))
     more = len(ordered) - len(shown)
     return f"{said} and {more:,} other values" if more else said
+
+
+def _names(values: Sequence[str]) -> list[str]:
+    """Return values as they are told, long ones cut: from where they differ on, when they begin alike."""
+    shared = os.path.commonprefix([min(values), max(values)]) if values else ""
+    if len(values) < 2 or len(shared) < _NAME_CHARS // 2:
+        return [value[:_NAME_CHARS] for value in values]
+    start = max(map(shared.rfind, _EDGES + "/ "), default=-1) + 1
+    return [f"…{value[start:][:_NAME_CHARS]}" for value in values]
 
 
 def _rare(values: Sequence[str], counts: Counter[str]) -> list[int]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import compress, islice
+from operator import eq
 
-from headroom.shrinkers import log_values, named, templates, trouble
+from headroom.shrinkers import log_values, named, templates, trouble, wordings
 from headroom.values import Form, Level, Source
 
 MIN_LINES = 12
@@ -18,14 +20,19 @@ MIN_LINES = 12
 class Limits:
     """`routine`: a template with more lines than that is folded to its first `examples` lines and its last one.
 
-    Of a template that reports trouble `troubles` lines stay, the first `surrounded` of them with `context` lines around.
+    Of one that reports an error `troubles` lines stay, of a warning `warnings`, the first `surrounded` errors with `context`
+    lines around. Beyond that those stay that speak of somebody else, which may take `other_share` of the log and no more than
+    `other_chars`.
     """
 
     routine: int
     examples: int
     context: int
     troubles: int
+    warnings: int
     surrounded: int
+    other_share: float
+    other_chars: int
     line_chars: int
     tells_values: bool
     ends: int
@@ -33,10 +40,30 @@ class Limits:
 
 LIMITS: dict[Level, Limits] = {
     "balanced": Limits(
-        routine=5, examples=2, context=2, troubles=24, surrounded=6, line_chars=600, tells_values=True, ends=5
+        routine=5,
+        examples=2,
+        context=2,
+        troubles=24,
+        warnings=12,
+        surrounded=6,
+        other_share=0.06,
+        other_chars=16_000,
+        line_chars=600,
+        tells_values=True,
+        ends=5,
     ),
     "deep": Limits(
-        routine=3, examples=1, context=1, troubles=8, surrounded=3, line_chars=240, tells_values=False, ends=2
+        routine=3,
+        examples=1,
+        context=1,
+        troubles=8,
+        warnings=3,
+        surrounded=3,
+        other_share=0.02,
+        other_chars=4_000,
+        line_chars=240,
+        tells_values=False,
+        ends=2,
     ),
 }
 
@@ -52,6 +79,9 @@ _ERROR_WORDS = (
     "refused", "killed", "timeout", "timedout", "time out", "timed out",
 )  # fmt: skip
 _ERROR = re.compile(r"\blevel\W{1,4}(?:err|crit)|^E\d{4} |\[(?:err|crit|alert|emerg)\]")
+# The level as one letter, behind the process and the thread or before the name of the part that speaks.
+_LETTER = re.compile(r"\d+ +\d+ ([EFW]) \w|([EFW])/\w")
+_LETTER_CHARS = 60
 _PLAIN, _WEAK, _STRONG = 0, 1, 2
 _TRACE = re.compile(
     r"^(?:[^\w\s]|\d|[TZ]|INFO|ERROR|WARNING|WARN)*\s*(?:at |File \"|#\d+ |Caused by|\.\.\. \d+ more|\w+Error: )"
@@ -114,16 +144,28 @@ def _limits(level: Level, count: int) -> Limits:
 def _runs(lines: Sequence[str]) -> list[str]:
     """Return the lines with immediate repetitions as a count."""
     kept: list[str] = []
-    repeated = 0
-    for index, line in enumerate(lines):
-        if index and line == lines[index - 1]:
-            repeated += 1
-            continue
-        if repeated:
-            kept += _again(lines[index - 1], repeated)
-            repeated = 0
-        kept.append(line)
-    return kept + (_again(lines[-1], repeated) if repeated else [])
+    at = 0
+    repeated = list(compress(range(1, len(lines)), map(eq, islice(lines, 1, None), lines)))
+    for place, times in _stretches(repeated):
+        kept += [*lines[at:place], *_again(lines[place], times)]
+        at = place + times
+    return [*kept, *lines[at:]]
+
+
+def _stretches(places: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the first of each run of places that follow on each other, and how many they are.
+
+    >>> _stretches([3, 4, 5, 9])
+    [(3, 3), (9, 1)]
+    """
+    found: list[tuple[int, int]] = []
+    for place in places:
+        first, times = found[-1] if found else (place, 0)
+        if found and place == first + times:
+            found[-1] = (first, times + 1)
+        else:
+            found.append((place, 1))
+    return found
 
 
 def _again(line: str, times: int) -> list[str]:
@@ -133,19 +175,18 @@ def _again(line: str, times: int) -> list[str]:
 
 def _folded(text: str, lines: Sequence[str], limits: Limits, spoken_of: Iterable[int]) -> tuple[str, int]:
     numbers, marks = templates.find(text, lines, _marks)
-    members: dict[int, list[int]] = {}
+    members: dict[int, list[int]] = defaultdict(list)
     for index, number in enumerate(numbers):
-        members.setdefault(number, []).append(index)
+        members[number].append(index)
     studies = _studies(lines, members, marks, limits)
     kept = _kept(lines, members, marks, limits)
     for index in [*spoken_of, *(members[number][odd] for number, one in studies.items() for odd in one.odd)]:
         kept[index] = 1
     notes = _notes(members, kept, studies if limits.tells_values else {})
     out = [
-        _cut(line, limits.line_chars, _whole_chars(marks[numbers[index]], len(members[numbers[index]])))
+        _cut(lines[index], limits.line_chars, _whole_chars(marks[numbers[index]], len(members[numbers[index]])))
         + notes.get(index, "")
-        for index, line in enumerate(lines)
-        if kept[index]
+        for index in compress(range(len(lines)), kept)
     ]
     return "\n".join(out), len(lines) - len(out)
 
@@ -162,7 +203,7 @@ def _studies(
 
 
 def _most(mark: int, limits: Limits) -> int:
-    return limits.troubles if mark == _STRONG else limits.routine
+    return (limits.routine, max(limits.routine, limits.warnings), limits.troubles)[mark]
 
 
 def _notes(members: dict[int, list[int]], kept: bytearray, studies: dict[int, log_values.Study]) -> dict[int, str]:
@@ -181,10 +222,18 @@ def _notes(members: dict[int, list[int]], kept: bytearray, studies: dict[int, lo
 
 def _marks(lines: list[str]) -> list[int]:
     """Say of each line whether it reports trouble, by a level or a word for it."""
-    found = [_PLAIN] * len(lines)
+    found = list(map(_lettered, lines))
     for index in trouble.reporting(lines):
-        found[index] = _STRONG if _is_error(lines[index][:4000]) else _WEAK
+        found[index] = _STRONG if _is_error(lines[index][:4000]) else max(_WEAK, found[index])
     return found
+
+
+def _lettered(line: str) -> int:
+    """Return what the level of a line says that is written as one letter."""
+    if not (" E " in line or " W " in line or " F " in line or line[1:2] == "/"):
+        return _PLAIN
+    level = _LETTER.search(line, 0, _LETTER_CHARS)
+    return _PLAIN if level is None else _WEAK if "W" in level.groups() else _STRONG
 
 
 def _is_error(line: str) -> bool:
@@ -196,13 +245,23 @@ def _kept(lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[i
     """Return a mark per line: rare templates, the ends, the first lines and the last of routine ones, trouble."""
     kept = bytearray(len(lines))
     troubles: list[int] = []
+    many: list[list[int]] = []
     for number, places in members.items():
-        most = _most(marks[number], limits)
-        picked = places if len(places) <= most else _ends(places, limits.examples if not marks[number] else most - 1)
+        mark = marks[number]
+        if len(places) <= _most(mark, limits):
+            picked = places
+        elif mark == _PLAIN:
+            picked = [*places[: limits.examples], places[-1]]
+        else:
+            many.append(places)
+            picked = [*_different(lines, places, _most(mark, limits) - 1), places[-1]]
         for index in picked:
             kept[index] = 1
-        if marks[number] == _STRONG:
+        if mark == _STRONG:
             troubles += picked[: limits.surrounded]
+    room_chars = min(limits.other_chars, int(limits.other_share * sum(map(len, lines))))
+    for index in wordings.others(lines, many, room_chars):
+        kept[index] = 1
     for index in [*range(min(limits.ends, len(lines))), *range(max(0, len(lines) - limits.ends), len(lines))]:
         kept[index] = 1
     for index in troubles:
@@ -213,9 +272,14 @@ def _kept(lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[i
     return kept
 
 
-def _ends(places: list[int], count: int) -> list[int]:
-    """Return the first `count` places and the last one."""
-    return [*places[:count], places[-1]]
+def _different(lines: Sequence[str], places: Sequence[int], count: int) -> list[int]:
+    """Return the first places of lines that differ, no more than `count`."""
+    found: dict[str, int] = {}
+    for place in places:
+        found.setdefault(lines[place], place)
+        if len(found) == count:
+            break
+    return list(found.values())
 
 
 def _whole_chars(mark: int, count: int) -> int:

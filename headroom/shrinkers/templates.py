@@ -9,7 +9,7 @@ _DIGITS = b"0123456789"
 _KEY_CHARS = 600
 # A value is a word, or what follows an equals sign, with a character that names rarely have.
 _VALUE = re.compile(
-    r"(?<![^\s=\"'(\[,])(?![A-Z][A-Z_-]{2,}(?![^\s:|\]]))[^\s=/\\.@#{}<>\-_:%\"'(\[,]*+[/\\.@#{}<>\-_:%][^\s\"')\],]*+"
+    r"(?<![^\s=\"'(\[,])(?![A-Z]{3,}(?:[_-][A-Z]+)*(?![^\s:|\]]))[^\s=/\\.@#{}<>\-_:%\"'(\[,]*+[/\\.@#{}<>\-_:%][^\s\"')\],]*+"
 )
 # Addresses, ids and hashes: digits are not looked at, the letters among them would be.
 # What begins with a set of characters is found much faster than what begins with a look behind.

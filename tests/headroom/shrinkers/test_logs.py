@@ -157,3 +157,67 @@ def test_of_an_old_log_the_only_line_of_its_sort_is_shown_to_its_end() -> None:
     odd = f"2024-01-02 03:10:00 INFO range {'x' * 300} was mapped for host-17"
     lines = [*ticks(400)[:200], odd, *ticks(400)[200:]]
     assert odd in folded(lines, level="deep").split("\n")
+
+
+def refused(at: int, host: str) -> str:
+    return f"2024-01-02 03:{at // 60 % 60:02}:{at % 60:02} ERROR [pool-{at % 8}] connection to {host}:5432 refused, attempt {at}"
+
+
+def test_the_one_host_that_fails_among_many_failures_of_another_stays() -> None:
+    lines = [refused(at, "10.0.0.4") for at in range(400)]
+    lines[250] = refused(250, "10.0.0.9")
+    told = folded([*ticks(600), *lines, *ticks(600)])
+    assert lines[250] in told
+    assert told.count("10.0.0.4:5432 refused") < 40
+
+
+def test_what_fails_for_many_takes_no_more_than_its_share() -> None:
+    lines = [refused(at, f"10.0.{at // 200}.{at % 200}") for at in range(4_000)]
+    text = "\n".join([*ticks(200), *lines])
+    told = folded([*ticks(200), *lines])
+    assert 60 < told.count("refused") < 300
+    assert len(told) < 0.2 * len(text)
+
+
+def test_errors_that_say_the_same_word_for_word_make_room_for_others() -> None:
+    lines = [refused(at // 40, "db") for at in range(800)]
+    told = folded([*lines, *ticks(100)])
+    assert all(line in told for line in list(dict.fromkeys(lines))[:20])
+
+
+def test_hosts_named_in_many_lines_are_all_told_with_their_counts() -> None:
+    lines = [
+        f"2024-01-02 03:04:{at % 60:02} INFO closed by 10.1.0.{at % 19}:{40_000 + at} after hello" for at in range(570)
+    ]
+    told = folded(lines)
+    assert all(f"30× 10.1.0.{host}" in told for host in range(19))
+
+
+def test_long_values_that_begin_alike_are_told_from_where_they_differ() -> None:
+    lines = [
+        f"2024-01-02 03:04:{at % 60:02} INFO state is ready=true,policy=strict,awake=yes,summary=x{at % 3}, so go on"
+        for at in range(600)
+    ]
+    assert "200× …summary=x1" in folded(lines)
+
+
+def test_names_of_machines_in_capitals_are_no_verdicts() -> None:
+    lines = [
+        f"2024-01-02 03:04:{at % 60:02} R0{at % 7}-M1-N{at % 16:X}-C:J12-U11 RAS KERNEL INFO core.{at} made"
+        for at in range(800)
+    ]
+    assert len(folded(lines).split("\n")) < 30
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "03-17 16:13:40.241  2626  {0} {level} Radio: cell {0} is not heard",
+        "{level}/Radio( 2626): cell {0} is not heard at 16:13:40",
+    ],
+)
+def test_a_level_of_one_letter_is_a_level(line: str) -> None:
+    calm = [line.format(at, level="D") for at in range(400)]
+    lines = [*calm, *(line.format(at, level="E") for at in range(400, 420)), *calm]
+    told = folded(lines)
+    assert all(one in told for one in lines[400:420])

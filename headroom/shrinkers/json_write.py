@@ -41,6 +41,7 @@ _SHALLOW_PARTS = 80
 _SHALLOW_CHARS = 80
 _PROBED_ROWS = 60
 _PROBED_PARTS = 400
+_FEW_VALUES = 12
 _MAX_QUOTED = 24
 _MAX_QUOTED_OBJECTS = 60
 _MAX_QUOTED_CHARS = 4_000
@@ -134,10 +135,11 @@ class Writer:
 
     def _text(self, value: str, path: str) -> str:
         if len(value) >= _MIN_REPEATED_CHARS and self.folds and path and not value.startswith(json_text.NUMBER):
-            if value in self.where:
-                return f"<same as {self.where[value]}>"
+            known = f'"{value}'  # no list or object begins like that
+            if known in self.where:
+                return f"<same as {self.where[known]}>"
             if not self.flat:
-                self.where[value] = path
+                self.where[known] = path
         return self._cut(value, self.limits.string_chars) if self.limits else _string(value)
 
     def _cut(self, value: str, most: int) -> str:
@@ -206,7 +208,7 @@ class Writer:
 
     def _list(self, value: list[Any], path: str, depth: int) -> str:
         if not any(isinstance(part, (dict, list)) for part in value):
-            return self._values(value)
+            return self._values(value, path)
         if not self.flat and len(value) >= json_rows.MIN_ROWS and all(isinstance(part, dict) for part in value):
             table = self._table(value)
             if table:
@@ -251,20 +253,11 @@ class Writer:
             chosen.update(trouble.reporting([json_text.compact(part) for part in value])[:_MAX_QUOTED])
         return sorted(chosen)
 
-    def _values(self, value: list[Any]) -> str:
+    def _values(self, value: list[Any], path: str) -> str:
         """Return a list of plain values, a long one by the values that stand out."""
-        plain = [json_text.compact(part) for part in value] if self.limits is None or len(value) <= 12 else None
         whole = json_text.compact(value)
-        if self.limits is None or len(whole) <= self.limits.list_chars or plain is not None:
-            if plain is not None and len(whole) > 400 and len(value) < 20:
-                return (
-                    "["
-                    + ",".join(
-                        self._text(part, "") if isinstance(part, str) else json_text.compact(part) for part in value
-                    )
-                    + "]"
-                )
-            return whole
+        if self.limits is None or len(value) <= _FEW_VALUES or len(whole) <= self.limits.list_chars:
+            return self._whole_values(value, path, whole)
         column = json_rows.column("", value)
         keep = max(12, self.limits.list_chars * len(value) // (2 * len(whole)))
         chosen = json_pick.pick([column], len(value), keep, words=self.words, references=frozenset())
@@ -272,6 +265,18 @@ class Writer:
         words = json_pick.told(column)
         shown = ",".join(self._cell(value[index]) for index in chosen)
         return f"[{len(value):,} values{' ' + words if words else ''}; {len(chosen):,} of them shown: {shown}]"
+
+    def _whole_values(self, value: list[Any], path: str, whole: str) -> str:
+        """Return all values of a list, those that are long and were there before by reference."""
+        if len(whole) < _MIN_REPEATED_CHARS or not any(
+            isinstance(part, str) and len(part) >= _MIN_REPEATED_CHARS for part in value
+        ):
+            return whole
+        parts = [
+            self._text(part, f"{path}[{index}]" if path else "") if isinstance(part, str) else json_text.compact(part)
+            for index, part in enumerate(value)
+        ]
+        return "[" + ",".join(parts) + "]"
 
     def _table(self, rows: Sequence[dict[str, Any]]) -> str:
         """Return objects as rows, "" where they are too unlike or too large for that."""

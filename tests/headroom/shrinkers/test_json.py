@@ -165,6 +165,16 @@ def test_settings_that_were_read_stay_as_they_are() -> None:
     assert laws.forms(json_values.forms, text, call=ToolCall("Read", '{"file_path": "/app/package.json"}')) == {}
 
 
+def test_long_values_of_lists_are_said_once() -> None:
+    scopes = "admin:org, admin:repo_hook, delete_repo, gist, notifications, repo, user, workflow, read:packages"
+    answers = [{"status": 200 + n, "headers": ["Scopes", scopes, "Age", str(n)], "body": [n]} for n in range(3)]
+    told = shortest(json.dumps({"first": answers[0], "others": answers[1:]}, indent=1))
+    assert told.count(scopes) == 1
+    assert told.count("<same as first.headers[1]>") == 2
+    spelled = json.dumps({"first": answers[0], "text": json.dumps(answers[0], separators=(",", ":"))})
+    assert "same as" not in shortest(spelled), "a text is not the object that it spells"
+
+
 def test_a_file_of_many_alike_records_is_data_and_keeps_every_row() -> None:
     records = [{"site": f"field {index}", "yield": index * 1.5, "year": 1931} for index in range(40)]
     call = ToolCall("Bash", '{"command": "cat barley.json"}')

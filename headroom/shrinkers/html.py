@@ -13,7 +13,13 @@ from headroom.shrinkers import document
 from headroom.values import Form, Source
 
 MAX_CHARS = 5_000_000
-NAVIGATION_SHOWN = 30
+NAVIGATION_SHOWN = 60
+MENU_CHARS = 200
+"""So many characters may stand beside the links of a menu."""
+MAX_MENUS = 50
+"""Of a page. They may lie in each other, and each is read for itself."""
+ABOUT = ("description", "author", "og:description", "article:published_time", "article:modified_time")
+"""What pages say of themselves in their head, for search engines."""
 _SKIPPED = frozenset(
     {
         "script",
@@ -25,7 +31,6 @@ _SKIPPED = frozenset(
         "canvas",
         "object",
         "link",
-        "meta",
         "base",
         "source",
         "track",
@@ -84,6 +89,7 @@ _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 _MARKUP = re.compile(
     r"<(?:html|head|body|div|p|table|ul|span|a|script|meta|section|article)\b[^<>]{0,2000}>", re.IGNORECASE
 )
+_YEAR = re.compile(r"\d{4}")
 _BLANK = re.compile(r"[ \t\r\n\f\u00a0]+")
 
 
@@ -124,11 +130,18 @@ class _Writer:
         self._prefix = ""
         self._preformatted = 0
         self._cells = 0
+        self._link_begin = (0, 0)
         self._hidden_links = 0
+        self._menus = 0
+        self._navigated: set[str] = set()
+        self._about: dict[str, str] = {}
 
     def text(self) -> str:
+        """Return the page; what it says of itself stands above, where that is not said in it."""
         self._break()
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip()
+        page = re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip()
+        told = [f"[{name}: {words}]" for words, name in self._about.items() if words not in page]
+        return "\n".join([*told, page])
 
     def omitted(self) -> str:
         return f", {self._hidden_links:,} navigation links" if self._hidden_links else ""
@@ -149,7 +162,9 @@ class _Writer:
                 continue
             if tag == "-text":
                 self._write(node.text_content or "")
-            elif tag == "nav" or node.attributes.get("role") == "navigation":
+            elif tag == "meta":
+                self._meta(node)
+            elif (tag == "nav" or node.attributes.get("role") == "navigation") and self._is_menu(node):
                 self._navigation(node)
             else:
                 self._enter(node, tag)
@@ -201,10 +216,20 @@ class _Writer:
             self._preformatted += 1
         elif tag in ("input", "textarea", "select", "button", "form"):
             self._control(node, tag)
+        else:
+            self._inline(node, tag)
+
+    def _inline(self, node: LexborNode, tag: str) -> None:
+        if tag == "a":
+            self._link_begin = self._written()
         elif tag == "img" and (node.attributes.get("alt") or "").strip():
             self._line.append(f"[image: {node.attributes['alt']}]")
         elif tag == "option" and "selected" in node.attributes:
             self._line.append("(selected) ")
+
+    def _written(self) -> tuple[int, int]:
+        """Return where the page is written so far: its lines and the parts of the last one."""
+        return len(self._lines), len(self._line)
 
     def _cell(self, node: LexborNode) -> None:
         if self._line:
@@ -214,13 +239,13 @@ class _Writer:
     def _leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
         if tag == "a":
-            address = (node.attributes.get("href") or "").strip()
-            if (
-                address
-                and not address.startswith(("#", "javascript:", "data:"))
-                and address not in "".join(self._line[-2:])
-            ):
+            if self._link_begin == self._written():
+                self._line.append(_label(node))
+            address = _address(node)
+            if address and address not in "".join(self._line[-2:]):
                 self._line.append(f" ({address})")
+        elif node.attributes.get("datetime") and not _YEAR.search(node.text(deep=False)):
+            self._line.append(f" [{node.attributes['datetime']}]")
         elif tag in ("td", "th"):
             self._cells -= _is_plain(node)
         elif tag in _BLOCKS:
@@ -243,18 +268,48 @@ class _Writer:
         if told or flags:
             self._line.append(f"[{' '.join([tag, *told, *flags])}] ")
 
+    def _meta(self, node: LexborNode) -> None:
+        name = node.attributes.get("name") or node.attributes.get("property") or ""
+        words = _BLANK.sub(" ", node.attributes.get("content") or "").strip()
+        if words and name in ABOUT:
+            self._about.setdefault(words, name.split(":")[-1])
+
+    def _is_menu(self, node: LexborNode) -> bool:
+        """Return whether a navigation is mostly links: some pages put their foot, or all that they say, into one."""
+        self._menus += 1
+        if self._menus > MAX_MENUS:
+            return False
+        words = len(_BLANK.sub(" ", node.text(deep=True)))
+        return words <= MENU_CHARS + 2 * sum(len(_BLANK.sub(" ", link.text(deep=True))) for link in node.css("a"))
+
     def _navigation(self, node: LexborNode) -> None:
-        names = [_BLANK.sub(" ", link.text(deep=True)).strip() for link in node.css("a")]
-        names = list(dict.fromkeys(name for name in names if name))
+        """Write the links of a page's navigation on one line, without those of earlier ones: menus come twice or more."""
         self._break()
-        if names:
-            shown = names[:NAVIGATION_SHOWN]
-            self._hidden_links += len(names) - len(shown)
-            self._lines.append(
-                "Navigation: "
-                + ", ".join(shown)
-                + (f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else "")
-            )
+        links = list(dict.fromkeys(_link(one) for one in node.css("a")))
+        new = [link for link in links if link and link not in self._navigated]
+        self._navigated.update(new)
+        if new:
+            shown = new[:NAVIGATION_SHOWN]
+            self._hidden_links += len(new) - len(shown)
+            more = f" and {len(new) - len(shown):,} more" if len(new) > len(shown) else ""
+            self._lines.append(f"Navigation: {', '.join(shown)}{more}")
+
+
+def _link(node: LexborNode) -> str:
+    name = _BLANK.sub(" ", node.text(deep=True)).strip() or _label(node)
+    address = _address(node)
+    return f"{name} ({address})" if name and address else name
+
+
+def _label(node: LexborNode) -> str:
+    """Return what a link without words is called."""
+    return node.attributes.get("aria-label") or node.attributes.get("title") or ""
+
+
+def _address(node: LexborNode) -> str:
+    """Return where a link goes to, "" for a place on the same page or a script."""
+    address = (node.attributes.get("href") or "").strip()
+    return "" if address.startswith(("#", "javascript:", "data:")) else address
 
 
 def _is_plain(cell: LexborNode) -> bool:

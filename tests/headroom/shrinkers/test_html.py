@@ -66,10 +66,46 @@ def test_forms_tell_their_fields() -> None:
 
 def test_scripts_and_styles_are_gone_and_navigation_is_one_line() -> None:
     text = read(
-        "<nav>" + "".join(f"<a href='/{number}'>Part {number}</a>" for number in range(40)) + "</nav><p>Body</p>"
+        "<nav>" + "".join(f"<a href='/{number}'>Part {number}</a>" for number in range(70)) + "</nav><p>Body</p>"
     )
     assert "var x" not in text and "p {" not in text
-    assert "Navigation: Part 0, Part 1" in text and "and 10 more" in text
+    assert "Navigation: Part 0 (/0), Part 1 (/1)" in text and "and 10 more" in text
+
+
+def test_a_menu_that_comes_again_is_told_once() -> None:
+    menu = "<nav><a href='/docs'>Docs</a><a href='/api'>API</a></nav>"
+    text = read(f"{menu}<p>Body</p>{menu}<nav><a href='/docs'>Docs</a><a href='#top'>Top</a></nav>")
+    assert text.count("Docs (/docs)") == 1
+    assert "Navigation: Top" in text
+
+
+def test_what_stands_in_a_navigation_beside_its_links_stays() -> None:
+    words = "Portions of this content are by contributors. " * 12
+    assert words.strip() in read(f"<nav><a href='/terms'>Terms</a><p>{words}</p></nav>")
+
+
+def test_what_a_page_says_of_itself_stands_above_when_it_is_not_said_again() -> None:
+    head = (
+        "<meta name=description content='How to  prune roses'><meta property=article:published_time content=2021-10-25>"
+    )
+    text = read(head + "<meta name=author content='Ada'><meta name=viewport content=wide><h1>Roses</h1><p>By Ada</p>")
+    assert "[description: How to prune roses]\n[published_time: 2021-10-25]" in text
+    assert "author" not in text and "wide" not in text
+
+
+def test_a_link_without_words_is_called_by_its_label() -> None:
+    text = read(
+        "<p><a href='/next' aria-label='Next page'><i class=icon></i></a> <a href='/x' title='Help'>Why?</a></p>"
+    )
+    assert "Next page (/next)" in text
+    assert "Why? (/x)" in text and "Help" not in text
+
+
+def test_a_time_that_tells_no_year_is_told_in_full() -> None:
+    text = read(
+        "<p>Posted <time datetime='2024-03-05T10:00Z'>3 days ago</time>, on <time datetime='x'>5 March 2024</time></p>"
+    )
+    assert "3 days ago [2024-03-05T10:00Z]" in text and "5 March 2024" in text and "[x]" not in text
 
 
 def test_deep_nesting_is_no_trouble() -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 from django.conf import settings
 from django.db.models import F
 
-from proxy import attribution, files
+from proxy import attribution, files, rows
 from proxy.learning.models import FormUse
 from proxy.learning.parts import Part
 from proxy.values import ToolResult
@@ -84,7 +84,7 @@ def note_sent(owner: str, sent: Iterable[Sent], now: datetime) -> None:
     """Note forms that are about to go out; one that is noted already stays. Nothing that was merely observed went out."""
     if settings.OBSERVE:
         return
-    rows = [
+    noted = [
         FormUse(
             key=one.key,
             owner=owner,
@@ -99,8 +99,7 @@ def note_sent(owner: str, sent: Iterable[Sent], now: datetime) -> None:
         )
         for one in sent
     ]
-    if rows:
-        FormUse.objects.bulk_create(rows, ignore_conflicts=True)
+    rows.insert(noted, unless="DO NOTHING")
 
 
 def note_asked(owner: str, hash: str, part: Part) -> None:

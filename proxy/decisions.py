@@ -30,6 +30,8 @@ MAX_CACHED_BYTES = 32 * 1024 * 1024
 ENTRY_OVERHEAD_BYTES = 400
 NAME_LIFETIME = timedelta(days=30)
 """How long it is known of an expired original that there was one."""
+ZLIB_LEVEL = 3
+"""Agents wait for it: twice as fast as the usual level, for a tenth to an eighth more bytes."""
 
 
 FormLevel = Level | Literal["whole"]
@@ -283,7 +285,7 @@ def _rows(decided: dict[str, Decided], now: datetime, conversation: str) -> list
 
 def pack(text: str) -> bytes:
     """Text of any kind, NULs and lone surrogates included, as the database keeps it."""
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), ZLIB_LEVEL)
 
 
 def unpack(stored: bytes | memoryview) -> str:

@@ -6,6 +6,7 @@ What goes where depends on size and on whether somebody waits, never on how long
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -171,3 +172,7 @@ def _prepare() -> None:
     """Runs in the helper before its first text."""
     lineage.when_parent_dies(lambda: os._exit(1))
     tokens.load()
+    # What exists now lives as long as the process: the collector need not walk it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)

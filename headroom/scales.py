@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain, repeat, starmap
 
 from headroom import tokens
 
@@ -24,13 +25,13 @@ class Scale:
         missing = dict(self._lines)
         new: list[str] = []
         for line in form.split("\n"):
-            left = missing.get(line, 0)
+            left = missing.get(line)
             if left:
                 missing[line] = left - 1
             else:
                 new.append(line)
         added = "\n".join(new)
-        gone = "\n".join([line for line, left in missing.items() for _ in range(left)])
+        gone = "\n".join(chain.from_iterable(starmap(repeat, missing.items())))
         if len(added) + len(gone) >= len(form):
             return tokens.quick(form)
         return self._cost + tokens.quick(added) - tokens.quick(gone)

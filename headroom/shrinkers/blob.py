@@ -41,9 +41,9 @@ def forms(source: Source) -> Iterable[Form]:
     # Asking every line first is ten times faster than the expressions, and most texts have none like these.
     lines = text.split("\n")
     longest = max(map(len, lines))
-    if sum(len(line) >= _MIN_WRAPPED_CHARS and " " not in line.strip() for line in lines) >= _MIN_WRAPPED_LINES:
+    if len([1 for line in lines if len(line) >= _MIN_WRAPPED_CHARS and " " not in line.strip()]) >= _MIN_WRAPPED_LINES:
         text = _WRAPPED.sub(named, text)
-    if sum(line[:1] in hexdigits and _ADDRESS.match(line) is not None for line in lines) >= _MIN_DUMP_LINES:
+    if len([1 for line in lines if line[:1] in hexdigits and _ADDRESS.match(line)]) >= _MIN_DUMP_LINES:
         text = _DUMP.sub(lambda found: _dump(found, gone), text)
     if longest >= MIN_RUN_CHARS:
         text = "\n".join([_RUN.sub(named, line) if len(line) >= MIN_RUN_CHARS else line for line in text.split("\n")])

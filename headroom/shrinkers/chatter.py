@@ -25,7 +25,6 @@ _BAR = re.compile(
     rf"(?P<what>[^\n|%]{{0,120}}?) *\d{{1,3}}%\|[^|\n]{{0,300}}\| *{_SIZE}/(?P<total>{_SIZE}) \[[^\]\n]{{0,80}}\][^\n]{{0,80}}"
 )
 """As tqdm draws them (its documentation, `bar_format`)."""
-_PERCENT_WORDS = "%]"
 _PERCENT = re.compile(
     r"^(\S.{0,400}? (?:PASSED|FAILED|ERROR|XFAIL|XPASS|SKIPPED)(?: \([^()\n]{0,200}\))?|\S{1,400} [.FEsxX]{1,200}) +\[ {0,2}\d{1,3}%\]$",
     re.MULTILINE,
@@ -37,11 +36,13 @@ def forms(source: Source) -> Iterable[Form]:
     text = source.text
     if reading.is_quotable(source):
         return
-    if _METER_HEAD in text:
+    # One character is found much faster than two.
+    behind_percent = {part[:1] for part in text.split("%")[1:]}
+    if " " in behind_percent and _METER_HEAD in text:
         text = _without_meters(text)
-    if _BAR_WORDS in text:
+    if "|" in behind_percent:
         text = "\n".join(_without_old_bars(text.split("\n")))
-    if _PERCENT_WORDS in text:
+    if "]" in behind_percent:
         text = _PERCENT.sub(r"\1", text)
     if _ADVICE_WORDS in text:
         *lines, last = text.split("\n")

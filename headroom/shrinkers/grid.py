@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MAX_COLUMNS = 200
 PROBED_ROWS = 40
@@ -17,8 +18,7 @@ MAX_TWINS = 40
 _PIECE = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row: its cells, and the line they were read from. A row whose cells do not fit the columns is only a line."""
 
     cells: tuple[str, ...]
@@ -90,18 +90,14 @@ class Layout:
             for column, value, twin in self.usual
             if cells[column] != (cells[twin] if twin >= 0 else value)
         ]
-        same = self._same(row, above) if above is not None else frozenset()
-        text = self.separator.join(AS_ABOVE if column in same else cells[column] for column in self.inline)
+        shown = [cells[column] for column in self.inline]
+        if above is not None:
+            # Where blanks part the columns, words may only stand in the last one.
+            for place in range(len(shown) - 1 if self.separator == " " else 0, len(shown)):
+                if len(shown[place]) >= LONG_CELL_CHARS and shown[place] == above.cells[self.inline[place]]:
+                    shown[place] = AS_ABOVE
+        text = self.separator.join(shown)
         return f"{text} [{'; '.join(odd)}]" if odd else text
-
-    def _same(self, row: Row, above: Row) -> frozenset[int]:
-        """The columns in which a row says as above. Where blanks part the columns, words may only stand in the last one."""
-        told = self.inline[-1:] if self.separator == " " else self.inline
-        return frozenset(
-            column
-            for column in told
-            if len(row.cells[column]) >= LONG_CELL_CHARS and row.cells[column] == above.cells[column]
-        )
 
     def _pattern(self) -> list[str]:
         if self.is_plain:
@@ -182,7 +178,7 @@ def _habit(
     """Return the usual value of a column, or the earlier column that it repeats, where saying so once is shorter."""
     column = columns[index]
     counts = Counter(column)
-    value, count = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+    count = max(counts.values())
     twins = [twin for twin in inline[-MAX_TWINS:] if _is_close(column[:PROBED_ROWS], columns[twin][:PROBED_ROWS])]
     if count * 2 < len(column) and not twins:
         return None
@@ -190,6 +186,7 @@ def _habit(
     named = weight(names[index]) + 3
     best: tuple[int, str, int] | None = None
     if count * 2 >= len(column):
+        value = max(value for value, times in counts.items() if times == count)
         spelled = sum((costs[other] + named) * times for other, times in counts.items() if other != value)
         best = (spelled + costs[value] + named, value, -1)
     for twin in twins:

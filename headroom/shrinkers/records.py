@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from headroom.shrinkers import drawn, trouble
 from headroom.shrinkers.grid import Item, Row, Sheet, unique, weight
@@ -19,8 +20,7 @@ _FIELD = re.compile(r"(?<=\S)(?:\t| {2,})[ \t]*(?=[\w(][\w./()-]{0,30}(?: [\w./(
 _NUMBER = re.compile(r"\d[\da-fA-F.:]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of a record: what names it (with the lines it stands under), its text, how deep it stands."""
 
     label: str

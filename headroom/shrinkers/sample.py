@@ -51,31 +51,30 @@ def pick(
 
 def standing_out(column: Sequence[str]) -> set[int]:
     """Return the rows of one column that a reader would look for: extremes, odd types, values far rarer than the rest."""
-    filled = [(index, cell) for index, cell in enumerate(column) if cell]
-    numbers, odd = _numbers(filled)
+    blank = [index for index, cell in enumerate(column) if not cell]
+    numbers, odd = _numbers(column, len(column) - len(blank))
     found: set[int] = set()
     if numbers:
         found.update(_extremes(numbers))
         found.update(odd[:RARE_PER_COLUMN])
-    elif filled:
-        found.update(_rare(filled, len(column)))
-    blank = [index for index, cell in enumerate(column) if not cell]
+    elif len(blank) < len(column):
+        found.update(_rare(column, len(blank)))
     if len(blank) * 20 <= len(column):
         found.update(blank[:RARE_PER_COLUMN])
     return found
 
 
-def _numbers(filled: Sequence[tuple[int, str]]) -> tuple[list[tuple[float, int]], list[int]]:
+def _numbers(column: Sequence[str], filled: int) -> tuple[list[tuple[float, int]], list[int]]:
     """Return the numbers of a column with their rows, and the rows without one; nothing where these are more than a fifth."""
     numbers: list[tuple[float, int]] = []
     odd: list[int] = []
-    for index, cell in filled:
+    for index, cell in enumerate(column):
         number = as_number(cell)
         if number is not None:
             numbers.append((number, index))
-        else:
+        elif cell:
             odd.append(index)
-            if len(odd) * 5 > len(filled):
+            if len(odd) * 5 > filled:
                 return [], []
     return numbers, odd
 
@@ -109,15 +108,16 @@ def _extremes(numbers: list[tuple[float, int]]) -> set[int]:
     return found
 
 
-def _rare(filled: Sequence[tuple[int, str]], total: int) -> set[int]:
+def _rare(column: Sequence[str], blank: int) -> set[int]:
     """Return one row per value of a column with few values, and every row of values far rarer than an even share."""
-    counts = Counter([cell for _, cell in filled])
-    if len(counts) > max(12, total // 8):
+    counts = Counter(column)
+    counts.pop("", None)
+    if len(counts) > max(12, len(column) // 8):
         return set()
-    expected = len(filled) / len(counts)
+    expected = (len(column) - blank) / len(counts)
     rare = {cell for cell, times in counts.items() if times * 10 <= expected or times == 1}
-    odd = [index for index, cell in filled if cell in rare]
-    firsts = {cell: index for index, cell in reversed(filled)}
+    odd = [index for index, cell in enumerate(column) if cell in rare] if rare else []
+    firsts = dict(zip(reversed(column), range(len(column) - 1, -1, -1), strict=True))
     return {*(firsts[cell] for cell in list(counts)[:40]), *odd[: 2 * RARE_PER_COLUMN]}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from headroom.shrinkers import named, terminal
 from headroom.values import Form, Source, ToolCall
@@ -36,8 +36,7 @@ _PLACES = 12
 _SEARCHES = re.compile(r"(?i)(?<![a-z])(?:[ef]?grep|rg|ag|ack|ripgrep|search)(?![a-z])")
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One line of search output. `number` is "" where the tool printed none; `mark` is "-" for a context line."""
 
     path: str
@@ -85,11 +84,11 @@ def parse(text: str) -> list[Hit | str] | None:
     """Return hits and other lines in order; None when this is no search output."""
     lines = text.split("\n")
     rows = _numbered(lines)
-    hits = sum(1 for row in rows if isinstance(row, Hit))
+    hits = sum([isinstance(row, Hit) for row in rows])
     if hits < _MIN_MATCHES:
         rows = _unnumbered(lines)
-        hits = sum(1 for row in rows if isinstance(row, Hit))
-    filled = sum(1 for line in lines if line and line != "--")
+        hits = sum([isinstance(row, Hit) for row in rows])
+    filled = len(lines) - lines.count("") - lines.count("--")
     if hits < _MIN_MATCHES or hits < _MIN_SHARE * filled:
         return None
     return rows
@@ -100,10 +99,12 @@ def _numbered(lines: list[str]) -> list[Hit | str]:
     path = ""
     for line in lines:
         found = _MATCH.match(line)
-        if found and (found[1] == path or _is_path(found[1])):
-            path = found[1]
-            rows.append(Hit(path, found[2], ":", found[3]))
-            continue
+        if found:
+            start, number, text = found.groups()
+            if start == path or _is_path(start):
+                path = start
+                rows.append(Hit(path, number, ":", text))
+                continue
         if path and line.startswith(path):
             tail = _CONTEXT_TAIL.match(line, len(path))
             if tail:
@@ -147,7 +148,7 @@ def _cut(rows: list[Hit | str], terms: list[str]) -> tuple[list[Hit | str], int]
         shorter = _shorter(text, terms) if len(text) >= 60 else text
         if len(shorter) < len(text):
             count += 1
-            row = shorter if isinstance(row, str) else replace(row, text=shorter)
+            row = shorter if isinstance(row, str) else row._replace(text=shorter)
         cut.append(row)
     return cut, count
 
@@ -246,12 +247,15 @@ def _groups(rows: list[Hit | str]) -> list[Group]:
 def _files(rows: list[Hit | str]) -> list[tuple[str | None, list[Hit | str]]]:
     """Return runs of rows of one file; other lines come under None. "--" separators only stay inside a file."""
     groups: list[tuple[str | None, list[Hit | str]]] = []
+    last: str | None = None
+    run: list[Hit | str] = []
     for row in rows:
         path = row.path if isinstance(row, Hit) else None
-        if path is None and row == "--" and groups or groups and groups[-1][0] == path:
-            groups[-1][1].append(row)
+        if groups and (path == last or row == "--"):
+            run.append(row)
         else:
-            groups.append((path, [row]))
+            last, run = path, [row]
+            groups.append((last, run))
     return groups
 
 
@@ -265,11 +269,12 @@ def _numbered_lines(group: list[Hit | str]) -> list[str]:
         if isinstance(row, str):
             out.append(row)
             continue
-        at = places.get(row.text) if row.mark == ":" and row.number else None
+        _, number, mark, text = row
+        at = places.get(text) if mark == ":" and number else None
         if at is None:
-            places[row.text] = len(out)
-            out.append(f"{row.number}{row.mark}{row.text}")
+            places[text] = len(out)
+            out.append(f"{number}{mark}{text}")
         else:
             numbers, _, text = out[at].partition(":")
-            out[at] = f"{numbers},{row.number}:{text}"
+            out[at] = f"{numbers},{number}:{text}"
     return out

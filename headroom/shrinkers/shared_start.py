@@ -20,6 +20,9 @@ def forms(source: Source) -> Iterable[Form]:
     if reading.is_file(source.call) or source.text[:1] in ("{", "["):
         return
     lines = source.text.split("\n")
+    ends = [next(filter(str.strip, order), "") for order in (lines, reversed(lines))]
+    if len(os.path.commonprefix(ends).strip()) < MIN_CHARS:
+        return
     filled = [line for line in lines if line.strip()]
     found = _UP_TO_WORD.match(os.path.commonprefix([min(filled), max(filled)])) if len(filled) >= MIN_LINES else None
     start = found[0] if found else ""

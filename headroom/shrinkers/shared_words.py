@@ -46,7 +46,9 @@ def forms(source: Source) -> Iterable[Form]:
     if git_blame.LINE.match(lines[0]) or HEAD in text:  # what follows the names and dates of a blame is code
         return
     filled = sum(1 for line in lines if line)
-    if sum(1 for line in lines if _STAMP.search(line, 0, STAMPED_CHARS)) < max(MIN_LINES, MIN_SHARE * filled):
+    allowed = filled - max(MIN_LINES, MIN_SHARE * filled)
+    strangers = (line for line in lines if line and not _STAMP.search(line, 0, STAMPED_CHARS))
+    if allowed < 0 or next(islice(strangers, int(allowed), None), ""):
         return
     rows = [_BLANKS.split(line, maxsplit=MAX_WORDS) for line in lines]
     alike = _alike(rows)
@@ -67,7 +69,7 @@ def _alike(rows: Sequence[Sequence[str]]) -> list[int]:
     """The places of the lines that begin alike, when most lines do; without the shortest of them where that leaves more to
     say once."""
     filled = [n for n, row in enumerate(rows) if any(row)]
-    shapes = {n: _shape(rows[n][0]) for n in filled}
+    shapes = dict(zip(filled, _shapes([rows[n][0] for n in filled]), strict=True))
     shape = max(Counter(shapes.values()).items(), key=lambda pair: (pair[1], pair[0]), default=("", 0))[0]
     alike = [n for n in filled if shape and shapes[n] == shape and len(rows[n]) > 1 and rows[n][-1]]
     lengths = sorted(len(rows[n]) for n in alike)
@@ -77,8 +79,8 @@ def _alike(rows: Sequence[Sequence[str]]) -> list[int]:
     return max(fitting, key=lambda some: len(some) * _fixed_chars(_pattern([rows[n] for n in some])), default=[])
 
 
-def _shape(word: str) -> str:
-    return _LETTERS.sub("a", _DIGITS.sub("0", word))
+def _shapes(words: Sequence[str]) -> list[str]:
+    return _LETTERS.sub("a", _DIGITS.sub("0", "\n".join(words))).split("\n")
 
 
 def _pattern(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from headroom import reading
@@ -52,37 +52,36 @@ def forms(source: Source) -> Iterable[Form]:
 def read(text: str) -> Delimited | None:
     """Return a text as rows when it is delimited by commas, semicolons, tabs or bars; None when it is not."""
     lines = text.rstrip("\n").split("\n")
-    if (
-        len(lines) <= MIN_ROWS
-        or _LOGGED.search(lines[0])
-        or any(len(line) > MAX_LINE_CHARS for line in lines)
-        or "\0" in text
-    ):
+    if len(lines) <= MIN_ROWS or _LOGGED.search(lines[0]) or max(map(len, lines)) > MAX_LINE_CHARS or "\0" in text:
         return None
     delimiter = _delimiter(lines)
     if delimiter is None or _is_logged(lines[0], delimiter):
         return None
-    # Only a quote takes a cell over the end of its line.
-    fed = (line.rstrip("\r") + "\n" for line in lines) if '"' in text else iter(lines)
-    reader = csv.reader(fed, delimiter=delimiter)
     try:
-        names = tuple(cell.strip().strip("\ufeff") for cell in next(reader))
-        start = reader.line_num
-        if not 2 <= len(names) <= MAX_COLUMNS or any(len(name) > 80 for name in names):
+        records = _records(lines, delimiter, is_quoted='"' in text)
+        first, header = next(records)
+        names = tuple(cell.strip().strip("\ufeff") for cell in first)
+        width = len(names)
+        if not 2 <= width <= MAX_COLUMNS or any(len(name) > 80 for name in names):
             return None
-        header = "\n".join(lines[:start])
-        body: list[Row] = []
-        for cells in reader:
-            if cells:
-                is_one = reader.line_num == start + 1
-                line = lines[start] if is_one else "\n".join(lines[start : reader.line_num])
-                body.append(Row(tuple(cells) if len(cells) == len(names) else (), line))
-            start = reader.line_num
+        body = [Row(tuple(cells) if len(cells) == width else (), line) for cells, line in records if cells]
     except csv.Error:
         return None
     if len(body) < MIN_ROWS or sum(1 for row in body if row.cells) * 10 < len(body) * 8:
         return None
     return Delimited(header, unique(names), delimiter, tuple(body))
+
+
+def _records(lines: Sequence[str], delimiter: str, *, is_quoted: bool) -> Iterator[tuple[list[str], str]]:
+    """Yield the cells of each record, and its lines as they came: only a quote takes a cell over the end of its line."""
+    if not is_quoted:
+        yield from zip(csv.reader(lines, delimiter=delimiter), lines, strict=True)
+        return
+    reader = csv.reader((line.rstrip("\r") + "\n" for line in lines), delimiter=delimiter)
+    start = 0
+    for cells in reader:
+        yield cells, "\n".join(lines[start : reader.line_num])
+        start = reader.line_num
 
 
 def _is_logged(line: str, delimiter: str) -> bool:

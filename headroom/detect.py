@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "deno": ("test_output",),
     "dmesg": ("logs",),
     "docker": ("build_output", "logs", "command"),
+    "docker-compose": ("build_output", "logs", "command"),
     "dotnet": ("test_output", "build_output"),
     "egrep": ("search",),
     "eslint": ("build_output",),
@@ -68,6 +69,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "pip": ("build_output",),
     "pip3": ("build_output",),
     "pnpm": ("test_output", "build_output"),
+    "podman": ("build_output", "logs", "command"),
     "poetry": ("build_output",),
     "pylint": ("build_output",),
     "pyright": ("build_output",),
@@ -136,6 +138,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "webfetch": ("html", "prose"),
 }
 
+_SHOWS_LOGS = re.compile(r"\b(?:docker|podman)(?:[ -]compose)?(?: --?[\w-]+(?:[ =]\S+)?){0,8}? logs\b")
 _LOG_FILE = re.compile(r"\w\.log\b|/var/log/")
 _NUMBERED = re.compile(r"(?m)^ *\d{1,7}(?:→|\t)")
 _STAMPED = re.compile(
@@ -282,6 +285,8 @@ def _by_call(call: ToolCall) -> Iterator[str]:
         found = COMMANDS.get(program.name, ())
         if program.name == "git":
             yield from GIT.get(program.subcommand, ())
+        elif "logs" in found and _SHOWS_LOGS.search(commands.line(call)):
+            yield "logs"
         elif program.subcommand not in _LISTING or _RUNNERS.isdisjoint(found):
             yield from found
     yield from TOOLS.get(call.name.lower().rpartition("__")[2], ())

@@ -90,3 +90,13 @@ def test_a_long_document_with_prose_in_it_is_json() -> None:
         {"name": f"package-{at}", "description": "It is said that this does what it says. " * 400} for at in range(80)
     ]
     assert detect.kinds(json.dumps(page), ToolCall()) == ("json",)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["docker logs web", "docker compose -f a.yml logs --tail 500 | cat", "docker-compose logs", "podman logs db"],
+)
+def test_what_a_container_logged_is_a_log_and_no_build(command: str) -> None:
+    log = "\n".join(f"web-1  | 2024-01-02 03:04:{at:02} INFO served" for at in range(60))
+    assert detect.kinds(log, shell(command)) == ("logs", "json")
+    assert "build_output" in detect.kinds(log, shell("docker build -t logs ."))

@@ -170,10 +170,10 @@ _CODE = re.compile(
 )
 
 
-# Our own words above results grouped by file and paths grouped by folder: nobody reads those as anything else again.
+# Our own words above results grouped by file, paths grouped by folder and rows of tuples: nobody reads those as anything else again.
 _GROUPED = re.compile(
     r"[\d,]+ (?:matches in [\d,]+ files?:|paths in [\d,]+ folders; further names on a line are in the folder"
-    r"|lines, each with its number, below the commit)"
+    r"|lines, each with its number, below the commit)|\[[\d,]+ tuples like \("
 )
 _TABLE_CHARS = 4_096
 _RUNNERS = frozenset(["build_output", "test_output"])
@@ -224,6 +224,8 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
         return ("prose",)
     if _WHOLE_JSON.match(text) and text[-200:].rstrip()[-1:] in ("}", "]"):
         return ("test_events",) if _is_events(text[:HEAD_CHARS]) else ("json",)
+    if text.startswith("[(") and text[-200:].rstrip().endswith(")]"):
+        return ("tuples", "blob")
     if _GROUPED.match(text):
         return ("blob",)
     return _by_call_and_structure(text, call)

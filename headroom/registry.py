@@ -30,6 +30,7 @@ from headroom.shrinkers import (
     terminal,
     test_events,
     test_output,
+    tuples,
     xml_report,
 )
 from headroom.values import Form, Source
@@ -60,5 +61,6 @@ SHRINKERS: dict[str, Callable[[Source], Iterable[Form]]] = {
     "terminal": terminal.forms,
     "test_events": test_events.forms,
     "test_output": test_output.forms,
+    "tuples": tuples.forms,
     "xml_report": xml_report.forms,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from headroom.values import Form, Source
@@ -17,6 +18,7 @@ _ESCAPE = re.compile(
 _DIFF_START = re.compile(r"(?:commit [0-9a-f]{7,40}\b|diff --git |--- \S|Index: \S)")
 _SPINNER = re.compile(r"\s*[\u2800-\u28ff\u25d0-\u25d3\u25f4-\u25f7]")
 _WORD = re.compile(r"[^\W\d_]+")
+_BLANKS = dict.fromkeys(map(ord, " \t\n\r"))
 _CONTROL = bytes([*range(8), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 
 
@@ -25,6 +27,8 @@ def forms(source: Source) -> Iterable[Form]:
     if _DIFF_START.match(source.text):
         return
     shown = clean(source.text)
+    if not shown.strip() and "\x1b" not in source.text:
+        shown = unseen(source.text)
     if shown != source.text and shown:
         yield Form(shown, "terminal")
 
@@ -42,6 +46,17 @@ def clean(text: str) -> str:
     if " \n" in text or "\t\n" in text or text[-1:] in (" ", "\t"):
         text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     return text
+
+
+def unseen(text: str) -> str:
+    r"""Return what stands for a text of which nothing is left: the control characters in it, counted.
+
+    >>> unseen(4096 * "\0" + "\n")
+    '[4,096 × \\x00]'
+    """
+    counts = Counter(text.translate(_BLANKS))
+    said = ", ".join(f"{times:,} × \\x{ord(char):02x}" for char, times in counts.most_common())
+    return f"[{said}]" if said else ""
 
 
 def strip_escapes(text: str) -> str:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headroom import pipeline
 from headroom.shrinkers import terminal
+from headroom.values import Policy
 from tests.headroom.shrinkers import golden, laws, texts
 
 NOISY = st.lists(
@@ -55,3 +57,9 @@ def test_laws_hold(text: str, level: str) -> None:
 @pytest.mark.parametrize("name", golden.names("terminal"))
 def test_real_output_is_written_as_reviewed(name: str) -> None:
     assert golden.written("terminal", name) == golden.expected("terminal", name)
+
+
+def test_a_text_of_nothing_but_control_characters_is_counted() -> None:
+    for text, said in ((4096 * "\0" + "\n", "[4,096 × \\x00]"), (90 * "\0" + 40 * "\x01", "[90 × \\x00, 40 × \\x01]")):
+        outcome = pipeline.shrink(text, call=laws.NO_CALL, policy=Policy())
+        assert (outcome.text, outcome.is_lossy) == (said, False)

@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -35,8 +35,14 @@ BYTES_PER_TOKEN = 4
 """For the parts of a request that we do not count exactly; o200k needs 3.5 to 4.5 bytes for a token of real prompts."""
 CACHED_FROM_TOKENS = 1200
 """Providers cache prompts of 1,024 tokens and more (Anthropic's and OpenAI's documentation of prompt caching); the rest is
-for what our estimate may be off. Below that a text that is shorter by less than this can cost more than it saves: the
-discount on the whole prompt, turn after turn until it has grown."""
+for what our estimate may be off. Around that a text that is a little shorter can cost more than it saves: the discount on
+the whole prompt, turn after turn until it has grown."""
+USUAL_READ_SHARE = 0.1
+"""What reading from the cache costs, where the provider's prices are not asked for."""
+FAR_SHARE = 0.5
+"""A prompt that lacks more than this share of what caching is worth may end before it has grown so far."""
+FAR_WORTH = 0.125
+"""So much of what caching is worth has to go from such a prompt at once: less may still lose the cache for a turn."""
 LARGE_TOKENS = 50_000
 """No result is shortened by more; prompts beyond need no look."""
 WRITTEN = "\\n"
@@ -45,6 +51,18 @@ PLAIN_FORMS = frozenset(["line_numbers", "terminal"])
 """Forms with all lines in their places."""
 SMALL_CHARS = 120
 """Shorter results cannot reach the policy's floor of tokens and need no decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How many tokens may go before the provider would not cache a prompt any more, and how many are worth more than that."""
+
+    tokens: float
+    worth: float = 0.0
+
+    def has(self, taken_out: int) -> bool:
+        """Whether so many may go."""
+        return taken_out <= self.tokens or taken_out >= self.worth
 
 
 class Conversations:
@@ -86,7 +104,7 @@ class Conversations:
         gone = standing.deepened | hidden
         while new := {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}:
             # Usually once; what turns out to be decided already is news for what is not.
-            room = _room_above_minimum(call, provider, stands)
+            room = _room_above_minimum(call, provider, stands, USUAL_READ_SHARE if billing is None else billing.read)
             reread = _read_again(call, stands, standing, hidden)
             made, results = await self._decide(new, stands, gone, policy, room, [] if hidden else _calls(call, owner))
             held = await self._held(owner, made, results, reread, call.conversation)
@@ -161,11 +179,10 @@ class Conversations:
         stands: Sequence[Stand],
         hidden: frozenset[str],
         policy: Policy,
-        room_tokens: float,
+        room: _Room,
         calls: Sequence[Earlier],
     ) -> tuple[dict[str, Decided], dict[str, ToolResult]]:
-        """Decide on what is new. `room_tokens`: so many may be taken out before the prompt is too short to be cached.
-        Returns the decisions and what each of them is about."""
+        """Decide on what is new, within the room that there is. Returns the decisions and what each of them is about."""
         made: dict[str, Decided] = {}
         results = dict(new)
         is_told = any(stand.decided is not None and stand.decided.tells_way_back for stand in stands)
@@ -177,10 +194,10 @@ class Conversations:
             if words.is_retrieval(call):
                 continue  # whoever went to get it wants it in full, not a word about the copy that was shortened
             taken_out = made[key].tokens_before - made[key].tokens_after
-            if room_tokens < taken_out < CACHED_FROM_TOKENS:
+            if not room.has(taken_out):
                 made[key] = _left_alone(made[key], "small_prompt")
                 continue
-            room_tokens -= taken_out
+            room = replace(room, tokens=room.tokens - taken_out)
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
             repeated = self._repeats.decided(result, made[key], _earlier(above, made, hidden), calls)
             if repeated is not None and (result.tool, repeated.label, repeated.level) not in policy.unwanted_forms:
@@ -270,15 +287,17 @@ def _left_alone(decided: Decided, reason: str) -> Decided:
     return Decided(None, "", reason, before, before, level="whole", policy_version=decided.policy_version)
 
 
-def _room_above_minimum(call: Call, provider: Provider, stands: Sequence[Stand]) -> float:
-    """How many tokens may go before the provider would not cache the prompt any more; no bound where it would not anyway."""
+def _room_above_minimum(call: Call, provider: Provider, stands: Sequence[Stand], read_share: float) -> _Room:
+    """The room in a request. Boundless where the provider would not cache the prompt anyway."""
     size = len(call.body) // BYTES_PER_TOKEN
     if size > LARGE_TOKENS or call.is_continued:
-        return math.inf
+        return _Room(math.inf)
     if provider.DIALECT == "anthropic" and not provider.outline(call).marks:
-        return math.inf
+        return _Room(math.inf)
     saved = sum(s.decided.tokens_before - s.decided.tokens_after for s in stands if s.decided is not None)
-    return size - saved - CACHED_FROM_TOKENS
+    discount = CACHED_FROM_TOKENS * (1 - read_share)
+    is_far = size < CACHED_FROM_TOKENS - FAR_SHARE * discount
+    return _Room(size - saved - CACHED_FROM_TOKENS, FAR_WORTH * discount if is_far else discount)
 
 
 def _without_loss(decided: Decided) -> Decided:

@@ -110,10 +110,12 @@ async def test_histories_may_shrink_fork_repeat_and_lose_results() -> None:
 
 @pytest.mark.parametrize("dialect", ["anthropic", "openai"])
 async def test_a_prompt_does_not_shrink_below_what_providers_cache(dialect: str) -> None:
-    steps = [run("make", log(1, lines=40))]
-    small = sessions.bodies(steps, dialect, task="Why?")[-1]
-    large = sessions.bodies([run("make", log(1, lines=400))], dialect, task="Why?")[-1]
-    left, shortened = [await planned(Conversations(NoStore()), body, dialect) for body in (small, large)]
+    tiny, small, large = (
+        sessions.bodies([run("make", log(1, lines=lines))], dialect, task=task)[-1]
+        for lines, task in ((25, "Why?"), (25, "Why? " * 520), (400, "Why?"))
+    )
+    far, left, shortened = [await planned(Conversations(NoStore()), body, dialect) for body in (tiny, small, large)]
+    assert far.replacements, "who knows whether it ever grows so long"
     assert (left.replacements, left.reason) == ({}, "small_prompt")
     assert shortened.replacements, "so much less is worth more than the discount on the rest"
     unmarked = small.replace(b',"cache_control":{"type":"ephemeral"}', b"")

@@ -32,12 +32,14 @@ NO_CHANGE = 1 << 31
 class Book:
     """One conversation: what tells its units apart and their sizes, the forms of its results, and both caches.
 
-    `rest` are tokens of each unit without results; `before`, `after` and `forms` are of each result, in order.
+    `rest` are tokens of each unit without results, `sealed` those that only the provider can read; `before`, `after` and
+    `forms` are of each result, in order.
     """
 
     model: str = ""
     layout: Layout | None = None
     rest: array[int] = field(default_factory=lambda: array("L"))
+    sealed: array[int] = field(default_factory=lambda: array("L"))
     before: array[int] = field(default_factory=lambda: array("L"))
     forms: array[int] = field(default_factory=lambda: array("q"))
     memory: Memory = field(default_factory=Memory)
@@ -135,7 +137,7 @@ def _noted(book: Book, request: Request) -> Account:
     is_first, last_units = book.layout is None, len(book.rest)
     common = _common_units(book, layout, request.call.model)
     units_of = [layout.unit_of(result.path) for result in request.call.results]
-    _extend(book, layout, request, common, units_of)
+    has_new_media = _extend(book, layout, request, common, units_of)
     known = sum(unit < common for unit in units_of)
     own_common = _size_results(book, request, units_of, known)
     client, ours = list(book.rest), list(book.rest)
@@ -166,6 +168,8 @@ def _noted(book: Book, request: Request) -> Account:
         turn_ends=layout.turn_ends,
         client_common_units=common,
         last_units=last_units,
+        sealed=sum(book.sealed),
+        has_new_media=has_new_media,
     )
 
 
@@ -180,17 +184,20 @@ def _common_units(book: Book, layout: Layout, model: str) -> int:
     return next(n for n in range(length) if then[n] != now[n])
 
 
-def _extend(book: Book, layout: Layout, request: Request, common: int, units_of: list[int]) -> None:
-    """Size up the units that are new."""
-    with_results = set(units_of)
+def _extend(book: Book, layout: Layout, request: Request, common: int, units_of: list[int]) -> bool:
+    """Size up the units that are new. Returns whether there are images or documents in them."""
+    with_results, has_media = set(units_of), False
     book.model, book.layout = request.call.model, layout.shape()
-    del book.rest[common:]
+    del book.rest[common:], book.sealed[common:]
     for unit, value in enumerate(layout.values(common), common):
+        media = sum(sizing.MEDIA_TOKENS for text in sizing.texts(value) if text is None)
+        has_media = has_media or media > 0
+        book.sealed.append(sizing.sealed(value))
         if unit in with_results:
-            media = sum(sizing.MEDIA_TOKENS for text in sizing.texts(value) if text is None)
             book.rest.append(sizing.FRAME_TOKENS + media)
         else:
             book.rest.append(sizing.size_of(value, is_schema=unit < layout.schemas, count=sizing.sampled))
+    return has_media
 
 
 def _size_results(book: Book, request: Request, units_of: list[int], known: int) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from proxy.accounting.scales import MAX_FACTOR, MIN_FACTOR, Seen
+from proxy.accounting.scales import MAX_FACTOR, MIN_FACTOR, Added, Seen
 from savings.receipts import CacheOutcome, Usage
 
 MIN_PREFIX_TOKENS = 1024
@@ -75,7 +75,8 @@ class Account:
     """One request on both sides. `turn_ends` are the units that earlier requests of its conversation ended with.
 
     `is_first`: nothing is known of an earlier request of this conversation. `client_common_units` are the first units that
-    the client left as they were.
+    the client left as they were. `sealed` are about the tokens of what only the provider can read: they are in
+    neither side, as nobody knows how many they are. `has_new_media`: it brings images or documents, of which the same is true.
     """
 
     at_s: float
@@ -86,6 +87,8 @@ class Account:
     turn_ends: Sequence[int]
     client_common_units: int
     last_units: int = 0
+    sealed: int = 0
+    has_new_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ class Memory:
     """What is remembered of a conversation from one call to the next: both sides' caches, and what the last call left in
     the provider's (tokens, and how long that lives).
 
-    `sent_tokens` are the provider's of the last call, `results` and `rest` ours; `seen` is what such figures have shown.
+    `sent_tokens` are the provider's of the last call, `results`, `rest` and `sealed` ours; `seen` is what such figures have
+    shown, and `whole` how many of the provider's tokens one of ours was in the first prompt.
     """
 
     sent: Held = field(default_factory=Held)
@@ -104,6 +108,8 @@ class Memory:
     sent_tokens: int = 0
     results: int = 0
     rest: int = 0
+    sealed: int = 0
+    whole: float = 0.0
     seen: Seen = field(default_factory=Seen)
 
 
@@ -136,7 +142,7 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
     if not MIN_FACTOR <= ratio <= MAX_FACTOR:
         return Reckoning(None, "", _outcome(account, memory, usage, sent_tokens), Memory())
     memory = _calibrated(memory, account, sent_tokens)
-    factor = memory.seen.factor(ratio)
+    factor = memory.seen.factor(memory.whole)
     scales = _Scale(account, sent_tokens, ratio, 0.0), _Scale(account, sent_tokens, ratio, factor)
     floor = MIN_PREFIX_TOKENS if read_tokens or written_tokens else max(MIN_PREFIX_TOKENS, sent_tokens + 1)
     found = [_found(held, scale, account) for held, scale in zip((memory.sent, memory.other), scales, strict=True)]
@@ -173,11 +179,14 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
 
 def _calibrated(memory: Memory, account: Account, sent_tokens: int) -> Memory:
     """The memory with what this call shows, when it is the next one of an unbroken conversation."""
-    results, rest = account.sent.in_results, account.sent.total - account.sent.in_results
-    seen = memory.seen
-    if memory.sent_tokens and account.client_common_units >= account.last_units:
-        seen = seen.with_one(results - memory.results, rest - memory.rest, sent_tokens - memory.sent_tokens)
-    return replace(memory, sent_tokens=sent_tokens, results=results, rest=rest, seen=seen)
+    results, rest, sealed = account.sent.in_results, account.sent.total - account.sent.in_results, account.sealed
+    seen, whole = memory.seen, memory.whole
+    if not memory.sent_tokens:
+        whole = max(MIN_FACTOR, (sent_tokens - sealed) / account.sent.total)
+    elif account.client_common_units >= account.last_units and not account.has_new_media:
+        billed = sent_tokens - memory.sent_tokens
+        seen = seen.with_one(Added(results - memory.results, rest - memory.rest, sealed - memory.sealed, billed))
+    return replace(memory, sent_tokens=sent_tokens, results=results, rest=rest, sealed=sealed, whole=whole, seen=seen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,15 @@ PARTS = (
     "output",
 )
 """The fields of blocks and messages that a model reads. Signatures, ids and encrypted items are not among them."""
+SEALED = {
+    "thinking": "signature",
+    "redacted_thinking": "data",
+    "reasoning": "encrypted_content",
+    "compaction": "encrypted_content",
+    "web_search_result": "encrypted_content",
+}
+"""Where thinking and findings are that only the provider can read. They are billed with the requests that bring them back."""
+SEALED_CHARS_PER_TOKEN = 4
 EXACT_CHARS = 2000
 SAMPLES = 4
 SAMPLE_CHARS = 500
@@ -175,6 +184,15 @@ def size_of(value: Any, *, is_schema: bool = False, count: Callable[[str], int] 
     if is_schema:
         return FRAME_TOKENS + count(bodies.dumped(value))
     return FRAME_TOKENS + sum(MEDIA_TOKENS if text is None else count(text) for text in texts(value))
+
+
+def sealed(value: Any) -> int:
+    """About how many tokens a block or item has that only the provider can read."""
+    if not isinstance(value, dict):
+        return 0
+    parts = [part for part in (value, *bodies.items(value.get("content"))) if isinstance(part, dict)]
+    chars = sum(len(bodies.text(part.get(SEALED.get(bodies.text(part.get("type")), "")))) for part in parts)
+    return chars // SEALED_CHARS_PER_TOKEN
 
 
 def sampled(text: str) -> int:

@@ -13,6 +13,7 @@ from headroom import tokens
 from proxy.accounting import counterfactual, sizing
 from proxy.accounting.books import Books, Request
 from proxy.accounting.counterfactual import Entry
+from proxy.accounting.scales import Added, Seen
 from proxy.providers import anthropic, openai_chat, openai_responses
 from proxy.replay import billing
 from proxy.replay.billing import Cache
@@ -109,6 +110,37 @@ def test_claims_are_true_whatever_the_providers_tokenizer(dialect: str, ratio: f
     assert world.outcomes == ["cold_start", *["hit"] * 15, "own_change", *["hit"] * 7]
 
 
+class Closed(World):
+    """A provider that bills what nobody else can count: what was thought, and pictures."""
+
+    def _billed(self, body: bytes, cache: Cache, at_s: float) -> tuple[Usage, Cache]:
+        document = json.loads(body)
+        for message in document["messages"]:
+            blocks = message["content"] if isinstance(message["content"], list) else []
+            for n, block in enumerate(blocks):
+                if block["type"] == "thinking":
+                    blocks[n] = {**block, "thinking": block["signature"]}
+                elif block["type"] == "image":
+                    blocks[n] = {"type": "text", "text": "a small picture " * 250}
+        return super()._billed(json.dumps(document).encode(), cache, at_s)
+
+
+@pytest.mark.parametrize("unseen", ["thinking", "image"])
+def test_claims_are_true_though_the_provider_bills_what_we_cannot_count(unseen: str) -> None:
+    world = Closed("anthropic", 1.2)
+    for n, body in enumerate(sessions.requests("anthropic", 24, lines=25)):
+        document = json.loads(body)
+        for turn, message in enumerate(document["messages"][1::2]):
+            if unseen == "thinking":
+                thought = {"type": "thinking", "thinking": "", "signature": "so then " * (40 + 97 * turn % 300)}
+                message["content"].insert(0, thought)
+            elif turn % 3 == 0:
+                message["content"].insert(0, {"type": "image", "source": {"type": "base64", "data": "AAAA"}})
+        world.send(json.dumps(document).encode(), at_s=NOON + 5 * n)
+    assert world.direct - world.ours > 0.1 * world.direct
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+
+
 def test_an_epoch_that_never_pays_is_booked_as_a_loss() -> None:
     cheap, dear = play(World("anthropic"), turns=17), play(World("anthropic", epoch_at=16), turns=17)
     assert dear.claimed < cheap.claimed
@@ -203,3 +235,35 @@ def test_a_mark_that_the_provider_sets_counts_as_one_on_the_last_block() -> None
     known = sizing.layout(json.loads(list(sessions.requests("anthropic", 2))[-1]), "anthropic").shape()
     assert sizing.layout(automatic, "anthropic").marks == sizing.layout(marked, "anthropic").marks
     assert sizing.layout(automatic, "anthropic", known, 2).marks == sizing.layout(marked, "anthropic", known, 2).marks
+
+
+def test_what_only_the_provider_can_read_is_told_by_its_length() -> None:
+    found = {"type": "web_search_result", "url": "u", "encrypted_content": "E" * 400}
+    for value in (
+        {"type": "thinking", "thinking": "", "signature": "E" * 400},
+        {"type": "redacted_thinking", "data": "E" * 400},
+        {"type": "reasoning", "summary": [], "encrypted_content": "E" * 400},
+        {"type": "web_search_tool_result", "content": [found, None, "odd"]},
+    ):
+        assert sizing.sealed(value) == 100
+    for odd in (
+        None,
+        "E" * 400,
+        {"type": ["reasoning"]},
+        {"type": "reasoning", "encrypted_content": 7},
+        {"signature": "E"},
+    ):
+        assert sizing.sealed(odd) == 0
+
+
+def test_the_less_is_explained_the_nearer_factors_stay_to_that_of_the_first_prompt() -> None:
+    plain, odd, unseen = Seen(), Seen(), Seen()
+    for n in range(30):
+        results, rest = 200 + 173 * n % 900, 80 + 31 * n % 60
+        plain = plain.with_one(Added(results, rest, 0, round(1.4 * results + 1.1 * rest)))
+        odd = odd.with_one(Added(results, rest, 0, round(1.2 * results + 1.2 * rest) + 517 * n % 700 - 350))
+        unseen = unseen.with_one(Added(results, rest, 300, round(1.2 * results + 1.2 * rest) + 600))
+    assert plain.factor(1.1) == pytest.approx(1.4, rel=0.02)
+    assert odd.factor(1.2) == pytest.approx(1.2, rel=0.1)
+    assert unseen.factor(1.2) == pytest.approx(1.2, rel=0.03)
+    assert Seen().factor(1.3) == pytest.approx(1.3)

@@ -130,6 +130,7 @@ class _Writer:
         self._prefix = ""
         self._preformatted = 0
         self._cells = 0
+        self._is_in_row = False
         self._link_begin = (0, 0)
         self._hidden_links = 0
         self._menus = 0
@@ -187,10 +188,11 @@ class _Writer:
     def _break(self) -> None:
         line = "".join(self._line)
         line = line.rstrip() if self._preformatted else _BLANK.sub(" ", line).strip()
-        if line:
+        if line and not (self._is_in_row and not line.strip("| ")):
             self._lines.append(self._prefix + line)
             self._prefix = ""
         self._line = []
+        self._is_in_row = False
 
     def _part(self, tag: str) -> None:
         """End the line at the edge of a block; inside a table cell the row goes on."""
@@ -232,9 +234,16 @@ class _Writer:
         return len(self._lines), len(self._line)
 
     def _cell(self, node: LexborNode) -> None:
-        if self._line:
+        if self._line or self._is_in_row:
             self._line.append(" | ")
-        self._cells += _is_plain(node)
+        is_plain = _is_plain(node)
+        self._is_in_row = is_plain
+        self._cells += is_plain
+
+    def _leave_cell(self, node: LexborNode) -> None:
+        if _is_plain(node):
+            self._cells -= 1
+            self._line.append(_span(node))
 
     def _leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
@@ -247,7 +256,7 @@ class _Writer:
         elif node.attributes.get("datetime") and not _YEAR.search(node.text(deep=False)):
             self._line.append(f" [{node.attributes['datetime']}]")
         elif tag in ("td", "th"):
-            self._cells -= _is_plain(node)
+            self._leave_cell(node)
         elif tag in _BLOCKS:
             self._part(tag)
             if tag == "li" or tag in _HEADINGS:
@@ -315,3 +324,10 @@ def _address(node: LexborNode) -> str:
 def _is_plain(cell: LexborNode) -> bool:
     """Return whether a table cell holds a value, not a part of the page: old pages are laid out with tables."""
     return cell.css_first("table, h1, h2, h3, ul, ol, pre, form") is None
+
+
+def _span(cell: LexborNode) -> str:
+    """Return what a cell takes of the table beside its own place: those below and beside it would be taken for others."""
+    spans = ((cell.attributes.get(name), unit) for name, unit in (("rowspan", "rows"), ("colspan", "columns")))
+    told = [f"{count} {unit}" for count, unit in spans if count and count.isdecimal() and count not in ("0", "1")]
+    return f" [{', '.join(told)}]" if told else ""

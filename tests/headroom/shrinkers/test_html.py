@@ -53,6 +53,15 @@ def test_rows_of_a_table_stay_in_rows() -> None:
     )
 
 
+def test_an_empty_cell_keeps_its_place_and_a_wide_one_says_how_wide_it_is() -> None:
+    text = read(
+        "<table><tr><th colspan=2>who</th><th>state</th></tr><tr><td rowspan='2'>eth0</td><td>a</td><td>UP</td></tr>"
+        "<tr><td></td><td>DOWN</td></tr><tr><td></td><td> </td></tr></table>"
+    )
+    assert "who [2 columns] | state\neth0 [2 rows] | a | UP\n| DOWN" in text
+    assert not any(line in ("|", "| |") for line in text.split("\n"))
+
+
 def test_forms_tell_their_fields() -> None:
     text = read(
         "<form action='/go' method='post'><input type='text' name='q' value='7'><select name='s'><option selected>b</option></select></form>"

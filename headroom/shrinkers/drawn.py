@@ -15,11 +15,12 @@ TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
 """A table that costs no more than this is shown whole."""
 
 ROWS_SHOWN: dict[Level, int] = {"balanced": 60, "deep": 12}
-_PADDING = re.compile(r"(?<=[^\s:|→>-]) {3,}(?=\S)")
-_BEFORE_COLON = re.compile(r"(?<=\S)(?:\t[ \t]*| {2,})(?=[:=] )")
+# What begins with a character, and not with a look behind, is found much faster.
+_PADDING = re.compile(r"  (?<=[^\s:|→>-]  ) ++(?=\S)")
+_BEFORE_COLON = re.compile(r"(?:\t(?<=\S\t)[ \t]*+| (?<=\S ) ++)(?=[:=] )")
 _AFTER_KEY = re.compile(r"(?m)^(\s*[A-Za-z][\w ()#%-]{0,60}[:=])(?: {2,}|\t[ \t]*)(?=\S)")
 # The blanks behind a line number or a path are the indentation of code: an edit must be able to quote them.
-_NUMBERED = re.compile(r"\s*(?:\S{1,200}?[:-])?\d{1,7}(?:[:|→\t]|-(?!\S)| {2,}\S)")
+_NUMBERED = re.compile(r"\s*+(?:\S{1,200}?[:-])?\d{1,7}(?:[:|→\t]|-(?!\S)| {2,}\S)")
 _LEADER = re.compile(r"(?m)(?<=[^\s.:])(?: ?\.){5,}(?: ?:(?: |$)| )")
 _LONGEST_LINE = 4000
 

@@ -95,8 +95,8 @@ def _table(lines: list[str], spread: list[str], start: int, sheets: Sheets) -> t
     `spread` are the lines with blanks for their tabs.
     """
     header = spread[start]
-    words = [found.span() for found in _WORD.finditer(header)]
-    if not 3 <= len(words) <= MAX_COLUMNS or len(header) > MAX_WIDTH_CHARS:
+    words = [found.span() for found in _WORD.finditer(header)] if len(header) <= MAX_WIDTH_CHARS else []
+    if not 3 <= len(words) <= MAX_COLUMNS:
         return start, []
     known = sheets.get(tuple(header.split()))
     body_at = start + 1

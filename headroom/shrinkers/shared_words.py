@@ -50,7 +50,7 @@ def forms(source: Source) -> Iterable[Form]:
     strangers = (line for line in lines if line and not _STAMP.search(line, 0, STAMPED_CHARS))
     if allowed < 0 or next(islice(strangers, int(allowed), None), ""):
         return
-    rows = [_BLANKS.split(line, maxsplit=MAX_WORDS) for line in lines]
+    rows = [_BLANKS.split(line, MAX_WORDS) if "  " in line else line.split(" ", MAX_WORDS) for line in lines]
     alike = _alike(rows)
     pattern = _pattern([rows[n] for n in alike])
     if _fixed_chars(pattern) < MIN_FIXED_CHARS or any(line.startswith(OTHER) for line in lines):
@@ -69,12 +69,15 @@ def _alike(rows: Sequence[Sequence[str]]) -> list[int]:
     """The places of the lines that begin alike, when most lines do; without the shortest of them where that leaves more to
     say once."""
     filled = [n for n, row in enumerate(rows) if any(row)]
+    enough = max(MIN_LINES, MIN_SHARE * len(filled))
+    several = [n for n in filled if len(rows[n]) > 1 and rows[n][-1]]
+    if len(several) < enough:
+        return []
     shapes = dict(zip(filled, _shapes([rows[n][0] for n in filled]), strict=True))
     shape = max(Counter(shapes.values()).items(), key=lambda pair: (pair[1], pair[0]), default=("", 0))[0]
-    alike = [n for n in filled if shape and shapes[n] == shape and len(rows[n]) > 1 and rows[n][-1]]
+    alike = [n for n in several if shape and shapes[n] == shape]
     lengths = sorted(len(rows[n]) for n in alike)
     longer = [n for n in alike if len(rows[n]) >= lengths[len(lengths) // 10]]
-    enough = max(MIN_LINES, MIN_SHARE * len(filled))
     fitting = [some for some in (alike, longer) if len(some) >= enough]
     return max(fitting, key=lambda some: len(some) * _fixed_chars(_pattern([rows[n] for n in some])), default=[])
 

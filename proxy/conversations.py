@@ -252,7 +252,8 @@ def _earlier(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: froze
         form, label = (decided.form, decided.label) if decided is not None else (None, "")
         is_in_sight = stand.key not in hidden and not (decided is not None and decided.refers_to)
         is_plain = form is None or PLAIN_FORMS.issuperset(label.split("+"))
-        found.append(Earlier(stand.key, stand.result, form or stand.result.text, is_plain, is_in_sight))
+        is_whole = decided is None or not decided.original_hash
+        found.append(Earlier(stand.key, stand.result, form or stand.result.text, is_plain, is_whole, is_in_sight))
     return found
 
 

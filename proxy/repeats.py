@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import takewhile
 
-from headroom import commands, duplicates, pipeline, tokens
+from headroom import changes, commands, duplicates, pipeline, tokens
 from headroom.duplicates import Repeat, Visible
 from headroom.shrinkers import echo, numbered, shared_start, shared_words
 from headroom.values import ToolCall
@@ -26,6 +26,8 @@ MAX_FORMS = 12
 MAX_FORM_CHARS = 50_000
 """Of the results of the same tool, the latest are compared as they are sent, as far as they are short enough for that."""
 MIN_SHARED = 0.15
+MAX_RECORDS = 40
+"""Of the earlier results, the latest are looked through for an earlier state of a record."""
 MIN_LINE_CHARS = 8
 MIN_ENDING_CHARS = 60
 MAX_CALLS = 40
@@ -44,13 +46,14 @@ _VERB = re.compile(r'"command"\s*:\s*"(\w{1,20})"')
 class Earlier:
     """A result that stands before the new ones, its key, and how it goes out.
 
-    `is_plain`: its lines are all there and in their places. `is_in_sight`: it is not old news, and says itself what it says.
+    `is_plain`: its lines are all there and in their places. `is_whole`: nothing is left out of it. `is_in_sight`: it is not old news, and says itself what it says.
     """
 
     key: str
     result: ToolResult
     shown: str
     is_plain: bool = True
+    is_whole: bool = True
     is_in_sight: bool = True
 
 
@@ -80,6 +83,7 @@ class Repeats:
             self._whole(result, alone, named),
             _shown_alike(alone, alike),
             _same_ending(result, alone, alike),
+            _as_changed(result, earlier, alone),
             _as_written(result, _named(calls)[-MAX_CALLS:], alone),
         ]
         best = min((one for one in found if one is not None), key=lambda one: one.tokens_after, default=None)
@@ -163,13 +167,23 @@ def _same_ending(result: ToolResult, alone: Decided, alike: Sequence[Named]) -> 
     return _referring(alone, "\n".join([*lines[: len(lines) - count], ending]) + marker, "same_ending", best[0])
 
 
+def _as_changed(result: ToolResult, earlier: Sequence[Earlier], alone: Decided) -> Decided | None:
+    """A record by what is not as in an earlier result: what services answer to a change of theirs."""
+    records = earlier[-MAX_RECORDS:]
+    shown = [
+        changes.Shown(one.result.tool or "tool", one.result.text, is_whole=one.is_in_sight and one.is_whole)
+        for one in records
+    ]
+    found = changes.told(result.text, shown)
+    return _referring(_whole_form(alone), found[0], "changes", records[found[1]]) if found else None
+
+
 def _as_written(result: ToolResult, calls: Sequence[Named], alone: Decided) -> Decided | None:
     """The text by reference to what the model wrote itself in an earlier call: a file that it looks at once more."""
     if len(result.text) > MAX_FORM_CHARS:
         return None
     text = result.text.replace("\r\n", "\n")
-    whole = replace(alone, form=None, label="", original_hash="", level="lossless")
-    shown = [(text, whole), *([(alone.form, alone)] if alone.form is not None else [])]
+    shown = [(text, _whole_form(alone)), *([(alone.form, alone)] if alone.form is not None else [])]
     wanted = _lines(text)
     shared = [(len(wanted & _lines_of_call(one.result.arguments)), n) for n, (one, _) in enumerate(calls)]
     found: list[Decided] = []
@@ -184,6 +198,11 @@ def _as_written(result: ToolResult, calls: Sequence[Named], alone: Decided) -> D
 @lru_cache(maxsize=512)
 def _lines_of_call(arguments: str) -> frozenset[int]:
     return _lines("\n".join(line for lines in echo.written(arguments).values() for line in lines))
+
+
+def _whole_form(alone: Decided) -> Decided:
+    """The decision to send a text as it is."""
+    return replace(alone, form=None, label="", original_hash="", level="lossless")
 
 
 def _parted(shown: str) -> tuple[str, str]:

@@ -21,7 +21,9 @@ _LONG_INTEGER_DIGITS = 4_000
 _LONG_INTEGER = re.compile(rf"\d{{{_LONG_INTEGER_DIGITS}}}")
 _HEAD_CHARS = 20_000
 # Our own spelling of a list: to read its rows as JSON again would lose what stands above them.
-_WRITTEN = re.compile(r"(?m)^[\d,]+ rows(?:, [\d,]+ of them shown,)? as \[|\[[\d,]+ (?:items|values)[ ,;]")
+_WRITTEN = re.compile(
+    r"(?m)^[\d,]+ (?:lists of )?rows(?:, [\d,]+ of them shown,)? as \[|\[[\d,]+ (?:items|values)[ ,;]"
+)
 _START = re.compile(r"(?m)^[ \t]*(?:\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d+(?:\.\d+)?\s*[,\]]))")
 _OPENING = re.compile(r"\{(?=\s*\")|\[(?=\s*[{\[\"])")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++|"', re.DOTALL)

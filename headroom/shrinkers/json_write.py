@@ -30,6 +30,7 @@ FOLD_CHARS = 1_000_000
 """Longer texts are not searched for repeated parts."""
 
 _MIN_REPEATED_CHARS = 80
+_MIN_ROW_CHARS = 40
 _MAX_REPEATED_CHARS = 20_000
 _MAX_DEPTH = 25
 _WIDE_ROW_CHARS = 1_000
@@ -213,7 +214,37 @@ class Writer:
             table = self._table(value)
             if table:
                 return "[" + table + "]"
-        return self._parts(value, path, depth)
+        return self._lists(value, path) or self._parts(value, path, depth)
+
+    def _lists(self, value: list[Any], path: str) -> str:
+        """Return lists of alike objects as lists of rows, one a line, "" where they are too unlike or too large for that."""
+        if self.flat or not all(isinstance(part, list) and part for part in value):
+            return ""
+        rows = [row for part in value for row in part]
+        if len(rows) < json_rows.MIN_ROWS or not all(isinstance(row, dict) for row in rows) or self._troubled(rows):
+            return ""
+        columns = json_rows.columns(rows)
+        if columns is None:
+            return ""
+        layout = json_rows.arrange(columns)
+        mean = self._mean_chars(layout, len(rows))
+        if mean > _WIDE_ROW_CHARS or (self.limits is not None and mean * len(rows) > self.limits.table_chars):
+            return ""
+        self.flat += 1
+        written = iter([layout.row(index, self._cell) for index in range(len(rows))])
+        head = layout.head(self._cell)
+        self.flat -= 1
+        seen: dict[str, str] = {}
+        lines = [
+            ",".join(self._row_or_place(next(written), f"{path}[{n}][{k}]", seen) for k in range(len(part)))
+            for n, part in enumerate(value)
+        ]
+        return f"[\n{len(value):,} lists of rows as {head}\n" + "\n".join(f"[{line}]" for line in lines) + "\n]"
+
+    def _row_or_place(self, row: str, place: str, seen: dict[str, str]) -> str:
+        """Return a row, or where it stands already."""
+        first = seen.setdefault(row, place)
+        return row if first == place or not self.folds or len(row) < _MIN_ROW_CHARS else f"<same as {first}>"
 
     def _parts(self, value: list[Any], path: str, depth: int) -> str:
         """Return a list of unlike or large things, one after another."""

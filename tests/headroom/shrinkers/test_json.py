@@ -56,6 +56,56 @@ def test_real_json_is_written_as_reviewed(name: str) -> None:
 
 
 @settings(deadline=None)
+@given(ROWS, st.lists(st.integers(1, 4), min_size=2, max_size=40))
+def test_lists_of_rows_can_be_read_back(rows: list[dict[str, Any]], sizes: list[int]) -> None:
+    rows = [dict(row, name=f"the {row['state']} one of them") for row in rows]
+    lists: list[list[dict[str, Any]]] = []
+    for size in sizes:
+        lists += [rows[:size]] if rows[:size] else []
+        rows = rows[size:] + lists[-1][:1]
+    found = laws.forms(json_values.forms, json.dumps(lists), level="lossless")["json"].text
+    if " lists of rows as " not in found:
+        return
+    _, head, *lines, _ = found.split("\n")
+    assert head.startswith(f"{len(lists)} lists of rows as ")
+    flat: list[list[str]] = []
+    for line in lines:
+        parts = re.findall(r'<same as \[\d+\]\[\d+\]>|\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*\]', line[1:-1])
+        flat.append(
+            [
+                flat[int(n[1])][int(n[2])] if (n := re.match(r"<same as \[(\d+)\]\[(\d+)\]>", part)) else part
+                for part in parts
+            ]
+        )
+    again = iter(read_table("\n".join([head, *(part for parts in flat for part in parts)])))
+    assert [[next(again) for _ in parts] for parts in flat] == lists
+
+
+def test_lists_of_alike_objects_say_their_names_once() -> None:
+    def leg(number: int, start: str, end: str) -> dict[str, Any]:
+        return {
+            "number": f"FL{number:03}",
+            "from": start,
+            "to": end,
+            "seats": {"low": number % 7, "high": 3},
+            "date": "2026-05-01",
+        }
+
+    routes = [[leg(n, "VIE", "FRA"), leg(90, "FRA", "OSL")] for n in range(4)]
+    text = shortest(json.dumps(routes))
+    assert text.split("\n")[1:4] == [
+        '4 lists of rows as ["number","from","to","seats.low"]; the same in all: {"seats.high":3,"date":"2026-05-01"}',
+        '[["FL000","VIE","FRA",0],["FL090","FRA","OSL",6]]',
+        '[["FL001","VIE","FRA",1],["FL090","FRA","OSL",6]]',
+    ]
+    far = [
+        [leg(n, "Vienna International Airport", "FRA"), leg(90, "Frankfurt am Main", "Oslo Gardermoen")]
+        for n in range(4)
+    ]
+    assert shortest(json.dumps(far)).count("<same as [0][1]>") == 3
+
+
+@settings(deadline=None)
 @given(ROWS)
 def test_rows_can_be_read_back(rows: list[dict[str, Any]]) -> None:
     columns = json_rows.columns(rows)

@@ -12,7 +12,8 @@ MAX_CHARS = 20_000
 MIN_SHARE = 0.5
 """Of a record has to be the same: else it is another one that has something in common."""
 MAX_GONE = 3
-MIN_NAME_CHARS = 4
+NAME_CHARS = range(4, 81)
+"""A record is known by its first text that is neither shorter nor longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ def told(text: str, earlier: Sequence[Shown]) -> tuple[str, int] | None:
     ('[As the latest get_order result above with "id":"W-12", but:]\\n{"status":"cancelled"}', 0)
     """
     fields = _fields(text)
-    name = next((one for one, value in fields.items() if value[0] == '"' and len(value) >= MIN_NAME_CHARS + 2), "")
-    if not name:
+    name = next((one for one, value in fields.items() if value[0] == '"' and len(value) - 2 in NAME_CHARS), None)
+    if name is None:
         return None
     same_name = [n for n, one in enumerate(earlier) if _fields(one.text).get(name) == fields[name]]
     found: list[tuple[str, int]] = []
@@ -49,11 +50,13 @@ def told(text: str, earlier: Sequence[Shown]) -> tuple[str, int] | None:
     return min(found, key=lambda pair: (len(pair[0]), -pair[1]), default=None)
 
 
-@lru_cache(maxsize=256)
 def _fields(text: str) -> dict[str, str]:
     """The fields of a record as compact JSON, nothing of what is no record."""
-    if len(text) > MAX_CHARS or not text.lstrip().startswith("{"):
-        return {}
+    return _read(text) if len(text) <= MAX_CHARS and text.lstrip().startswith("{") else {}
+
+
+@lru_cache(maxsize=256)
+def _read(text: str) -> dict[str, str]:
     document = json_text.read(text)
     is_record = document is not None and isinstance(document.value, dict) and not document.is_lines
     if document is None or not is_record or document.before or document.after or document.is_cut or document.others:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -49,6 +50,24 @@ async def test_notes_below_every_output_are_sent_once() -> None:
     plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
     (form,) = plan.replacements.values()
     assert form == "there is nothing to be done for the target two today\n[last 3 lines as in the output of `make one`]"
+
+
+async def test_a_record_that_a_service_shows_again_says_what_changed() -> None:
+    order = {
+        "order_id": "W-1204",
+        "items": [{"name": f"item number {n}", "price": n * 7} for n in range(9)],
+        "status": "pending",
+    }
+    steps: list[Step] = [
+        ("get_order", {"order_id": "W-1204"}, json.dumps(order)),
+        ("cancel_order", {"order_id": "W-1204"}, json.dumps({**order, "status": "cancelled"})),
+    ]
+    road = Conversations(NoStore())
+    *_, form = (await played(road, steps, mode="cache"))[-1].replacements.values()
+    assert form == '[As the latest get_order result above with "order_id":"W-1204", but:]\n{"status":"cancelled"}'
+    compacted = sessions.bodies(steps[1:], "openai")[-1].replace(b'"t0"', b'"t1"')
+    alone = await planned(road, compacted, mode="cache")
+    assert "item number 8" in str(sessions.sent(compacted, alone, "openai")[-1]["content"])
 
 
 async def test_what_the_model_wrote_itself_is_named_when_it_looks_at_it() -> None:

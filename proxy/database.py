@@ -22,6 +22,8 @@ T = TypeVar("T")
 THREADS = 4
 JOB_TIMEOUT_S = 20.0
 
+LOCK_TIMEOUT_S = 5
+"""How long an agent waits for whoever keeps SQLite locked. The ledger waits longer: nobody waits for it."""
 RETRY_AFTER_S = 3.0
 """How long nobody asks a database that did not answer: every wait for it would be an agent's."""
 
@@ -76,7 +78,7 @@ async def run(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def _with_connection(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         if connection.vendor == "sqlite" and connection.connection is None:
-            _leave_checkpoints_to_others()
+            _be_brief()
         return job(*args, **kwargs)
     finally:
         # These threads live as long as the process: a file stays open in each, a pooled connection goes back.
@@ -84,11 +86,14 @@ def _with_connection(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
             close_old_connections()
 
 
-def _leave_checkpoints_to_others() -> None:
-    """SQLite moves what is in its log to its place every 1,000 pages, in the commit that is made then: that takes
+def _be_brief() -> None:
+    """Wait for nothing that can be done without, or later.
+
+    SQLite moves what is in its log to its place every 1,000 pages, in the commit that is made then: that takes
     milliseconds, on slow disks many more. Here agents wait for commits; the flusher makes as many, and nobody waits."""
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA wal_autocheckpoint=0")
+        cursor.execute(f"PRAGMA busy_timeout={1000 * LOCK_TIMEOUT_S}")
 
 
 def close() -> None:

@@ -6,20 +6,23 @@ import pytest
 from django.db import connection, connections
 
 from proxy import database
-from proxy.database import JOB_TIMEOUT_S, RETRY_AFTER_S, Away, Outage
+from proxy.database import JOB_TIMEOUT_S, LOCK_TIMEOUT_S, RETRY_AFTER_S, Away, Outage
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.usefixtures("road_database")
-async def test_nobody_on_the_road_waits_for_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    def pages() -> int:
+@pytest.mark.parametrize(("pragma", "value"), [("wal_autocheckpoint", 0), ("busy_timeout", 1000 * LOCK_TIMEOUT_S)])
+async def test_nobody_on_the_road_waits_for_a_checkpoint_or_long_for_a_lock(
+    monkeypatch: pytest.MonkeyPatch, pragma: str, value: int
+) -> None:
+    def pragmas() -> int:
         with connection.cursor() as cursor:
-            cursor.execute("PRAGMA wal_autocheckpoint")
+            cursor.execute(f"PRAGMA {pragma}")
             return int(cursor.fetchone()[0])
 
     with ThreadPoolExecutor(1) as thread:
         monkeypatch.setattr(database, "_threads", thread)
-        assert await database.run(pages) == 0
+        assert await database.run(pragmas) == value
         thread.submit(connections.close_all).result()
 
 

@@ -24,7 +24,7 @@ def talk(document: dict[str, Any]) -> list[str]:
     for entry in _entries(document):
         if entry.get("role") == "assistant":
             text = "\n".join([*_texts(entry.get("content")), *_calls(entry)])
-        elif entry.get("type") in _ITEM_CALLS or entry.get("type") == "reasoning":
+        elif bodies.text(entry.get("type")) in _ITEM_CALLS or entry.get("type") == "reasoning":
             text = "\n".join(bodies.dumped(entry.get(key)) for key in ("arguments", "input", "action") if key in entry)
         else:
             is_open = False

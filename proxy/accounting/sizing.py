@@ -127,7 +127,9 @@ def _drawn(drawn: Layout, known: Layout | None, automatic: list[str]) -> Layout:
         drawn.turn_ends = [end for end in known.turn_ends if end < start]
     for message in drawn.messages[first:]:
         drawn.starts.append(len(drawn.prints))
-        if isinstance(message, dict) and (message.get("role") == "assistant" or message.get("type") in ANSWERS):
+        if isinstance(message, dict) and (
+            message.get("role") == "assistant" or bodies.text(message.get("type")) in ANSWERS
+        ):
             drawn.turn_ends.append(len(drawn.prints))
         for block in _blocks(message, drawn.is_blockwise):
             _draw(drawn, block)

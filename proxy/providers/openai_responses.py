@@ -143,11 +143,11 @@ def _generated(item: dict[str, Any]) -> str:
 def _said(item: Any) -> Said:
     """What an item calls and answers."""
     said = Said(_is_answer(item))
-    kind = item.get("type") if isinstance(item, dict) else None
+    kind = bodies.text(item.get("type")) if isinstance(item, dict) else ""
     if kind in _CALLS:
         arguments = item.get("arguments", item.get("input", item.get("action")))
         spelled = arguments if isinstance(arguments, str) else bodies.dumped(arguments)
-        said.call(bodies.text(item.get("call_id")), bodies.text(item.get("name")) or str(kind), spelled)
+        said.call(bodies.text(item.get("call_id")), bodies.text(item.get("name")) or kind, spelled)
     elif kind in _OUTPUTS:
         call_id = bodies.text(item.get("call_id")) or bodies.text(item.get("id"))
         for path, text in _texts(item.get("output"), ("output",)):
@@ -156,7 +156,7 @@ def _said(item: Any) -> Said:
 
 
 def _is_answer(item: Any) -> bool:
-    return isinstance(item, dict) and (item.get("type") in _ANSWERS or item.get("role") == "assistant")
+    return isinstance(item, dict) and (bodies.text(item.get("type")) in _ANSWERS or item.get("role") == "assistant")
 
 
 def _texts(output: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -75,7 +75,7 @@ def _spans(items: Sequence[Any]) -> Iterator[tuple[int, int]]:
 def _kind(item: Any) -> Kind:
     if not isinstance(item, dict):
         return "other"
-    role, kind = item.get("role"), item.get("type")
+    role, kind = item.get("role"), bodies.text(item.get("type"))
     if role == "assistant" or kind in _ITEM_ANSWERS:
         return "answer"
     if role in ("tool", "function") or kind in _ITEM_OUTPUTS:
@@ -98,7 +98,7 @@ def _is_closed(items: Sequence[Any]) -> bool:
 
 def _calls(item: Any) -> Iterator[tuple[str, str]]:
     """Ids and names of the calls in a message."""
-    if item.get("type") in _ITEM_CALLS:
+    if bodies.text(item.get("type")) in _ITEM_CALLS:
         yield bodies.text(item.get("call_id")), bodies.text(item.get("name")) or str(item["type"])
     for block in bodies.items(item.get("content")):
         # What the provider runs itself (server tools) is answered in the same message.
@@ -111,7 +111,7 @@ def _calls(item: Any) -> Iterator[tuple[str, str]]:
 
 
 def _results(item: Any) -> Iterator[str]:
-    if item.get("type") in _ITEM_OUTPUTS:
+    if bodies.text(item.get("type")) in _ITEM_OUTPUTS:
         yield bodies.text(item.get("call_id"))
     if item.get("role") in ("tool", "function"):
         yield bodies.text(item.get("tool_call_id"))
@@ -165,7 +165,7 @@ def _written(item: dict[str, Any]) -> str:
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             lines.append(f"[call of {bodies.text(function.get('name'))}]\n{bodies.text(function.get('arguments'))}")
-    if item.get("type") in _ITEM_CALLS:
+    if bodies.text(item.get("type")) in _ITEM_CALLS:
         arguments = item.get("arguments", item.get("input", item.get("action")))
         spelled = arguments if isinstance(arguments, str) else bodies.dumped(arguments)
         lines.append(f"[call of {bodies.text(item.get('name')) or item['type']}]\n{spelled}")

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy import mentions
 from proxy.accounting import sizing
 from proxy.providers import anthropic, bodies, openai_chat, openai_responses, passthrough
 from proxy.values import Meter, Plan
+from proxy.window import units
 from savings.receipts import Usage
 from tests.live import answers
 from tests.proxy.requests import make_exchange
@@ -93,6 +95,17 @@ def test_no_answer_makes_metering_fail(provider: Any, is_event_stream: bool, doc
         read(provider.meter(is_event_stream), pieces)
     except (AttributeError, TypeError) as exc:
         pytest.fail(f"{exc!r} for {pieces}")
+
+
+def test_an_item_of_an_odd_type_stops_nothing() -> None:
+    """The provider judges it, and what else there is goes on as ever."""
+    output = {"type": "function_call_output", "call_id": "a", "output": "x"}
+    odd = [{"type": ["reasoning"]}, {"type": {}, "role": ["assistant"]}, {"role": "user", "content": "go"}]
+    call = openai_responses.parse(json.dumps({"input": [*odd, output]}).encode())
+    assert [result.text for result in call.results] == ["x"]
+    assert units.find(call, {}) != []
+    assert mentions.talk(call.document or {}) == []
+    assert sizing.layout(call.document or {}, "openai").units == 4
 
 
 def test_results_of_messages_are_found_with_their_calls() -> None:

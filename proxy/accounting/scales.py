@@ -8,8 +8,9 @@ the factor of the first prompt, in which nobody has thought yet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from operator import add
 
 SPREAD = 0.1
 """How far the factors of results and of the rest usually are from that of a first prompt, and from each other."""
@@ -41,9 +42,10 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Sums of products of the four figures of what was added, row by row, each weighted by its size; and how many."""
+    """Sums of products of the four figures of what was added, each with itself and those behind it, weighted by size; and
+    of how many."""
 
-    products: tuple[float, ...] = (0.0,) * 16
+    products: tuple[float, ...] = (0.0,) * 10
     count: float = 0.0
 
     def with_one(self, added: Added) -> Seen:
@@ -52,49 +54,38 @@ class Seen:
         if not size or not MIN_FACTOR * size <= abs(added.billed) <= MAX_FACTOR * size:
             return self
         figures = (added.results, added.rest, added.sealed, added.billed)
-        new = (one * other / size for one in figures for other in figures)
-        return Seen(tuple(map(sum, zip(self.products, new, strict=True))), self.count + 1)
+        new = (one * other / size for one, other in combinations_with_replacement(figures, 2))
+        return Seen(tuple(map(add, self.products, new)), self.count + 1)
 
     def inherited(self) -> Seen:
         """The same, with no more weight than is due to others' figures."""
-        weight = self.products[0] + self.products[5]
+        weight = self.products[0] + self.products[4]
         share = min(1.0, MAX_INHERITED / weight) if weight else 1.0
         return Seen(tuple(product * share for product in self.products), self.count * share)
 
     def factor(self, whole: float) -> float:
         """Tokens of the provider for one of ours in tool results. `whole` is the factor of the first prompt."""
-        unexplained, found = USUAL_UNEXPLAINED, [whole] * 3
+        unexplained, results = USUAL_UNEXPLAINED, whole
+        rr, rt, rs, rb, tt, ts, tb, ss, sb, bb = self.products
         for _ in range(ROUNDS):
-            found = self._fitted(whole, unexplained / SPREAD**2, unexplained / SEALED_SPREAD**2)
-            signs = (*(-factor for factor in found), 1.0)
-            left = sum(a * b * product for (a, b), product in zip(_pairs(signs), self.products, strict=True))
+            results, rest, sealed = self._fitted(whole, unexplained / SPREAD**2, unexplained / SEALED_SPREAD**2)
+            left = (
+                bb
+                + results * (results * rr + 2 * (rest * rt + sealed * rs - rb))
+                + rest * (rest * tt + 2 * (sealed * ts - tb))
+                + sealed * (sealed * ss - 2 * sb)
+            )
             unexplained = (USUAL_UNEXPLAINED * USUAL_COUNT + max(0.0, left)) / (USUAL_COUNT + self.count)
-        return found[0] if MIN_FACTOR <= found[0] <= MAX_FACTOR else whole
+        return results if MIN_FACTOR <= results <= MAX_FACTOR else whole
 
-    def _fitted(self, whole: float, weight: float, sealed_weight: float) -> list[float]:
-        """The factors of results, of the rest and of what is sealed, which such weights hold to that of the first prompt."""
-        rows = [list(self.products[4 * n : 4 * n + 4]) for n in range(3)]
-        for n, own in enumerate((weight, weight, sealed_weight)):
-            rows[n][n] += own
-            rows[n][3] += own * whole
-        for n, other in ((0, 1), (1, 0)):
-            rows[n][n] += weight
-            rows[n][other] -= weight
-        return _solved(rows)
-
-
-def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:
-    return [(one, other) for one in values for other in values]
-
-
-def _solved(rows: list[list[float]]) -> list[float]:
-    """The unknowns of linear equations whose matrix is positive definite, the right side last in each row."""
-    for n, pivot in enumerate(rows):
-        for row in rows[n + 1 :]:
-            share = row[n] / pivot[n]
-            row[n:] = [value - share * above for value, above in zip(row[n:], pivot[n:], strict=True)]
-    found: list[float] = []
-    for n, row in reversed(list(enumerate(rows))):
-        known = sum(value * factor for value, factor in zip(row[n + 1 : -1], found, strict=True))
-        found.insert(0, (row[-1] - known) / row[n])
-    return found
+    def _fitted(self, whole: float, weight: float, sealed_weight: float) -> tuple[float, float, float]:
+        """The factors of results, of the rest and of what is sealed, which such weights hold to that of the first prompt,
+        the first two to each other as well: three linear equations, solved from the first to the last."""
+        rr, rt, rs, rb, tt, ts, tb, ss, sb, _ = self.products
+        rr, tt, ss, rt = rr + 2 * weight, tt + 2 * weight, ss + sealed_weight, rt - weight
+        rb, tb, sb = rb + weight * whole, tb + weight * whole, sb + sealed_weight * whole
+        tt, ts, tb = tt - rt * rt / rr, ts - rt * rs / rr, tb - rt * rb / rr
+        ss, sb = ss - rs * rs / rr - ts * ts / tt, sb - rs * rb / rr - ts * tb / tt
+        sealed = sb / ss
+        rest = (tb - ts * sealed) / tt
+        return (rb - rt * rest - rs * sealed) / rr, rest, sealed

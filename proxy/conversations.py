@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from headroom.values import Policy, ToolCall
-from proxy import decisions, policies
+from proxy import decisions, policies, repeats
 from proxy.aging.aging import Aging
 from proxy.aging.epochs import Billing
 from proxy.aging.values import Aged, Look, Stand, Standing
@@ -45,8 +45,6 @@ FAR_WORTH = 0.125
 """So much of what caching is worth has to go from such a prompt at once: less may still lose the cache for a turn."""
 LARGE_TOKENS = 50_000
 """No result is shortened by more; prompts beyond need no look."""
-WRITTEN = "\\n"
-"""A line break as JSON spells it: somebody wrote several lines."""
 PLAIN_FORMS = frozenset(["line_numbers", "terminal"])
 """Forms with all lines in their places."""
 SMALL_CHARS = 120
@@ -105,19 +103,20 @@ class Conversations:
         while new := {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}:
             # Usually once; what turns out to be decided already is news for what is not.
             room = _room_above_minimum(call, provider, stands, USUAL_READ_SHARE if billing is None else billing.read)
+            # The calls before the last answer stay as they are; with the context window full, they may be out of view as well.
+            calls = [] if hidden else [result for result in call.results if not result.is_newest]
             reread = _read_again(call, stands, standing, hidden)
-            made, results = await self._decide(new, stands, gone, policy, room, [] if hidden else _calls(call, owner))
+            made, results = await self._decide(new, stands, gone, policy, room, calls, owner)
             held = await self._held(owner, made, results, reread, call.conversation)
             stands = [Stand(s.key, s.result, s.decided or held.get(s.key)) for s in stands]
             policy = _pinned(policy, stands)
-        # With the context window full, calls may be out of view as well.
-        calls: frozenset[str] = frozenset() if hidden else _referred_calls(call, owner, stands)
-        stands = await self._in_view(stands, gone, calls)
+        referred: frozenset[str] = frozenset() if hidden else _referred_calls(call, owner, stands)
+        stands = await self._in_view(stands, gone, referred)
         if look is None:
             return _plan(call, stands, Aged({}), policy.version)
         aged = await self.aging.age(replace(look, stands=stands, policy=policy), standing)
         if aged.epoch:
-            stands = await self._in_view(stands, aged.deepened | hidden, calls)
+            stands = await self._in_view(stands, aged.deepened | hidden, referred)
         return _plan(call, stands, aged, policy.version)
 
     async def _in_view(self, stands: list[Stand], hidden: frozenset[str], calls: frozenset[str]) -> list[Stand]:
@@ -180,7 +179,8 @@ class Conversations:
         hidden: frozenset[str],
         policy: Policy,
         room: _Room,
-        calls: Sequence[Earlier],
+        calls: Sequence[ToolResult],
+        owner: str,
     ) -> tuple[dict[str, Decided], dict[str, ToolResult]]:
         """Decide on what is new, within the room that there is. Returns the decisions and what each of them is about."""
         made: dict[str, Decided] = {}
@@ -199,7 +199,7 @@ class Conversations:
                 continue
             room = replace(room, tokens=room.tokens - taken_out)
             above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
-            repeated = self._repeats.decided(result, made[key], _earlier(above, made, hidden), calls)
+            repeated = self._repeats.decided(result, made[key], _earlier(above, made, hidden), calls, owner)
             if repeated is not None and (result.tool, repeated.label, repeated.level) not in policy.unwanted_forms:
                 alone = decisions.alone_key(key)
                 made[alone], made[key], results[alone] = made[key], repeated, result
@@ -257,24 +257,13 @@ def _earlier(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: froze
     return found
 
 
-def _calls(call: Call, owner: str) -> list[Earlier]:
-    """The calls before the last answer, which stay as they are. Those in which the model wrote several lines are in sight."""
-    return [
-        Earlier(decisions.call_key(owner, result), result, "")
-        if WRITTEN in result.arguments
-        else Earlier("", result, "", is_in_sight=False)
-        for result in call.results
-        if not result.is_newest
-    ]
-
-
 def _referred_calls(call: Call, owner: str, stands: Sequence[Stand]) -> frozenset[str]:
     """The keys of the calls that results refer to, as far as they are there."""
     referred = {stand.decided.refers_to for stand in stands if stand.decided is not None}
     referred -= {"", *(stand.key for stand in stands)}
     if not referred:
         return frozenset()
-    wrote = (result for result in call.results if WRITTEN in result.arguments)
+    wrote = (result for result in call.results if repeats.WRITTEN in result.arguments)
     return frozenset(decisions.call_key(owner, result) for result in wrote) & referred
 
 
@@ -293,7 +282,7 @@ def _room_above_minimum(call: Call, provider: Provider, stands: Sequence[Stand],
     size = len(call.body) // BYTES_PER_TOKEN
     if size > LARGE_TOKENS or call.is_continued:
         return _Room(math.inf)
-    if provider.DIALECT == "anthropic" and not provider.outline(call).marks:
+    if provider.DIALECT == "anthropic" and not provider.marks(call):
         return _Room(math.inf)
     saved = sum(s.decided.tokens_before - s.decided.tokens_after for s in stands if s.decided is not None)
     discount = CACHED_FROM_TOKENS * (1 - read_share)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import takewhile
 
@@ -13,9 +13,9 @@ from headroom import changes, commands, duplicates, pipeline, tokens
 from headroom.duplicates import Repeat, Visible
 from headroom.shrinkers import echo, numbered, shared_start, shared_words
 from headroom.values import ToolCall
-from proxy import files
+from proxy import decisions, files
 from proxy.decisions import Decided
-from proxy.values import ToolResult
+from proxy.values import ToolResult, light
 
 MIN_CHARS = 100
 """Naming the copy takes a line of its own: a third of so short a text."""
@@ -32,6 +32,8 @@ MIN_LINE_CHARS = 8
 MIN_ENDING_CHARS = 60
 MAX_CALLS = 40
 """Of the calls in which the model wrote several lines, the latest are looked at."""
+WRITTEN = "\\n"
+"""A line break as JSON spells it: somebody wrote several lines."""
 MAX_REMEMBERED_LINES = 400_000
 MARGIN = 0.9
 """A form that sends the model back up must be this much shorter than the one without."""
@@ -42,7 +44,7 @@ _VERB = re.compile(r'"command"\s*:\s*"(\w{1,20})"')
 """What a tool that does several things is to do with a file."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Earlier:
     """A result that stands before the new ones, its key, and how it goes out.
 
@@ -69,9 +71,14 @@ class Repeats:
         self._remembered_lines = 0
 
     def decided(
-        self, result: ToolResult, alone: Decided, earlier: Sequence[Earlier], calls: Sequence[Earlier] = ()
+        self,
+        result: ToolResult,
+        alone: Decided,
+        earlier: Sequence[Earlier],
+        calls: Sequence[ToolResult] = (),
+        owner: str = "",
     ) -> Decided | None:
-        """The decision to refer to an earlier result, or to what one of the `calls` before wrote, if that is clearly shorter
+        """The decision to refer to an earlier result, or to what the call of one of `calls` wrote, if that is clearly shorter
         than what would be sent without it."""
         if len(result.text) < MIN_CHARS:
             return None
@@ -84,7 +91,7 @@ class Repeats:
             _shown_alike(alone, alike),
             _same_ending(result, alone, alike),
             _as_changed(result, earlier, alone),
-            _as_written(result, _named(calls)[-MAX_CALLS:], alone),
+            _as_written(result, alone, calls, owner),
         ]
         best = min((one for one in found if one is not None), key=lambda one: one.tokens_after, default=None)
         return best if best is not None and best.tokens_after <= MARGIN * alone.tokens_after else None
@@ -178,21 +185,30 @@ def _as_changed(result: ToolResult, earlier: Sequence[Earlier], alone: Decided) 
     return _referring(_whole_form(alone), found[0], "changes", records[found[1]]) if found else None
 
 
-def _as_written(result: ToolResult, calls: Sequence[Named], alone: Decided) -> Decided | None:
+def _as_written(result: ToolResult, alone: Decided, calls: Sequence[ToolResult], owner: str) -> Decided | None:
     """The text by reference to what the model wrote itself in an earlier call: a file that it looks at once more."""
     if len(result.text) > MAX_FORM_CHARS:
         return None
     text = result.text.replace("\r\n", "\n")
-    shown = [(text, _whole_form(alone)), *([(alone.form, alone)] if alone.form is not None else [])]
     wanted = _lines(text)
-    shared = [(len(wanted & _lines_of_call(one.result.arguments)), n) for n, (one, _) in enumerate(calls)]
+    if all(wanted.isdisjoint(_lines_of_call(call.arguments)) for call in calls if WRITTEN in call.arguments):
+        return None
+    named = _named([_call(call, owner) for call in calls])[-MAX_CALLS:]
+    shown = [(text, _whole_form(alone)), *([(alone.form, alone)] if alone.form is not None else [])]
+    shared = [(len(wanted & _lines_of_call(one.result.arguments)), n) for n, (one, _) in enumerate(named)]
     found: list[Decided] = []
-    for count, n in sorted(shared, reverse=True)[:MAX_COPIES] if any(count for count, _ in shared) else []:
-        one, label = calls[n]
+    for count, n in sorted(shared, reverse=True)[:MAX_COPIES]:
+        one, label = named[n]
         written = {f"{name} of {label}": lines for name, lines in echo.written(one.result.arguments).items()}
         forms = [(echo.referring(body, written), instead) for body, instead in shown if count]
         found += [_referring(instead, form, "written", one) for form, instead in forms if form is not None]
     return min(found, key=lambda one: one.tokens_after, default=None)
+
+
+def _call(result: ToolResult, owner: str) -> Earlier:
+    """The call that a result answers: in sight where the model wrote several lines in it."""
+    is_in_sight = WRITTEN in result.arguments
+    return Earlier(decisions.call_key(owner, result) if is_in_sight else "", result, "", is_in_sight=is_in_sight)
 
 
 @lru_cache(maxsize=512)

@@ -11,13 +11,13 @@ from headroom.values import Policy
 from proxy import decisions
 from proxy.aging.epochs import Billing, Epoch
 from proxy.decisions import Decided
-from proxy.values import Call, Outline, Path, Provider, ToolResult
+from proxy.values import Call, Outline, Path, Provider, ToolResult, light
 
 Progress = dict[tuple[str, str, int], int]
 """How many answers a conversation has by now that had an epoch: by its owner, the epoch's chain and its turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Stand:
     """Where one result of a request stands: its key, and what was decided about it (`None`: nothing)."""
 

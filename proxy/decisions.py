@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import Any, Literal, cast
 
@@ -28,6 +29,8 @@ from proxy.values import ToolResult
 
 MAX_CACHED_BYTES = 32 * 1024 * 1024
 ENTRY_OVERHEAD_BYTES = 400
+MAX_KEYS = 8192
+"""So many identities are remembered that follow from others; a long conversation asks for hundreds, turn after turn."""
 NAME_LIFETIME = timedelta(days=30)
 """How long it is known of an expired original that there was one."""
 ZLIB_LEVEL = 3
@@ -92,6 +95,7 @@ def key_of(owner: str, result: ToolResult) -> str:
     return result.known[beside]
 
 
+@lru_cache(maxsize=MAX_KEYS)
 def alone_key(key: str) -> str:
     """The identity of what the tool result with this key goes out as when the copy that it refers to is out of view."""
     return blake2b(b"alone" + key.encode("ascii"), digest_size=16).hexdigest()
@@ -105,11 +109,13 @@ def call_key(owner: str, result: ToolResult) -> str:
     return result.known[beside]
 
 
+@lru_cache(maxsize=MAX_KEYS)
 def deep_key(key: str) -> str:
     """The identity of the deep form of the tool result with this key."""
     return blake2b(b"deep" + key.encode("ascii"), digest_size=16).hexdigest()
 
 
+@lru_cache(maxsize=MAX_KEYS)
 def buried_key(key: str) -> str:
     """The identity of what is left of the tool result with this key when it is very old."""
     return blake2b(b"buried" + key.encode("ascii"), digest_size=16).hexdigest()

@@ -46,10 +46,15 @@ class Touch:
         return self.path.rpartition("/")[2]
 
     @property
-    def names(self) -> Iterator[str]:
+    def names(self) -> tuple[str, ...]:
         """The path, and what it is called from each folder on its way: a patch names files from where the shell stands."""
-        parts = self.path.split("/")
-        return ("/".join(parts[start:]) for start in range(len(parts)))
+        return _names(self.path)
+
+
+@lru_cache(maxsize=8192)
+def _names(path: str) -> tuple[str, ...]:
+    parts = path.split("/")
+    return tuple("/".join(parts[start:]) for start in range(len(parts)))
 
 
 @lru_cache(maxsize=8192)

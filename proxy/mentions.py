@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from proxy.providers import bodies
+from proxy.values import Call
 
 MAX_WORDS = 48
 MAX_TALK_CHARS = 200_000
@@ -38,12 +40,14 @@ def talk(document: dict[str, Any]) -> list[str]:
     return said
 
 
-def asked(document: dict[str, Any]) -> str:
+def asked(call: Call) -> list[str]:
     """What the user wrote, all of it."""
-    texts = [
-        text for entry in _entries(document) if entry.get("role") == "user" for text in _texts(entry.get("content"))
-    ]
-    return "\n".join(texts)
+    return list(chain.from_iterable(bodies.told(call, _key(call.document or {}), _asked)))
+
+
+def _asked(entry: Any) -> list[str]:
+    is_users = isinstance(entry, dict) and entry.get("role") == "user"
+    return list(_texts(entry.get("content"))) if is_users else []
 
 
 def words(text: str, said: Sequence[str]) -> tuple[str, ...]:
@@ -71,8 +75,11 @@ def _names(text: str) -> Iterable[str]:
 
 
 def _entries(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    listed = document["messages"] if "messages" in document else document.get("input")
-    return (entry for entry in bodies.items(listed) if isinstance(entry, dict))
+    return (entry for entry in bodies.items(document.get(_key(document))) if isinstance(entry, dict))
+
+
+def _key(document: dict[str, Any]) -> str:
+    return "messages" if "messages" in document else "input"
 
 
 def _texts(content: Any) -> Iterator[str]:

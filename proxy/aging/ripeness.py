@@ -49,7 +49,7 @@ class Ripeness:
     def __init__(self, call: Call, tuning: Tuning) -> None:
         self._call, self._tuning = call, tuning
         self._files = Files(call.results)
-        self._asked: str | None = None
+        self._asked: list[str] | None = None
 
     def is_ripe(self, result: ToolResult) -> bool:
         age_turns, tuning = result.age_turns, self._tuning
@@ -79,8 +79,8 @@ class Ripeness:
         if touch is None or not (files.is_document(touch) or self._files.was_changed(touch)):
             return False
         if self._asked is None:
-            self._asked = mentions.asked(self._call.document or {})
-        return touch.name in self._asked
+            self._asked = mentions.asked(self._call)
+        return any(touch.name in text for text in self._asked)
 
 
 def is_read(result: ToolResult) -> bool:
@@ -90,7 +90,12 @@ def is_read(result: ToolResult) -> bool:
 
 def can_be_had_again(result: ToolResult) -> bool:
     """Whether a result shows a file or what a command printed. What a service answered is data: it may be asked for late."""
-    return is_read(result) or bool(commands.line(ToolCall(result.tool, result.arguments)))
+    return is_read(result) or _is_command(result.tool, result.arguments)
+
+
+@lru_cache(maxsize=8192)
+def _is_command(tool: str, arguments: str) -> bool:
+    return bool(commands.line(ToolCall(tool, arguments)))
 
 
 @lru_cache(maxsize=8192)

@@ -136,11 +136,11 @@ def test_a_file_that_is_patched_from_its_folder_is_one_that_was_edited() -> None
 @pytest.mark.parametrize("dialect", ["anthropic", "openai"])
 def test_what_the_model_spoke_of_since_is_known(dialect: str) -> None:
     steps = [read("src/alpha.py", "def load_rows(): ...\ndef other(): ..."), run("grep load_rows src", "nothing")]
-    document: dict[str, Any] = sessions.call(sessions.bodies(steps, dialect)[-1], dialect).document or {}
-    said = mentions.talk(document)
+    call = sessions.call(sessions.bodies(steps, dialect)[-1], dialect)
+    said = mentions.talk(call.document or {})
     assert len(said) == 2
     assert mentions.words(steps[0][2], said[1:]) == ("load_rows",)
-    assert mentions.asked(document) == sessions.TASK
+    assert mentions.asked(call) == [sessions.TASK]
 
 
 @pytest.mark.parametrize("dialect", ["anthropic", "openai"])

@@ -106,9 +106,10 @@ class Histories:
 
     def _find(self, owner: str, body: bytes, key: str) -> Name | None:
         """The name of the history whose firm items are the most that this body begins with."""
+        whole = memoryview(body)  # a copy of what is compared would take longer than comparing it
         for place in sorted(self._places.get((owner, key), ()), reverse=True):
             name = (owner, key, place, body[max(0, place - WINDOW_BYTES) : place])
-            if name in self._known and self._known[name].body.startswith(body[:place]):
+            if name in self._known and self._known[name].body.startswith(whole[:place]):
                 return name
         return None
 

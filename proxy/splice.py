@@ -163,12 +163,12 @@ def _position(body: bytes, wanted: bytes, start: int) -> int:
 
 def exchanged(body: bytes, spans: Iterable[tuple[int, int, bytes]]) -> bytes:
     """The body with these spans of it exchanged: (start, end, what takes its place)."""
-    pieces: list[bytes] = []
-    cursor = 0
+    pieces: list[bytes | memoryview] = []
+    whole, cursor = memoryview(body), 0  # so that each byte is copied once
     for start, end, new in sorted(spans):
-        pieces += (body[cursor:start], new)
+        pieces += (whole[cursor:start], new)
         cursor = end
-    pieces.append(body[cursor:])
+    pieces.append(whole[cursor:])
     return b"".join(pieces)
 
 

@@ -11,11 +11,12 @@ import logging
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 
 from django.db import DatabaseError
 
-from proxy import policies
+from proxy import decisions, policies
 from proxy.aging import epochs, prompt_cache
 from proxy.aging.deep_forms import DeepForms
 from proxy.aging.epochs import Billing, Candidate, Tuning
@@ -201,9 +202,15 @@ def _chains(owner: str, stands: Sequence[Stand]) -> list[str]:
     chains: list[str] = []
     link = owner.encode()
     for stand in stands:
-        link = blake2b(link + stand.key.encode(), digest_size=16).digest()
-        chains.append(link.hex())
+        link, chain = _link(link, stand.key)
+        chains.append(chain)
     return chains
+
+
+@lru_cache(maxsize=decisions.MAX_KEYS)
+def _link(before: bytes, key: str) -> tuple[bytes, str]:
+    link = blake2b(before + key.encode(), digest_size=16).digest()
+    return link, link.hex()
 
 
 def _last_asked(chains: Sequence[str], stands: Sequence[Stand]) -> str:

@@ -33,7 +33,8 @@ class Tuning:
     `horizon_share` of the turns so far are counted on to follow: most sessions end soon, and those that do not are the
     expensive ones. An epoch must bring `margin_share` more than it costs, and may cost no more than what we saved in this
     conversation so far and `risk_share` of its bill: should it end with the very next turn, it was hardly dearer than
-    without us.
+    without us. Of what is deepened `asked_share` is asked for once more (of recorded sessions 1 to 2 %), which takes a
+    round: reading the prompt again.
     """
 
     min_age_turns: int = 3
@@ -48,6 +49,7 @@ class Tuning:
     horizon_share: float = 0.25
     margin_share: float = 0.1
     risk_share: float = 0.01
+    asked_share: float = 0.015
 
     def a_turn_earlier(self) -> Tuning:
         """The same numbers, but that everything is old enough a turn earlier: what will be ripe when a conversation asks
@@ -112,6 +114,7 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
     """The most profitable batch, or `None` when none pays. Candidates are in the order of the prompt."""
     prefix_tokens = [0, *accumulate(prompt.block_tokens)]
     horizon_turns = tuning.horizon_share * prompt.turns
+    asked_cost = billing.read * tuning.asked_share * prefix_tokens[-1]
     best: Epoch | None = None
     saved_tokens = 0
     for first in range(len(candidates) - 1, -1, -1):
@@ -123,6 +126,7 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
         if not billing.is_cold:
             cost = billing.write * (rewritten_tokens - saved_tokens) - billing.read * rewritten_tokens
         gain = billing.read * saved_tokens * horizon_turns + (billing.write * saved_tokens if billing.is_cold else 0.0)
+        gain -= asked_cost * (len(candidates) - first)
         if (
             cost <= prompt.allowance
             and gain > cost + tuning.margin_share * abs(cost)

@@ -17,11 +17,18 @@ def prompt(*, turns: int = 40, entries: tuple[int, ...] = (0,), allowance: float
 
 
 def test_an_epoch_costs_what_is_written_again_and_brings_what_is_not_read_again() -> None:
-    epoch = epochs.plan(prompt(), [Candidate(6, 900)], OPENAI, Tuning(horizon_share=0.5, margin_share=0.0))
+    tuning = Tuning(horizon_share=0.5, margin_share=0.0, asked_share=0.02)
+    epoch = epochs.plan(prompt(), [Candidate(6, 900)], OPENAI, tuning)
     assert epoch is not None
     assert epoch.read_to == 6
     assert epoch.cost == 1.0 * (4000 - 900) - 0.5 * 4000
-    assert epoch.gain == 0.5 * 900 * 20
+    assert epoch.gain == 0.5 * 900 * 20 - 0.02 * 0.5 * 10_000, "one of fifty is asked for: the prompt is read once more"
+
+
+def test_what_saves_less_than_asking_for_it_costs_stays_also_when_the_cache_is_cold() -> None:
+    cold = Billing(0.1, 1.25, finds_any_prefix=False, is_cold=True)
+    assert epochs.plan(prompt(turns=2), [Candidate(6, 9)], cold, Tuning(asked_share=0.0)) is not None
+    assert epochs.plan(prompt(turns=2), [Candidate(6, 9)], cold, Tuning(asked_share=0.02)) is None
 
 
 def test_what_stands_behind_the_first_change_comes_along() -> None:

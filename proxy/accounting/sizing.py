@@ -81,9 +81,10 @@ class Layout:
         return len(self.prints)
 
     def unit_of(self, path: Path) -> int:
-        """The unit that a text of a message is in."""
-        start = self.starts[int(path[1])]
-        return start + int(path[3]) if self.is_blockwise and len(path) > 3 else start
+        """The unit that a text of a message is in. Within the message as it was read last: that it has more blocks by now
+        may have been overlooked."""
+        start, end = self.starts[int(path[1])], self.starts[int(path[1]) + 1]
+        return max(start, min(start + int(path[3]), end - 1)) if self.is_blockwise and len(path) > 3 else start
 
     def values(self, first: int) -> Iterator[Any]:
         """The units from one on."""

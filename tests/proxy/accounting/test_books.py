@@ -267,3 +267,16 @@ def test_the_less_is_explained_the_nearer_factors_stay_to_that_of_the_first_prom
     assert odd.factor(1.2) == pytest.approx(1.2, rel=0.1)
     assert unseen.factor(1.2) == pytest.approx(1.2, rel=0.03)
     assert Seen().factor(1.3) == pytest.approx(1.3)
+
+
+def test_a_block_more_in_a_message_that_is_not_looked_at_again_is_counted_within_it() -> None:
+    def asked(*, blocks: int, messages: int) -> dict[str, Any]:
+        told = [{"role": "user", "content": [{"type": "text", "text": f"said {n}"}]} for n in range(messages)]
+        told[21]["content"] = [{"type": "text", "text": "part"}] * blocks
+        return {"messages": told}
+
+    known = sizing.layout(asked(blocks=1, messages=40), "anthropic").shape()
+    layout = sizing.layout(asked(blocks=30, messages=41), "anthropic", known)
+    assert layout.units == 41, "the change was overlooked"
+    assert [layout.unit_of(("messages", 21, "content", block)) for block in (0, 29)] == [21, 21]
+    assert layout.unit_of(("messages", 40, "content", 0)) == 40

@@ -1,6 +1,6 @@
 """Big inputs are shrunk in a process of their own: a thread would starve the loop through the GIL.
 
-What goes where depends on size and on whether somebody waits, never on how long anything takes; both ways give the same bytes.
+What goes where depends on size, and never on how long anything takes; both ways give the same bytes.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ INLINE_AT_FIRST_CHARS = 200_000
 asked does not wait for a second."""
 WARM_CHARS = 2_000
 """Who sends a result of this size is likely to send a big one soon: the helper, which takes a second to start, does so now."""
-AHEAD_MIN_CHARS = 500
-"""About 1 ms of work, several times what it takes to have the helper do it."""
 MAX_CHARS = 32 * 1024 * 1024
 """Longer texts are left alone: ten times the largest context window there is."""
 
@@ -56,23 +54,18 @@ class Offload:
 
     def __init__(self, model_dir: str = "", *, starts_early: bool = False) -> None:
         self._pool: ProcessPoolExecutor | None = None
-        self._is_up = False
         self._waiting_chars = 0
         self._starts_early = starts_early
         self._model_dir = model_dir
         inline_max_chars = INLINE_AT_FIRST_CHARS if starts_early else INLINE_MAX_CHARS
         self._inline_max_chars = 0 if model_dir else inline_max_chars
 
-    async def shrink(self, text: str, call: ToolCall, policy: Policy, *, is_ahead: bool = False) -> Shrunk:
-        """Shrink one text, wherever its size says. A helper that dies leaves the text as it is.
-
-        `is_ahead`: nobody waits for it yet. A helper that runs takes such work off the loop, but for the very short.
-        """
+    async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
+        """Shrink one text, wherever its size says. A helper that dies leaves the text as it is."""
         if words.is_retrieval(call):
             return _left_alone(text, "retrieved")
         self._warm(len(text))
-        is_inline = len(text) <= self._inline_max_chars
-        if is_inline and not (is_ahead and self._is_up and len(text) >= AHEAD_MIN_CHARS):
+        if len(text) <= self._inline_max_chars:
             return pipeline.shrink(text, call=call, policy=policy)
         if len(text) > MAX_CHARS:
             return _left_alone(text, "too_large")
@@ -80,11 +73,10 @@ class Offload:
         try:
             return await self._helped(len(text), work)
         except Busy:
-            reason = "busy"
+            return _left_alone(text, "busy")
         except BrokenProcessPool:
             self.close()
-            reason = "failed:helper_process"
-        return pipeline.shrink(text, call=call, policy=policy) if is_inline else _left_alone(text, reason)
+            return _left_alone(text, "failed:helper_process")
 
     async def compress(
         self,
@@ -131,7 +123,6 @@ class Offload:
     def close(self) -> None:
         """Stop the helper; a later call starts a new one."""
         pool, self._pool = self._pool, None
-        self._is_up = False
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -140,8 +131,7 @@ class Offload:
         if self._starts_early and self._pool is None and chars >= WARM_CHARS:
             self._started().submit(tokens.count, "").add_done_callback(self._has_started)
 
-    def _has_started(self, first: Future[int]) -> None:
-        self._is_up = not first.cancelled() and first.exception() is None
+    def _has_started(self, _: Future[int]) -> None:
         # Also where it failed: what may have killed one helper is left to the next.
         self._inline_max_chars = min(self._inline_max_chars, INLINE_MAX_CHARS)
 

@@ -79,7 +79,7 @@ class Aging:
         while self._asked:
             look, standing = self._asked.popleft()
             for stand, is_buried, _ in _ripe(look, standing, earlier):
-                await self._forms.size(stand, look, is_buried=is_buried, is_ahead=not is_buried)
+                await self._forms.size(stand, look, is_buried=is_buried)
                 await asyncio.sleep(0)  # requests go first
 
     def take_progress(self) -> Progress:

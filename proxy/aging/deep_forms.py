@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -41,7 +40,6 @@ class DeepForms:
     def __init__(self, store: FormStore, memory: Memory, offload: Offload, tuning: Tuning) -> None:
         self._store, self._memory, self._offload, self._tuning = store, memory, offload, tuning
         self._sizes: OrderedDict[str, int] = OrderedDict()
-        self._coming: dict[str, asyncio.Event] = {}
 
     async def in_force(self, look: Look, standing: Standing) -> dict[str, Decided]:
         """The deep forms by their results' keys, remembered or stored. One that cannot be had is missing: its result goes
@@ -60,20 +58,13 @@ class DeepForms:
             forms |= stored
         return {stand.key: forms[key] for key, stand in keyed.items() if key in forms}
 
-    async def size(self, stand: Stand, look: Look, *, is_buried: bool, is_ahead: bool = False) -> int:
+    async def size(self, stand: Stand, look: Look, *, is_buried: bool) -> int:
         """The tokens of a deep form. Without the names that were spoken of: by the result alone, so that every worker sees
-        the same gain. `is_ahead`: nobody waits for it yet."""
+        the same gain."""
         key = decisions.buried_key(stand.key) if is_buried else stand.key
-        while key not in self._sizes:
-            if key in self._coming:
-                await self._coming[key].wait()
-                continue
-            self._coming[key] = asyncio.Event()
-            try:
-                made = await self._made(stand, look, [], is_buried=is_buried, is_told=True, is_ahead=is_ahead)
-                self._sizes[key] = made.tokens_after
-            finally:
-                self._coming.pop(key).set()
+        if key not in self._sizes:
+            made = await self._made(stand, look, [], is_buried=is_buried, is_told=True)
+            self._sizes[key] = made.tokens_after
             while len(self._sizes) > MAX_SIZES:
                 self._sizes.popitem(last=False)
         return self._sizes[key]
@@ -95,9 +86,7 @@ class DeepForms:
     def _known(self, key: str) -> Decided | None:
         return self._memory.get(key) if key in self._memory else None
 
-    async def _made(
-        self, stand: Stand, look: Look, said: list[str], *, is_buried: bool, is_told: bool, is_ahead: bool = False
-    ) -> Decided:
+    async def _made(self, stand: Stand, look: Look, said: list[str], *, is_buried: bool, is_told: bool) -> Decided:
         since = said[len(said) - stand.result.age_turns :] if stand.result.age_turns else []
         deep = replace(
             look.policy,
@@ -108,7 +97,7 @@ class DeepForms:
             is_told=is_told,
         )
         shrunk = await self._offload.shrink(
-            stand.result.text, ToolCall(stand.result.tool, stand.result.arguments), deep, is_ahead=is_ahead
+            stand.result.text, ToolCall(stand.result.tool, stand.result.arguments), deep
         )
         return Decided.from_shrunk(shrunk, deep)
 

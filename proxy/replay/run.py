@@ -114,11 +114,11 @@ async def _replayed(
 class _InProcess(Offload):
     """Shrinks large texts here: there is no other request that would have to wait. The bytes are the same."""
 
-    async def shrink(self, text: str, call: ToolCall, policy: Policy, *, is_ahead: bool = False) -> Shrunk:
+    async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
         return (
             pipeline.shrink(text, call=call, policy=policy)
             if len(text) <= MAX_CHARS
-            else await super().shrink(text, call, policy, is_ahead=is_ahead)
+            else await super().shrink(text, call, policy)
         )
 
 

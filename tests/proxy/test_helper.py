@@ -53,34 +53,6 @@ def test_the_helper_starts_early_gives_the_same_bytes_and_may_die(helper: Offloa
     asyncio.run(story())
 
 
-def test_what_nobody_waits_for_yet_stays_off_the_loop_once_there_is_a_helper(
-    helper: Offload, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = LOG[: offload.INLINE_MAX_CHARS]
-    expected = pipeline.shrink(text, call=CALL, policy=Policy())
-    here: list[int] = []
-    others = set(multiprocessing.active_children())
-
-    def shrunk(text: str, **options: object) -> Shrunk:
-        here.append(len(text))
-        return expected
-
-    async def story() -> None:
-        assert await helper.shrink(text, CALL, Policy(), is_ahead=True) == expected
-        assert await shrink(helper, HUGE), "with this the helper has started"
-        monkeypatch.setattr(pipeline, "shrink", shrunk)
-        assert await helper.shrink(text, CALL, Policy(), is_ahead=True) == expected
-        assert not here
-        await helper.shrink(text[: offload.AHEAD_MIN_CHARS - 1], CALL, Policy(), is_ahead=True)
-        await shrink(helper, text)
-        assert here == [offload.AHEAD_MIN_CHARS - 1, len(text)]
-        (started,) = set(multiprocessing.active_children()) - others
-        os.kill(started.pid or 0, signal.SIGKILL)
-        assert await helper.shrink(text, CALL, Policy(), is_ahead=True) == expected, "done here when the helper died"
-
-    asyncio.run(story())
-
-
 def test_nobody_waits_for_the_helper_to_start(helper: Offload, monkeypatch: pytest.MonkeyPatch) -> None:
     async def helped(*_: object) -> None:
         raise AssertionError("this would have waited")

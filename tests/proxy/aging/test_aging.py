@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import orjson
@@ -53,9 +52,9 @@ class Timed(Offload):
         super().__init__()
         self.waited_for = 0
 
-    async def shrink(self, text: str, call: ToolCall, policy: Policy, *, is_ahead: bool = False) -> Shrunk:
+    async def shrink(self, text: str, call: ToolCall, policy: Policy) -> Shrunk:
         self.waited_for += 1
-        return await super().shrink(text, call, policy, is_ahead=is_ahead)
+        return await super().shrink(text, call, policy)
 
 
 @pytest.mark.parametrize("dialect", ["anthropic", "openai"])
@@ -75,28 +74,6 @@ async def test_what_is_measured_ahead_is_not_waited_for_and_changes_nothing(dial
     assert measured > 20
     await planned(road, body, dialect)
     assert not road.aging._asked, "a request that comes again has been looked at"
-
-
-class Slow(Timed):
-    """Takes its time with what nobody waits for."""
-
-    async def shrink(self, text: str, call: ToolCall, policy: Policy, *, is_ahead: bool = False) -> Shrunk:
-        if is_ahead:
-            await asyncio.sleep(0.02)
-        return await super().shrink(text, call, policy, is_ahead=is_ahead)
-
-
-async def test_a_request_waits_for_what_is_being_measured_already() -> None:
-    expected = await played(Conversations(NoStore()), long_session(), "openai")
-    alone, slow = Timed(), Slow()
-    await played(Conversations(NoStore(), alone), long_session(), "openai")
-    road = Conversations(NoStore(), slow)
-    for turn, body in enumerate(sessions.bodies(long_session(), "openai")):
-        ahead = asyncio.create_task(road.aging.look_ahead())
-        await asyncio.sleep(0)
-        assert await planned(road, body, "openai", at_s=NOON_S + 10 * turn) == expected[turn]
-        await ahead
-    assert slow.waited_for == alone.waited_for, "nothing was measured twice"
 
 
 async def test_the_one_marker_that_says_how_originals_can_be_had_still_does_when_it_is_buried() -> None:

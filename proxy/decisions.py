@@ -34,7 +34,7 @@ MAX_KEYS = 8192
 NAME_LIFETIME = timedelta(days=30)
 """How long it is known of an expired original that there was one."""
 ZLIB_LEVEL = 3
-"""Agents wait for it: twice as fast as the usual level, for a tenth to an eighth more bytes."""
+"""Agents wait for it: twice as fast as the usual level, for a tenth to a fifth more bytes."""
 
 
 FormLevel = Level | Literal["whole"]

@@ -48,7 +48,8 @@ _VERB = re.compile(r'"command"\s*:\s*"(\w{1,20})"')
 class Earlier:
     """A result that stands before the new ones, its key, and how it goes out.
 
-    `is_plain`: its lines are all there and in their places. `is_whole`: nothing is left out of it. `is_in_sight`: it is not old news, and says itself what it says.
+    `is_plain`: its lines are all there and in their places. `is_whole`: nothing is left out of it. `is_in_sight`: it is not
+    old news, and says itself what it says.
     """
 
     key: str

@@ -61,10 +61,10 @@ class Aging:
         forms = await self._forms.in_force(look, standing)
         trigger = ""
         if request not in self._standings:
-            if _is_due(look.call.turns + 1):
-                self._asked.append((look, standing))
             if _is_due(look.call.turns) or prompt_cache.may_be_cold(standing, look.at_s):
                 standing, trigger = await self._advance(look, request[0], standing, forms)
+            if _is_due(look.call.turns + 1):
+                self._asked.append((look, standing))
         if trigger:
             forms = await self._forms.in_force(look, standing)
         for epoch in standing.epochs:

@@ -48,13 +48,23 @@ def digest(messages: Sequence[Any]) -> str:
 
 
 def _unmarked(message: Any) -> Any:
-    if not isinstance(message, dict) or not isinstance(message.get("content"), list):
-        return message
-    blocks = [
-        {key: value for key, value in block.items() if key != "cache_control"} if isinstance(block, dict) else block
-        for block in message["content"]
-    ]
-    return {**message, "content": blocks}
+    return {**message, "content": _plain(message["content"])} if isinstance(message, dict) and "content" in message else message
+
+
+def _plain(content: Any) -> Any:
+    """Content without cache marks, and as a string where it is nothing but one text: to mark a text, clients make a block
+    of it, and a string again when the mark has moved on."""
+    if not isinstance(content, list):
+        return content
+    blocks = [_bare(block) if isinstance(block, dict) else block for block in content]
+    if len(blocks) == 1 and isinstance(blocks[0], dict) and blocks[0].keys() == {"type", "text"}:
+        return blocks[0]["text"]
+    return blocks
+
+
+def _bare(block: dict[str, Any]) -> dict[str, Any]:
+    bare = {key: value for key, value in block.items() if key != "cache_control"}
+    return {**bare, "content": _plain(bare["content"])} if "content" in bare else bare
 
 
 def root(messages: Sequence[Any]) -> str:

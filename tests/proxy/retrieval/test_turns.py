@@ -156,3 +156,20 @@ async def test_the_tool_is_there_from_the_first_request_or_never() -> None:
     for name, value in (("ORIGINAL_FILES", True), ("NO_CCR", True), ("LOSSLESS", True), ("RETRIEVE_TOOL", "off")):
         with override_settings(**{"ORIGINAL_FILES": False, name: value}):
             assert await Offers(in_a_thread).find(call(route, document), route, "local") is None, name
+
+
+@pytest.mark.usefixtures("road_database")
+async def test_the_tool_stays_when_the_clients_mark_has_moved_on() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    image = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "seen", **mark}]}
+    with override_settings(ORIGINAL_FILES=False):
+        for first, again in (
+            ([{"type": "text", "text": "fix it", **mark}], "fix it"),
+            ([image], [{**image, "content": "seen"}]),
+            ([image], [{**image, "content": [{"type": "text", "text": "seen"}]}]),
+        ):
+            document = {"system": LONG, "tools": TOOLS, "messages": [{"role": "user", "content": first}]}
+            assert await Offers(in_a_thread).find(call(MESSAGES, document), MESSAGES, "local") is not None
+            history = [{"role": "user", "content": again}, {"role": "assistant", "content": "a"}, ASKED]
+            later = call(MESSAGES, document | {"messages": history})
+            assert await Offers(in_a_thread).find(later, MESSAGES, "local") is not None, again

@@ -28,7 +28,7 @@ from headroom_site import workspace
 from headroom_site.embedded import Embedded
 from headroom_site.observers import Observers
 from headroom_site.watch import Watch
-from proxy import database, decisions, ids, lineage, worker
+from proxy import database, decisions, ids, lineage, refused_edits, worker
 from proxy.aging import standings
 from proxy.conversations import Conversations
 from proxy.learning import in_force
@@ -103,6 +103,7 @@ class _Parts:
                 standings.prune(now)
                 records.prune(now, lifetime)
                 turns.prune(now, lifetime)
+                refused_edits.prune(now, lifetime)
                 files.prune(now, lifetime)
                 tallies.fold()
             except DatabaseError:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterable, Awaitable
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 
 from django.conf import settings
 
@@ -52,7 +53,8 @@ REFUSES_EDIT = frozenset((400, 413, 422))
 """Answers that an edit of ours may have caused: the client's own bytes are then sent, so that it sees what it would have
 seen without us."""
 
-HANDS_OFF = frozenset(("not_a_prompt", "disabled", "bypass"))
+EDIT_REFUSED = "edit_refused"
+HANDS_OFF = frozenset(("not_a_prompt", "disabled", "bypass", EDIT_REFUSED))
 """Reasons for which nothing of ours is done to a request, whatever its provider says."""
 
 
@@ -166,6 +168,8 @@ async def _plan(client: Exchange, route: Route, call: Call, principal: gate.Prin
     try:
         if settings.OBSERVE:
             return await _look(client, route.provider, call, principal, None).planned(frozenset()), None
+        if await worker.current().refused_edits.has(call, principal.owner):
+            return conversations.untouched(call, EDIT_REFUSED), None
         offer = await worker.current().offers.find(call, route.name, principal.owner)
         plan = await room.plan(_look(client, route.provider, call, principal, offer))
         return (plan if offer is None else offer.added_to(plan)), offer
@@ -201,7 +205,7 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
     if raw is None and journey.exchange.has_body:
         content = body
         headers += calls.declared_length(journey.exchange)
-    attempt, tries, is_shorter = 0, 0, False
+    attempt, tries, is_shorter, is_refused = 0, 0, False, False
     while True:
         ticket = await calls.admit(journey, attempt, outgoing)
         if (kept := worker.current().bodies) is not None:
@@ -228,7 +232,8 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
             continue
         if outgoing.is_edited and answer.status in REFUSES_EDIT:
             await calls.discard(answer, ticket)
-            outgoing = Outgoing(journey.call.body, why_not="edit_refused")
+            is_refused = True
+            outgoing = Outgoing(journey.call.body, why_not=EDIT_REFUSED)
             content, headers = raw, calls.outgoing_headers(journey, drops_encoding=False)
             continue
         wait_s = (
@@ -237,6 +242,8 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
             else None
         )
         if wait_s is None:
+            if is_refused and answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                await _leave_alone(journey, answer, ticket)
             return await answering.relayed(journey, answer, ticket, answering.Sent(outgoing, headers, attempt))
         tries += 1
         await calls.discard(answer, ticket)
@@ -256,6 +263,16 @@ async def _made_shorter(journey: Journey, answer: Answer, ticket: Ticket) -> Jou
     return replace(journey, plan=plan) if plan is not None else None
 
 
+async def _leave_alone(journey: Journey, answer: Answer, ticket: Ticket) -> None:
+    """Take note that the provider minds our edits of this conversation, and not the client's own bytes."""
+    logger.warning("request %s was refused as it had been edited; its conversation is left alone", journey.request_id)
+    try:
+        await worker.current().refused_edits.note(journey.call, journey.principal.owner)
+    except asyncio.CancelledError:
+        await calls.discard(answer, ticket)
+        raise
+
+
 def _rendered(journey: Journey) -> Outgoing:
     """The body to send."""
     call, plan = journey.call, journey.plan
@@ -263,6 +280,8 @@ def _rendered(journey: Journey) -> Outgoing:
         return Outgoing(call.body)
     if settings.OBSERVE:
         return Outgoing(call.body, why_not="observed")
+    if plan.reason == EDIT_REFUSED:
+        return Outgoing(call.body)
     try:
         body = rendering.render(call, journey.provider, plan, journey.route, journey.offer)
     except splice.Unspliceable:

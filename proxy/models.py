@@ -14,6 +14,7 @@ __all__ = [
     "FormUse",
     "Original",
     "PolicyVersion",
+    "RefusedEdit",
     "RetrievalOffer",
     "RetrievalTurn",
     "WindowRecord",
@@ -134,6 +135,27 @@ class WindowRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tokens_before:,} tokens made {self.tokens_after:,} ({self.trigger})"
+
+
+class RefusedEdit(models.Model):
+    """A request that its provider refused as we had edited it, and took as the client sent it.
+
+    Whatever goes on from its `length` messages, which `chain` names, is left alone. `conversation` is the ledger's name.
+    """
+
+    owner = models.CharField(max_length=200)
+    conversation = models.CharField(max_length=40)
+    chain = models.CharField(max_length=32)
+    length = models.PositiveIntegerField()
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "conversation", "chain"], name="refused_owner_conversation_chain")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversation} after {self.length} messages"
 
 
 class RetrievalOffer(models.Model):

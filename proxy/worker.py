@@ -11,6 +11,7 @@ from budgets.till import Till
 from proxy.accounting.books import Books
 from proxy.conversations import Conversations
 from proxy.histories import Histories
+from proxy.refused_edits import RefusedEdits
 from proxy.response_cache import Answers
 from proxy.retrieval.offers import Offers
 from proxy.upstream import Pool
@@ -33,6 +34,7 @@ class Worker:
     conversations: Conversations = field(default_factory=Conversations)
     histories: Histories = field(default_factory=Histories)
     offers: Offers = field(default_factory=Offers)
+    refused_edits: RefusedEdits = field(default_factory=RefusedEdits)
     bodies: Waiting | None = None
     """Where prompts and answers wait to be booked; `None` unless they are to be kept."""
     books: Books = field(default_factory=Books)

@@ -151,7 +151,7 @@ REASONS: dict[str, str] = {
     "bypass": "The client asked for it with a header.",
     "cached": "Answered from our response cache.",
     "disabled": "Shortening is switched off.",
-    "edit_refused": "The provider refused the shortened request, so the client's own was sent.",
+    "edit_refused": "The provider refused the conversation as shortened, so the client's own bytes are sent.",
     "excluded": "The tool is one that you excluded.",
     "failed": "Something here failed; nothing was risked.",
     "history": "Every result was in the history already, and keeps the form that it was sent in.",

@@ -1,0 +1,107 @@
+"""A provider that takes what clients send and minds what we make of it is asked twice once, and not at every turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import answers, proxies
+from tests.live.provider import Provider, Received
+from tests.live.proxies import Proxy
+from tests.proxy.accounting import sessions
+
+PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions"}
+TURNS = 5
+REFUSED_AT = 2
+"""The turn from which on the provider minds."""
+
+
+class Particular:
+    """Minds a mark of ours in a body, for a reason of its own, once the conversation has so many results."""
+
+    def __init__(self, bodies: list[bytes]) -> None:
+        self.sent = set(bodies)
+
+    def __call__(self, received: Received) -> answers.Answer:
+        if received.body in self.sent or received.body.count(b"[headroom") < REFUSED_AT:
+            is_chat = received.path.endswith("completions")
+            return answers.json_answer(answers.completion() if is_chat else answers.message())
+        return answers.json_answer(answers.anthropic_error("invalid_request_error", "we do not like this"), 400)
+
+
+def ask(proxy: Proxy, dialect: str, body: bytes) -> str:
+    answer = proxies.post(f"{proxy.url}{PATHS[dialect]}", content=body)
+    assert answer.status_code == 200
+    return str(answer.headers.get("x-headroom-reason", ""))
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+def test_a_refused_conversation_is_left_alone_from_then_on(
+    start_proxy: Callable[..., Proxy], provider: Provider, dialect: str
+) -> None:
+    bodies = list(sessions.requests(dialect, TURNS, lines=200))
+    provider.script = Particular(bodies)
+    proxy = start_proxy()
+    reasons = []
+    for turn, body in enumerate(bodies):
+        if turn == TURNS - 1:  # it is known after a restart, too
+            proxy.stop()
+            proxy.start()
+        reasons.append(ask(proxy, dialect, body))
+    assert reasons == ["no_tool_results", "", "edit_refused", "edit_refused", "edit_refused"]
+    assert len(provider.requests) == TURNS + 1, "it was sent twice once"
+    assert [one.body for one in provider.requests[-3:]] == bodies[-3:]
+    rows = proxies.eventually(proxy.rows, lambda rows: len(rows) == TURNS + 1)
+    assert [row["http_status"] for row in rows] == [200, 200, 400, 200, 200, 200]
+    assert [row["reason"] for row in rows[-2:]] == ["edit_refused"] * 2
+    assert [row["saved_nano_usd"] for row in rows[-2:]] == [0, 0]
+
+
+def test_what_the_provider_minds_itself_is_held_against_nobody(proxy: Proxy, provider: Provider) -> None:
+    bodies = list(sessions.requests("anthropic", 4, lines=210))
+    refusal = answers.json_answer(answers.anthropic_error("invalid_request_error", "your credit is low"), 400)
+    provider.say(answers.json_answer(answers.message()), refusal, refusal)
+    ask(proxy, "anthropic", bodies[0])
+    assert proxies.post(f"{proxy.url}/v1/messages", content=bodies[1]).status_code == 400
+    assert ask(proxy, "anthropic", bodies[2]) in ("", "history")
+    assert ask(proxy, "anthropic", bodies[3]) == ""
+    assert len(provider.requests) == 5
+
+
+def test_conversations_that_open_with_the_same_words_begin_anew(proxy: Proxy, provider: Provider) -> None:
+    asked = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Is an edit refused here?"}]}
+    body = json.dumps(asked).encode()
+    provider.say(answers.json_answer(answers.openai_error("what is include_usage?"), 400))
+    for is_taken in (False, True):
+        ask(proxy, "openai", body)
+        assert (provider.last.body != body) is is_taken
+    asked["messages"] += [{"role": "assistant", "content": "No."}, {"role": "user", "content": "Sure?"}]  # type: ignore[operator]
+    assert ask(proxy, "openai", json.dumps(asked).encode()) == "no_tool_results"
+    assert [b"include_usage" in one.body for one in provider.requests] == [True, False, True, True]
+
+
+def test_another_conversation_that_begins_alike_is_not_concerned(proxy: Proxy, provider: Provider) -> None:
+    bodies = list(sessions.requests("anthropic", 4, lines=220))
+    provider.script = Particular(bodies)
+    assert [ask(proxy, "anthropic", body) for body in bodies][-1] == "edit_refused"
+    provider.script = Particular([])
+    (other,) = [body.replace(b"task 0-", b"job 0-") for body in bodies[1:2]]
+    assert ask(proxy, "anthropic", other) == ""
+
+
+@pytest.mark.postgres
+def test_all_workers_know_of_a_refusal(provider: Provider, tmp_path: Path, migrated_postgres_url: str) -> None:
+    env: dict[str, Any] = {"HEADROOM_DATABASE_URL": migrated_postgres_url}
+    bodies = list(sessions.requests("anthropic", TURNS, lines=230))
+    provider.script = Particular(bodies)
+    with (
+        proxies.running(tmp_path / "one", provider.url, env=env, is_first_start=True) as one,
+        proxies.running(tmp_path / "other", provider.url, env=env, is_first_start=True) as other,
+    ):
+        for turn, body in enumerate(bodies):
+            ask((one, other)[turn % 2], "anthropic", body)
+        assert len(provider.requests) == TURNS + 1

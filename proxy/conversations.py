@@ -193,6 +193,7 @@ class Conversations:
             is_told = is_told or made[key].tells_way_back
             if words.is_retrieval(call):
                 continue  # whoever went to get it wants it in full, not a word about the copy that was shortened
+            room = replace(room, tokens=room.tokens + _underestimated(made[key], result))
             taken_out = made[key].tokens_before - made[key].tokens_after
             if not room.has(taken_out):
                 made[key] = _left_alone(made[key], "small_prompt")
@@ -284,10 +285,17 @@ def _room_above_minimum(call: Call, provider: Provider, stands: Sequence[Stand],
         return _Room(math.inf)
     if provider.DIALECT == "anthropic" and not provider.marks(call):
         return _Room(math.inf)
-    saved = sum(s.decided.tokens_before - s.decided.tokens_after for s in stands if s.decided is not None)
+    decided = [(stand.decided, stand.result) for stand in stands if stand.decided is not None]
+    size += sum(_underestimated(made, result) for made, result in decided)
+    saved = sum(made.tokens_before - made.tokens_after for made, _ in decided)
     discount = CACHED_FROM_TOKENS * (1 - read_share)
     is_far = size < CACHED_FROM_TOKENS - FAR_SHARE * discount
     return _Room(size - saved - CACHED_FROM_TOKENS, FAR_WORTH * discount if is_far else discount)
+
+
+def _underestimated(decided: Decided, result: ToolResult) -> int:
+    """How many tokens a result has beyond what its bytes let expect: logs and tables have half as many again."""
+    return decided.tokens_before - len(result.text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN
 
 
 def _without_loss(decided: Decided) -> Decided:

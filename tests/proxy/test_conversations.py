@@ -123,6 +123,25 @@ async def test_a_prompt_does_not_shrink_below_what_providers_cache(dialect: str)
         assert (await planned(Conversations(NoStore()), unmarked, dialect)).replacements
 
 
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_dense_output_does_not_make_a_long_prompt_look_short(dialect: str) -> None:
+    def requests(name: str) -> str:
+        return "\n".join(
+            f"2026-03-0{n % 9 + 1} 10:{n // 60:02}:{n % 60:02},{n * 7919 % 997:03} INFO {name} [{n * 271 % 9973}] "
+            f"10.{n % 7}.{n * 31 % 251}.{n * 17 % 241} {n * 37 % 901} ms"
+            for n in range(200)
+        )
+
+    numbered = "\n".join(f"{n}\t{line}" for n, line in enumerate(module("alpha").splitlines(), 1))
+    steps = [*(run(f"tail {name}.log", requests(name)) for name in "abcdef"), read("src/alpha.py", numbered)]
+    body = sessions.bodies(steps, dialect, task="Why?")[-1]
+    road = Conversations(NoStore())
+    await played(road, steps[:-1], dialect, mode="cache")
+    plan = await planned(road, body, dialect, mode="cache")
+    assert plan.tokens_after > 3_000, "far above what providers cache"
+    assert any("line_numbers" in label for label in plan.transforms), plan.transforms
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("dialect", ["anthropic", "openai"])
 async def test_an_observer_counts_what_the_real_thing_would_have_sent(store: DatabaseStore, dialect: str) -> None:

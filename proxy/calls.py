@@ -14,6 +14,7 @@ from budgets import gate, keys
 from budgets.estimates import Demand
 from budgets.till import NOTHING
 from proxy import attribution, demands, ids, upstream, worker
+from proxy.accounting import books
 from proxy.accounting.books import Request
 from proxy.exchange import ClientGone
 from proxy.relay import Ticket, provider_request_id
@@ -103,11 +104,12 @@ async def admit(journey: Journey, attempt: int, outgoing: Outgoing, origin: Orig
     except (JournalFull, JournalUnwritable):
         here.till.release(hold)
         raise
-    entry = None
+    entry, basis = None, ""
     if origin == "client":
         request = Request(call, journey.provider.DIALECT, plan, admitted_at, outgoing.is_edited, is_observed)
-        entry = here.books.open(admission.conversation, request)
-    return Ticket(here.journal, call_id, journey.exchange.started if attempt == 0 else time.perf_counter(), entry)
+        entry, basis = here.books.open(admission.conversation, request), books.unknown(request)
+    started = journey.exchange.started if attempt == 0 else time.perf_counter()
+    return Ticket(here.journal, call_id, started, entry, basis)
 
 
 def _write_down(journal: Journal, admission: Admission, *, is_strict: bool) -> None:

@@ -37,11 +37,16 @@ class Recorder(Protocol):
 
 
 class Ticket:
-    """One upstream call that was admitted and has to be settled: once, by whoever sees its end first."""
+    """One upstream call that was admitted and has to be settled: once, by whoever sees its end first.
 
-    def __init__(self, journal: Journal, call_id: str, request_started: float, entry: Entry | None = None) -> None:
+    `entry` is its account; without one, `basis` says why its saving is not known.
+    """
+
+    def __init__(
+        self, journal: Journal, call_id: str, request_started: float, entry: Entry | None = None, basis: str = ""
+    ) -> None:
         self._journal = journal
-        self._entry = entry
+        self._entry, self._basis = entry, basis
         self.call_id = call_id
         self._request_started = request_started
         self._sent_at = time.perf_counter()
@@ -91,7 +96,7 @@ class Ticket:
             provider_request_id=provider_request_id,
             error=error[:300],
             counterfactual=reckoning.other if reckoning is not None else None,
-            savings_basis=reckoning.basis if reckoning is not None else "",
+            savings_basis=reckoning.basis if reckoning is not None else self._basis,
             cache_outcome=reckoning.cache_outcome if reckoning is not None else "",
         )
         try:

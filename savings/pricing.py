@@ -211,7 +211,7 @@ class PriceBook:
         elif other is None and admission.tokens_before == admission.tokens_after:
             other, basis = usage, "same-1"
         if other is None or price.cost_nano_usd is None:
-            return Saving(cache_outcome=outcome)
+            return Saving(basis=basis if other is None else "", cache_outcome=outcome)
         other = replace(_counts(other), output=usage.output, reasoning=usage.reasoning)
         tariff = self.tariff(admission.provider, admission.upstream, model, admission.admitted_at, _tier(receipt))
         other_cost = None if tariff is None else cost_nano_usd(tariff, other, in_tier_of=usage)

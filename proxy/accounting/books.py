@@ -26,20 +26,25 @@ MAX_BOOKS = 10_000
 MAX_MODELS = 200
 NO_CHANGE = 1 << 31
 """More units than any prompt has."""
+UNKNOWN_KEPT = "unknown-kept"
+"""The provider keeps the conversation and bills what it keeps, which we never see."""
+UNKNOWN_CUT = "unknown-cut"
+"""Messages had to go for the prompt to fit: nobody knows what the client had done without us."""
 
 
 @dataclass(slots=True)
 class Book:
     """One conversation: what tells its units apart and their sizes, the forms of its results, and both caches.
 
-    `rest` are tokens of each unit without results, `sealed` those that only the provider can read; `before`, `after` and
-    `forms` are of each result, in order.
+    `rest` are tokens of each unit without results, `thought` and `found` those that only the provider can read; `before`
+    and `forms` are of each result, in order.
     """
 
     model: str = ""
     layout: Layout | None = None
     rest: array[int] = field(default_factory=lambda: array("L"))
-    sealed: array[int] = field(default_factory=lambda: array("L"))
+    thought: array[int] = field(default_factory=lambda: array("I"))
+    found: array[int] = field(default_factory=lambda: array("I"))
     before: array[int] = field(default_factory=lambda: array("L"))
     forms: array[int] = field(default_factory=lambda: array("q"))
     memory: Memory = field(default_factory=Memory)
@@ -67,11 +72,9 @@ class Books:
         self._max_books = max_books
 
     def open(self, conversation: str, request: Request) -> Entry | None:
-        """The entry of a request that is about to be sent, `None` for what has no other side: what is no conversation, what
-        is billed for more than it holds, and what had to lose messages to fit, since nobody knows what the client had done
-        without us."""
-        call = request.call
-        if not conversation or call.document is None or call.is_continued or request.plan.cuts:
+        """The entry of a request that is about to be sent, `None` for what is no conversation and for what has no other
+        side (`unknown` says why)."""
+        if not conversation or request.call.document is None or unknown(request):
             return None
         return Entry(self, conversation, request)
 
@@ -93,6 +96,13 @@ class Books:
         else:
             self._books.move_to_end(conversation)
         return book
+
+
+def unknown(request: Request) -> str:
+    """Why nobody can know what a request would have cost without us, "" where that may be known."""
+    if request.call.is_continued:
+        return UNKNOWN_KEPT
+    return UNKNOWN_CUT if request.plan.cuts else ""
 
 
 class Entry:
@@ -168,7 +178,8 @@ def _noted(book: Book, request: Request) -> Account:
         turn_ends=layout.turn_ends,
         client_common_units=common,
         last_units=last_units,
-        sealed=sum(book.sealed),
+        thought=counterfactual.cumulated(book.thought),
+        found=counterfactual.cumulated(book.found),
         has_new_media=has_new_media,
     )
 
@@ -188,11 +199,13 @@ def _extend(book: Book, layout: Layout, request: Request, common: int, units_of:
     """Size up the units that are new. Returns whether there are images or documents in them."""
     with_results, has_media = set(units_of), False
     book.model, book.layout = request.call.model, layout.shape()
-    del book.rest[common:], book.sealed[common:]
+    del book.rest[common:], book.thought[common:], book.found[common:]
     for unit, value in enumerate(layout.values(common), common):
         media = sum(sizing.MEDIA_TOKENS for text in sizing.texts(value) if text is None)
         has_media = has_media or media > 0
-        book.sealed.append(sizing.sealed(value))
+        thought, found = sizing.sealed(value)
+        book.thought.append(thought)
+        book.found.append(found)
         if unit in with_results:
             book.rest.append(sizing.FRAME_TOKENS + media)
         else:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from proxy.accounting.scales import MAX_FACTOR, MIN_FACTOR, Added, Seen
+from proxy.accounting.scales import MAX_FACTOR, MIN_FACTOR, Added, Factors, Seen
 from savings.receipts import CacheOutcome, Usage
 
 MIN_PREFIX_TOKENS = 1024
@@ -31,6 +31,8 @@ TOLERANCE_TOKENS = 64
 TOLERANCE_SHARE = 0.02
 CHANGED_TOLERANCE_SHARE = 0.15
 """Where a change of ours begins is known less well than where a request ended."""
+USUAL_LEAST, USUAL_MOST = 0.8, 1.8
+"""Tokens of any provider's for one of ours, where what only it can read hides how many they are."""
 FIRST_ENTRIES, LAST_ENTRIES, ENTRIES_BETWEEN = 3, 9, 8
 
 
@@ -60,7 +62,11 @@ class Side:
 
     def up_to(self, units: int) -> int:
         """Our tokens of the first units."""
-        return self.cumulated[units - 1] if units > 0 else 0
+        return _up_to(self.cumulated, units)
+
+
+def _up_to(sums: Sequence[int], units: int) -> int:
+    return sums[units - 1] if units > 0 and sums else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,9 @@ class Account:
     """One request on both sides. `turn_ends` are the units that earlier requests of its conversation ended with.
 
     `is_first`: nothing is known of an earlier request of this conversation. `client_common_units` are the first units that
-    the client left as they were. `sealed` are about the tokens of what only the provider can read: they are in
-    neither side, as nobody knows how many they are. `has_new_media`: it brings images or documents, of which the same is true.
+    the client left as they were. `thought` and `found` are about the tokens, up to each unit, of what only the provider
+    can read: they are in neither side, as nobody knows how many they are. `has_new_media`: it brings images or documents,
+    of which the same is true.
     """
 
     at_s: float
@@ -87,8 +94,14 @@ class Account:
     turn_ends: Sequence[int]
     client_common_units: int
     last_units: int = 0
-    sealed: int = 0
+    thought: Sequence[int] = ()
+    found: Sequence[int] = ()
     has_new_media: bool = False
+
+    def sealed(self, factors: Factors, units: int | None = None) -> float:
+        """Such tokens of the first units, or of all, by these factors."""
+        parts = ((self.thought, factors.thought), (self.found, factors.found))
+        return sum(factor * _up_to(sums, len(sums) if units is None else units) for sums, factor in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +109,8 @@ class Memory:
     """What is remembered of a conversation from one call to the next: both sides' caches, and what the last call left in
     the provider's (tokens, and how long that lives).
 
-    `sent_tokens` are the provider's of the last call, `results`, `rest` and `sealed` ours; `seen` is what such figures have
-    shown, and `whole` how many of the provider's tokens one of ours was in the first prompt.
+    `sent_tokens` are the provider's of the last call, `results`, `rest`, `thought` and `found` ours; `seen` is what such
+    figures have shown, and `whole` how many of the provider's tokens one of ours was in the first prompt.
     """
 
     sent: Held = field(default_factory=Held)
@@ -108,7 +121,8 @@ class Memory:
     sent_tokens: int = 0
     results: int = 0
     rest: int = 0
-    sealed: int = 0
+    thought: int = 0
+    found: int = 0
     whole: float = 0.0
     seen: Seen = field(default_factory=Seen)
 
@@ -138,12 +152,16 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
     read_tokens = usage.cache_read or 0
     written_tokens = (usage.cache_write_5m or 0) + (usage.cache_write_1h or 0)
     sent_tokens = usage.input_fresh + read_tokens + written_tokens
-    ratio = sent_tokens / account.sent.total
+    memory = _calibrated(memory, account, sent_tokens)
+    factors = memory.seen.factors(memory.whole)
+    seal = _seal(account, sent_tokens, factors)
+    ratio = (sent_tokens - seal * account.sealed(factors)) / account.sent.total
     if not MIN_FACTOR <= ratio <= MAX_FACTOR:
         return Reckoning(None, "", _outcome(account, memory, usage, sent_tokens), Memory())
-    memory = _calibrated(memory, account, sent_tokens)
-    factor = memory.seen.factor(memory.whole)
-    scales = _Scale(account, sent_tokens, ratio, 0.0), _Scale(account, sent_tokens, ratio, factor)
+    scales = (
+        _Scale(account, sent_tokens, ratio, factors, seal, is_other=False),
+        _Scale(account, sent_tokens, ratio, factors, seal, is_other=True),
+    )
     floor = MIN_PREFIX_TOKENS if read_tokens or written_tokens else max(MIN_PREFIX_TOKENS, sent_tokens + 1)
     found = [_found(held, scale, account) for held, scale in zip((memory.sent, memory.other), scales, strict=True)]
     is_changed = account.sent.common_units < min(account.client_common_units, account.last_units)
@@ -179,38 +197,72 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
 
 def _calibrated(memory: Memory, account: Account, sent_tokens: int) -> Memory:
     """The memory with what this call shows, when it is the next one of an unbroken conversation."""
-    results, rest, sealed = account.sent.in_results, account.sent.total - account.sent.in_results, account.sealed
+    results, rest = account.sent.in_results, account.sent.total - account.sent.in_results
+    thought, found = _up_to(account.thought, len(account.thought)), _up_to(account.found, len(account.found))
     seen, whole = memory.seen, memory.whole
     if not memory.sent_tokens:
-        whole = max(MIN_FACTOR, (sent_tokens - sealed) / account.sent.total)
+        whole = (sent_tokens - account.sealed(seen.factors(1.0))) / account.sent.total
+        least, most = (USUAL_LEAST, USUAL_MOST) if thought or found else (MIN_FACTOR, MAX_FACTOR)
+        whole = min(max(whole, least), most)
     elif account.client_common_units >= account.last_units and not account.has_new_media:
-        billed = sent_tokens - memory.sent_tokens
-        seen = seen.with_one(Added(results - memory.results, rest - memory.rest, sealed - memory.sealed, billed))
-    return replace(memory, sent_tokens=sent_tokens, results=results, rest=rest, sealed=sealed, whole=whole, seen=seen)
+        added = Added(
+            results - memory.results,
+            rest - memory.rest,
+            thought - memory.thought,
+            found - memory.found,
+            sent_tokens - memory.sent_tokens,
+        )
+        seen = seen.with_one(added)
+    return replace(
+        memory,
+        sent_tokens=sent_tokens,
+        results=results,
+        rest=rest,
+        thought=thought,
+        found=found,
+        whole=whole,
+        seen=seen,
+    )
+
+
+def _seal(account: Account, sent_tokens: int, factors: Factors) -> float:
+    """How much more or less is sealed than the factors say: whatever what can be read leaves of the provider's count."""
+    sealed, sent = account.sealed(factors), account.sent
+    if not sealed:
+        return 0.0
+    legible = factors.results * sent.in_results + factors.rest * (sent.total - sent.in_results)
+    return max(0.0, sent_tokens - legible) / sealed
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
     """A side in the provider's tokens: the sent one, counted from its end, which is the best known place, and on the other
-    one `factor` tokens more for each of ours that is in it beyond what was sent."""
+    one a factor of them more for each of ours that is in it beyond what was sent."""
 
     account: Account
     sent_tokens: int
     ratio: float
-    factor: float
+    factors: Factors
+    seal: float
+    is_other: bool
 
     @property
     def side(self) -> Side:
-        return self.account.other if self.factor else self.account.sent
+        return self.account.other if self.is_other else self.account.sent
 
     @property
     def tokens(self) -> float:
-        return self.sent_tokens + self.factor * (self.account.other.total - self.account.sent.total)
+        return self.sent_tokens + self.removed(len(self.side.cumulated))
 
     def up_to(self, units: int) -> float:
-        sent, other = self.account.sent, self.account.other
-        as_sent = self.sent_tokens - self.ratio * (sent.total - sent.up_to(units))
-        return max(0.0, as_sent + self.factor * (other.up_to(units) - sent.up_to(units)))
+        account = self.account
+        sealed = self.seal * (account.sealed(self.factors) - account.sealed(self.factors, units))
+        as_sent = self.sent_tokens - sealed - self.ratio * (account.sent.total - account.sent.up_to(units))
+        return max(0.0, as_sent + self.removed(units))
+
+    def removed(self, units: int) -> float:
+        """What is in the first units of this side and not of the sent one."""
+        return self.factors.results * (self.side.up_to(units) - self.account.sent.up_to(units))
 
 
 def _found(held: Held, scale: _Scale, account: Account) -> Entry | None:
@@ -254,9 +306,8 @@ def _mirrored(read_tokens: int, scales: tuple[_Scale, _Scale], account: Account)
     places = sorted({*account.turn_ends, *(units for units, _ in account.sent.marks)})
     units = min(places, key=lambda place: (abs(sent.up_to(place) - read_tokens), -place), default=0)
     if not _is_about(read_tokens, sent.up_to(units)):
-        units = bisect_right(sent.side.cumulated, (read_tokens - sent.tokens) / sent.ratio + sent.side.total)
-    removed = other.factor * (other.side.up_to(units) - sent.side.up_to(units))
-    return min(max(0.0, read_tokens + removed), other.tokens)
+        units = bisect_right([sent.up_to(unit + 1) for unit in range(len(sent.side.cumulated))], read_tokens)
+    return min(max(0.0, read_tokens + other.removed(units)), other.tokens)
 
 
 def _billed(scale: _Scale, read: float, floor: float, account: Account, usage: Usage) -> Usage:

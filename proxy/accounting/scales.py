@@ -1,7 +1,7 @@
 """How many tokens of a provider's one of ours is, learned from what it reports.
 
-What a request adds to the one before is known on both sides: so many of our tokens in tool results, in what only the
-provider can read (by its length) and in the rest, and so many of the provider's in all. From such differences follow
+What a request adds to the one before is known on both sides: so many of our tokens in tool results, in the rest, and
+in what only the provider can read (two kinds, told by their length), and so many of the provider's in all. From such differences follow
 factors, by least squares. What they leave unexplained says how far to trust them: the more it is, the nearer they stay to
 the factor of the first prompt, in which nobody has thought yet.
 """
@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from operator import add
+from operator import add, mul
 
 SPREAD = 0.1
 """How far the factors of results and of the rest usually are from that of a first prompt, and from each other."""
-SEALED_SPREAD = 1.0
+SEALED_SPREAD = 2.0
 """The same of what only the provider can read: its length says little."""
+SEALED_UNSURE_TOKENS = 10.0
+"""Nor is it always as little: a difference with much of it among what was added shows nothing about the rest. From about so
+many tokens on that outweighs what is off in what can be counted."""
 USUAL_UNEXPLAINED, USUAL_COUNT = 5.0, 3.0
 """What so many differences would leave unexplained that were seen before the first: squared tokens per token."""
 ROUNDS = 3
@@ -24,28 +27,50 @@ MAX_INHERITED = 3000.0
 """What other conversations with a model have shown counts for no more than so many tokens of one's own."""
 MIN_FACTOR, MAX_FACTOR = 0.3, 4.0
 """Further out, we have not understood the prompt."""
+FIGURES = 5
+_PLACES = {pair: n for n, pair in enumerate(combinations_with_replacement(range(FIGURES), 2))}
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What one request added to the last: our tokens in results, in the rest and sealed, and the provider's."""
+    """What one request added to the last: our tokens in results and in the rest, those of what was thought and what was
+    found that only the provider can read, and the provider's."""
 
     results: int
     rest: int
-    sealed: int
+    thought: int
+    found: int
     billed: int
 
     @property
+    def figures(self) -> tuple[int, ...]:
+        return self.results, self.rest, self.thought, self.found, self.billed
+
+    @property
+    def sealed(self) -> int:
+        return abs(self.thought) + abs(self.found)
+
+    @property
     def size(self) -> int:
-        return abs(self.results) + abs(self.rest) + abs(self.sealed)
+        return sum(map(abs, self.figures[:-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Tokens of the provider for one of ours, by what it is in."""
+
+    results: float
+    rest: float
+    thought: float
+    found: float
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Sums of products of the four figures of what was added, each with itself and those behind it, weighted by size; and
-    of how many."""
+    """Sums of products of the five figures of what was added, each with itself and those behind it, weighted by how sure
+    they are; and of how many."""
 
-    products: tuple[float, ...] = (0.0,) * 10
+    products: tuple[float, ...] = (0.0,) * len(_PLACES)
     count: float = 0.0
 
     def with_one(self, added: Added) -> Seen:
@@ -53,39 +78,59 @@ class Seen:
         size = added.size
         if not size or not MIN_FACTOR * size <= abs(added.billed) <= MAX_FACTOR * size:
             return self
-        figures = (added.results, added.rest, added.sealed, added.billed)
-        new = (one * other / size for one, other in combinations_with_replacement(figures, 2))
+        unsure = size + added.sealed**2 / SEALED_UNSURE_TOKENS
+        new = (one * other / unsure for one, other in combinations_with_replacement(added.figures, 2))
         return Seen(tuple(map(add, self.products, new)), self.count + 1)
 
     def inherited(self) -> Seen:
         """The same, with no more weight than is due to others' figures."""
-        weight = self.products[0] + self.products[4]
+        weight = self._product(0, 0) + self._product(1, 1)
         share = min(1.0, MAX_INHERITED / weight) if weight else 1.0
         return Seen(tuple(product * share for product in self.products), self.count * share)
 
-    def factor(self, whole: float) -> float:
-        """Tokens of the provider for one of ours in tool results. `whole` is the factor of the first prompt."""
-        unexplained, results = USUAL_UNEXPLAINED, whole
-        rr, rt, rs, rb, tt, ts, tb, ss, sb, bb = self.products
+    def factors(self, whole: float) -> Factors:
+        """The factors of a conversation. `whole` is that of the first prompt."""
+        unexplained, fitted = USUAL_UNEXPLAINED, [whole] * (FIGURES - 1)
         for _ in range(ROUNDS):
-            results, rest, sealed = self._fitted(whole, unexplained / SPREAD**2, unexplained / SEALED_SPREAD**2)
-            left = (
-                bb
-                + results * (results * rr + 2 * (rest * rt + sealed * rs - rb))
-                + rest * (rest * tt + 2 * (sealed * ts - tb))
-                + sealed * (sealed * ss - 2 * sb)
-            )
+            fitted = self._fitted(whole, unexplained / SPREAD**2, unexplained / SEALED_SPREAD**2)
+            left = self._left(fitted)
             unexplained = (USUAL_UNEXPLAINED * USUAL_COUNT + max(0.0, left)) / (USUAL_COUNT + self.count)
-        return results if MIN_FACTOR <= results <= MAX_FACTOR else whole
+        results, rest, thought, found = fitted
+        if not (MIN_FACTOR <= results <= MAX_FACTOR and MIN_FACTOR <= rest <= MAX_FACTOR):
+            results = rest = whole
+        return Factors(results, rest, max(0.0, thought), max(0.0, found))
 
-    def _fitted(self, whole: float, weight: float, sealed_weight: float) -> tuple[float, float, float]:
-        """The factors of results, of the rest and of what is sealed, which such weights hold to that of the first prompt,
-        the first two to each other as well: three linear equations, solved from the first to the last."""
-        rr, rt, rs, rb, tt, ts, tb, ss, sb, _ = self.products
-        rr, tt, ss, rt = rr + 2 * weight, tt + 2 * weight, ss + sealed_weight, rt - weight
-        rb, tb, sb = rb + weight * whole, tb + weight * whole, sb + sealed_weight * whole
-        tt, ts, tb = tt - rt * rt / rr, ts - rt * rs / rr, tb - rt * rb / rr
-        ss, sb = ss - rs * rs / rr - ts * ts / tt, sb - rs * rb / rr - ts * tb / tt
-        sealed = sb / ss
-        rest = (tb - ts * sealed) / tt
-        return (rb - rt * rest - rs * sealed) / rr, rest, sealed
+    def _product(self, one: int, other: int) -> float:
+        return self.products[_PLACES[min(one, other), max(one, other)]]
+
+    def _left(self, fitted: list[float]) -> float:
+        """What factors leave unexplained: the squares of the provider's tokens less ours by their factors."""
+        signed = (*fitted, -1.0)
+        return sum(
+            signed[one] * signed[other] * self.products[place] * (1 if one == other else 2)
+            for (one, other), place in _PLACES.items()
+        )
+
+    def _fitted(self, whole: float, weight: float, sealed_weight: float) -> list[float]:
+        """The factors which such weights hold to that of the first prompt, those of results and of the rest to each other as
+        well: linear equations, solved from the first to the last."""
+        last = FIGURES - 1
+        held = (2 * weight, 2 * weight, *[sealed_weight] * (last - 2))
+        to_whole = (weight, weight, *[sealed_weight] * (last - 2))
+        rows = [
+            [*(self._product(n, m) + (held[n] if n == m else 0.0) for m in range(last)), self._product(n, last)]
+            for n in range(last)
+        ]
+        rows[0][1] -= weight
+        rows[1][0] -= weight
+        for row, part in zip(rows, to_whole, strict=True):
+            row[last] += part * whole
+        for n, pivot in enumerate(rows):
+            for row in rows[n + 1 :]:
+                share = row[n] / pivot[n]
+                row[n:] = [left - share * right for left, right in zip(row[n:], pivot[n:], strict=True)]
+        fitted = [0.0] * last
+        for n in reversed(range(last)):
+            known = sum(map(mul, rows[n][n + 1 : last], fitted[n + 1 :]))
+            fitted[n] = (rows[n][last] - known) / rows[n][n]
+        return fitted

@@ -17,7 +17,25 @@ FRAME_TOKENS = 4
 MEDIA_TOKENS = 1600
 """An image of about a megapixel, or a page of a document. Their bytes are not text, so nothing can be counted."""
 MEDIA = frozenset({"image", "document", "image_url", "input_image", "input_file", "file", "input_audio"})
-CALLS = frozenset({"tool_use", "server_tool_use", "function", "function_call", "custom_tool_call", "local_shell_call"})
+CALLS = frozenset(
+    {
+        "tool_use",
+        "server_tool_use",
+        "mcp_tool_use",
+        "function",
+        "function_call",
+        "custom_tool_call",
+        "local_shell_call",
+        "shell_call",
+        "apply_patch_call",
+        "computer_call",
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "mcp_call",
+        "mcp_list_tools",
+    }
+)
 """Calls of tools are written out for the model with all their fields, about as long as their JSON."""
 SCHEMAS = frozenset({"additional_tools"})
 """Items that define tools, as the Responses API takes them beside `tools`."""
@@ -31,16 +49,23 @@ PARTS = (
     "arguments",
     "tool_calls",
     "output",
+    "stdout",
+    "stderr",
 )
 """The fields of blocks and messages that a model reads. Signatures, ids and encrypted items are not among them."""
-SEALED = {
+THOUGHT = {
     "thinking": "signature",
     "redacted_thinking": "data",
     "reasoning": "encrypted_content",
+    "reasoning.encrypted": "data",
     "compaction": "encrypted_content",
-    "web_search_result": "encrypted_content",
 }
-"""Where thinking and findings are that only the provider can read. They are billed with the requests that bring them back."""
+"""Where thinking is that only the provider can read. It is billed with the requests that bring it back."""
+FOUND = {"web_search_result": "encrypted_content"}
+"""The same of what the provider's own tools found."""
+REFERENCES = frozenset({"item_reference"})
+REFERENCED_TOKENS = 200
+"""An item that the provider keeps and is only named here, usually something that the model thought or called."""
 SEALED_CHARS_PER_TOKEN = 4
 EXACT_CHARS = 2000
 SAMPLES = 4
@@ -189,13 +214,17 @@ def size_of(value: Any, *, is_schema: bool = False, count: Callable[[str], int] 
     return FRAME_TOKENS + sum(MEDIA_TOKENS if text is None else count(text) for text in texts(value))
 
 
-def sealed(value: Any) -> int:
-    """About how many tokens a block or item has that only the provider can read."""
+def sealed(value: Any) -> tuple[int, int]:
+    """About how many tokens of thinking, and of what was found, a block or item has that only the provider can read."""
     if not isinstance(value, dict):
-        return 0
-    parts = [part for part in (value, *bodies.items(value.get("content"))) if isinstance(part, dict)]
-    chars = sum(len(bodies.text(part.get(SEALED.get(bodies.text(part.get("type")), "")))) for part in parts)
-    return chars // SEALED_CHARS_PER_TOKEN
+        return 0, 0
+    thought, found = REFERENCED_TOKENS * (bodies.text(value.get("type")) in REFERENCES), 0
+    for part in (value, *bodies.items(value.get("content")), *bodies.items(value.get("reasoning_details"))):
+        if isinstance(part, dict):
+            kind = bodies.text(part.get("type"))
+            thought += len(bodies.text(part.get(THOUGHT.get(kind, "")))) // SEALED_CHARS_PER_TOKEN
+            found += len(bodies.text(part.get(FOUND.get(kind, "")))) // SEALED_CHARS_PER_TOKEN
+    return thought, found
 
 
 def sampled(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -94,6 +95,14 @@ def test_a_request_that_cannot_be_put_together_says_so(proxy: Proxy, provider: P
     assert provider.requests[-1].body == odd
     row = proxy.row_of(answer)
     assert (row["reason"], row["tokens_saved"], row["saved_nano_usd"]) == ("unspliceable", 0, 0)
+
+
+def test_the_ledger_says_why_nothing_is_claimed(proxy: Proxy, provider: Provider) -> None:
+    result = {"type": "function_call_output", "call_id": "c", "output": sessions.log(7, 60)}
+    body = {"model": "gpt-4o", "previous_response_id": "resp_1", "input": [result]}
+    row = proxy.row_of(proxies.post(f"{proxy.v1}/responses", json=body))
+    assert len(provider.requests[-1].body) < len(json.dumps(body)) / 2
+    assert (row["saved_nano_usd"], row["savings_basis"]) == (None, "unknown-kept")
 
 
 def test_an_observer_touches_nothing_and_says_what_would_have_been(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from headroom import tokens
-from proxy.accounting import counterfactual, sizing
+from proxy.accounting import books, counterfactual, sizing
 from proxy.accounting.books import Books, Request
 from proxy.accounting.counterfactual import Entry
 from proxy.accounting.scales import Added, Seen
@@ -39,6 +39,7 @@ class World:
     ratio: float = 1.0
     is_observed: bool = False
     epoch_at: int | None = None
+    provider: Any = None
     books: Books = field(default_factory=Books)
     prompts: Prompts = field(default_factory=Prompts)
     direct_cache: Cache = field(default_factory=dict)
@@ -49,7 +50,7 @@ class World:
     outcomes: list[CacheOutcome] = field(default_factory=list)
 
     def send(self, body: bytes, *, at_s: float) -> None:
-        provider = PROVIDERS[self.dialect]
+        provider = self.provider or PROVIDERS[self.dialect]
         call = provider.parse(body)
         plan = self._plan(call)
         sent = provider.render(call, plan)
@@ -120,24 +121,61 @@ class Closed(World):
             for n, block in enumerate(blocks):
                 if block["type"] == "thinking":
                     blocks[n] = {**block, "thinking": block["signature"]}
+                elif block["type"] == "web_search_tool_result":
+                    pages = [{"type": "text", "text": 2 * page["encrypted_content"]} for page in block["content"]]
+                    blocks[n] = {**block, "content": pages}
                 elif block["type"] == "image":
                     blocks[n] = {"type": "text", "text": "a small picture " * 250}
         return super()._billed(json.dumps(document).encode(), cache, at_s)
 
 
-@pytest.mark.parametrize("unseen", ["thinking", "image"])
+@pytest.mark.parametrize("unseen", ["thinking", "image", "thinking and search"])
 def test_claims_are_true_though_the_provider_bills_what_we_cannot_count(unseen: str) -> None:
     world = Closed("anthropic", 1.2)
     for n, body in enumerate(sessions.requests("anthropic", 24, lines=25)):
         document = json.loads(body)
         for turn, message in enumerate(document["messages"][1::2]):
-            if unseen == "thinking":
+            if unseen == "thinking and search" and turn % 2:
+                name, found = f"s{turn}", "a page says so " * (20 + 211 * turn % 500)
+                page = {"type": "web_search_result", "url": "u", "encrypted_content": found}
+                use = {"type": "server_tool_use", "id": name, "name": "web_search", "input": {"query": "why"}}
+                result = {"type": "web_search_tool_result", "tool_use_id": name, "content": [page] * (1 + turn % 4)}
+                message["content"][:0] = [use, result]
+            if unseen.startswith("thinking"):
                 thought = {"type": "thinking", "thinking": "", "signature": "so then " * (40 + 97 * turn % 300)}
                 message["content"].insert(0, thought)
             elif turn % 3 == 0:
                 message["content"].insert(0, {"type": "image", "source": {"type": "base64", "data": "AAAA"}})
         world.send(json.dumps(document).encode(), at_s=NOON + 5 * n)
     assert world.direct - world.ours > 0.1 * world.direct
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+
+
+class Keeping(World):
+    """A provider of Responses that keeps what it answered, and bills it where a client only names it."""
+
+    def _billed(self, body: bytes, cache: Cache, at_s: float) -> tuple[Usage, Cache]:
+        items = [
+            {"role": "assistant", "content": "so then " * (60 + 389 * int(item["id"]) % 700)}
+            if item.get("type") == "item_reference"
+            else {"role": "item", **item}
+            for item in json.loads(body)["input"]
+        ]
+        return super()._billed(json.dumps({"messages": items}).encode(), cache, at_s)
+
+
+@pytest.mark.parametrize("kept_lines", [3, 40])
+def test_claims_are_true_though_the_client_only_names_what_the_provider_keeps(kept_lines: int) -> None:
+    world = Keeping("openai", 1.2, provider=openai_responses)
+    items: list[dict[str, Any]] = [{"role": "user", "content": "Find out why task 7 is slow. " * 60}]
+    for turn in range(24):
+        world.send(json.dumps({"model": "gpt-5", "input": items}).encode(), at_s=NOON + 5 * turn)
+        output = sessions.log(turn, kept_lines)
+        items += [
+            {"type": "item_reference", "id": str(turn)},
+            {"type": "function_call", "call_id": f"c{turn}", "name": "Bash", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": f"c{turn}", "output": output},
+        ]
     assert world.is_honest, (world.direct - world.ours, world.claimed)
 
 
@@ -201,7 +239,9 @@ def test_nothing_is_claimed_where_the_provider_bills_what_it_keeps() -> None:
     call = openai_responses.parse(
         b'{"model":"m","previous_response_id":"r","input":[{"role":"user","content":"go on"}]}'
     )
-    assert Books().open("c", Request(call, "openai", Plan(), NOON, is_edited=False)) is None
+    request = Request(call, "openai", Plan(), NOON, is_edited=False)
+    assert Books().open("c", request) is None
+    assert books.unknown(request) == books.UNKNOWN_KEPT
 
 
 def test_what_cannot_be_sized_up_costs_a_figure_and_nothing_else() -> None:
@@ -243,9 +283,11 @@ def test_what_only_the_provider_can_read_is_told_by_its_length() -> None:
         {"type": "thinking", "thinking": "", "signature": "E" * 400},
         {"type": "redacted_thinking", "data": "E" * 400},
         {"type": "reasoning", "summary": [], "encrypted_content": "E" * 400},
-        {"type": "web_search_tool_result", "content": [found, None, "odd"]},
+        {"role": "assistant", "reasoning_details": [{"type": "reasoning.encrypted", "data": "E" * 400}]},
     ):
-        assert sizing.sealed(value) == 100
+        assert sizing.sealed(value) == (100, 0)
+    assert sizing.sealed({"type": "web_search_tool_result", "content": [found, None, "odd"]}) == (0, 100)
+    assert sizing.sealed({"type": "item_reference", "id": "rs_1"}) == (sizing.REFERENCED_TOKENS, 0)
     for odd in (
         None,
         "E" * 400,
@@ -253,20 +295,34 @@ def test_what_only_the_provider_can_read_is_told_by_its_length() -> None:
         {"type": "reasoning", "encrypted_content": 7},
         {"signature": "E"},
     ):
-        assert sizing.sealed(odd) == 0
+        assert sizing.sealed(odd) == (0, 0)
 
 
 def test_the_less_is_explained_the_nearer_factors_stay_to_that_of_the_first_prompt() -> None:
     plain, odd, unseen = Seen(), Seen(), Seen()
     for n in range(30):
         results, rest = 200 + 173 * n % 900, 80 + 31 * n % 60
-        plain = plain.with_one(Added(results, rest, 0, round(1.4 * results + 1.1 * rest)))
-        odd = odd.with_one(Added(results, rest, 0, round(1.2 * results + 1.2 * rest) + 517 * n % 700 - 350))
-        unseen = unseen.with_one(Added(results, rest, 300, round(1.2 * results + 1.2 * rest) + 600))
-    assert plain.factor(1.1) == pytest.approx(1.4, rel=0.02)
-    assert odd.factor(1.2) == pytest.approx(1.2, rel=0.1)
-    assert unseen.factor(1.2) == pytest.approx(1.2, rel=0.03)
-    assert Seen().factor(1.3) == pytest.approx(1.3)
+        billed = round(1.2 * results + 1.2 * rest)
+        plain = plain.with_one(Added(results, rest, 0, 0, round(1.4 * results + 1.1 * rest)))
+        odd = odd.with_one(Added(results, rest, 0, 0, billed + 517 * n % 700 - 350))
+        unseen = unseen.with_one(Added(results, rest, 300, 0, billed + 600))
+    assert plain.factors(1.1).results == pytest.approx(1.4, rel=0.02)
+    assert odd.factors(1.2).results == pytest.approx(1.2, rel=0.1)
+    assert unseen.factors(1.2).results == pytest.approx(1.2, rel=0.03)
+    assert Seen().factors(1.3).results == pytest.approx(1.3)
+
+
+def test_thoughts_and_findings_each_have_a_factor_of_their_own() -> None:
+    seen = Seen()
+    for n in range(40):
+        results, rest, thought, found = 200 + 173 * n % 900, 80 + 31 * n % 60, 7 * n % 41, 11 * n % 53
+        seen = seen.with_one(
+            Added(results, rest, thought, found, round(1.3 * (results + rest) + 0.5 * thought + 3 * found))
+        )
+    factors = seen.factors(1.2)
+    assert factors.results == pytest.approx(1.3, rel=0.02)
+    assert factors.thought == pytest.approx(0.5, abs=0.2)
+    assert factors.found == pytest.approx(3, rel=0.1)
 
 
 def test_a_block_more_in_a_message_that_is_not_looked_at_again_is_counted_within_it() -> None:

@@ -48,7 +48,11 @@ def digest(messages: Sequence[Any]) -> str:
 
 
 def _unmarked(message: Any) -> Any:
-    return {**message, "content": _plain(message["content"])} if isinstance(message, dict) and "content" in message else message
+    return (
+        {**message, "content": _plain(message["content"])}
+        if isinstance(message, dict) and "content" in message
+        else message
+    )
 
 
 def _plain(content: Any) -> Any:

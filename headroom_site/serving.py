@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
@@ -46,6 +47,8 @@ from savings.pricing import PriceBook, PricedReceipt
 logger = logging.getLogger("headroom.serving")
 
 CHORES_EVERY_S = 600.0
+PROGRESS_EVERY_S = 15.0
+"""What came of epochs is on pages: as late as other figures there."""
 VOCABULARY_AFTER_S = 0.3
 
 _parts: _Parts | None = None
@@ -93,12 +96,16 @@ class _Parts:
         self.observers.tell(entries)
 
     def _do_chores(self) -> None:
-        """Now and then: prolong decisions that were replayed, delete those that nobody used."""
-        while not self.stopping.wait(CHORES_EVERY_S):
+        """Now and then: write down what came of epochs, prolong decisions that were replayed, delete those that nobody used."""
+        next_chores_s = time.monotonic() + CHORES_EVERY_S
+        while not self.stopping.wait(PROGRESS_EVERY_S):
+            self.note_progress()
+            if time.monotonic() < next_chores_s:
+                continue
+            next_chores_s = time.monotonic() + CHORES_EVERY_S
             try:
                 now, lifetime = datetime.now(UTC), decisions.lifetime()
                 decisions.touch(self.worker.conversations.memory.take_used(), now, lifetime)
-                standings.note_progress(self.worker.conversations.aging.take_progress())
                 decisions.prune(now, lifetime)
                 standings.prune(now)
                 records.prune(now, lifetime)
@@ -110,6 +117,15 @@ class _Parts:
                 continue  # the next round does the same work
             finally:
                 close_old_connections()
+
+    def note_progress(self) -> None:
+        """Write down what came of epochs so far."""
+        try:
+            standings.note_progress(self.worker.conversations.aging.take_progress())
+        except DatabaseError as exc:
+            logger.info("what came of epochs was not written down: %s", exc)
+        finally:
+            close_old_connections()
 
 
 def _run() -> str:
@@ -189,6 +205,7 @@ async def stop() -> None:
     await asyncio.to_thread(parts.flusher.stop)
     if parts.mirror is not None:
         await asyncio.to_thread(parts.mirror.stop)
+    await asyncio.to_thread(parts.note_progress)
     await asyncio.to_thread(_leave, parts.counter)
     parts.journal.close()
     await asyncio.to_thread(parts.observers.close)

@@ -78,7 +78,8 @@ class EpochRecord(models.Model):
 
     `chain` names the conversation up to then, `deepened` all keys in force since (blank-separated), `buried` those of them
     of which one line is left, `turn` the answers so far. Predicted cost and gain are in tokens at the price of fresh input,
-    a token read from the cache being `read_share` of one. `last_turn` is how far the conversation has come since.
+    a token read from the cache being `read_share` of one. `spared_at_once` is what the request that began it did not have to
+    write, where the cache was cold; `last_turn` is how far the conversation has come since.
     """
 
     owner = models.CharField(max_length=200)
@@ -93,6 +94,7 @@ class EpochRecord(models.Model):
     # For workers of an older version, as above.
     buried = models.TextField(blank=True, default="", db_default="")
     read_share = models.FloatField(default=0.1, db_default=0.1)
+    spared_at_once = models.FloatField(default=0.0, db_default=0.0)
     last_turn = models.PositiveIntegerField(default=0, db_default=0)
     conversation = models.CharField(max_length=40, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_index=True)
@@ -104,8 +106,8 @@ class EpochRecord(models.Model):
 
     @property
     def realised_gain(self) -> float:
-        """What the epoch has spared so far, as `predicted_gain` counts it."""
-        return self.read_share * self.saved_tokens * max(0, self.last_turn - self.turn)
+        """What the epoch has spared so far, as `predicted_gain` counts it, but for rounds: those are calls of their own."""
+        return self.spared_at_once + self.read_share * self.saved_tokens * max(0, self.last_turn - self.turn)
 
     def __str__(self) -> str:
         return f"{self.trigger} epoch at turn {self.turn}"

@@ -17,7 +17,7 @@ from budgets.admin.site import site
 from proxy.admin import conversations
 from proxy.models import EpochRecord
 
-REALISED = Case(
+REALISED = F("spared_at_once") + Case(
     When(
         last_turn__gt=F("turn"),
         then=F("read_share") * Cast(F("saved_tokens"), FloatField()) * (F("last_turn") - F("turn")),

@@ -100,13 +100,15 @@ class Prompt:
 class Epoch:
     """A batch worth deepening: the candidates from position `first` on, and what we expect of it, in fresh tokens' price.
 
-    `read_to` is the number of blocks that can still be read from the cache after the change.
+    `at_once` of the gain comes with the change itself: what need not be written, as the cache is cold. `read_to` is the number
+    of blocks that can still be read from the cache after the change.
     """
 
     first: int
     saved_tokens: int
     cost: float
     gain: float
+    at_once: float
     read_to: int
 
 
@@ -125,14 +127,15 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
         cost = 0.0
         if not billing.is_cold:
             cost = billing.write * (rewritten_tokens - saved_tokens) - billing.read * rewritten_tokens
-        gain = billing.read * saved_tokens * horizon_turns + (billing.write * saved_tokens if billing.is_cold else 0.0)
+        at_once = billing.write * saved_tokens if billing.is_cold else 0.0
+        gain = at_once + billing.read * saved_tokens * horizon_turns
         gain -= asked_cost * (len(candidates) - first)
         if (
             cost <= prompt.allowance
             and gain > cost + tuning.margin_share * abs(cost)
             and (best is None or gain - cost > best.gain - best.cost)
         ):
-            best = Epoch(first, saved_tokens, cost, gain, read_to)
+            best = Epoch(first, saved_tokens, cost, gain, at_once, read_to)
     return best
 
 

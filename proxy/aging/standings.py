@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, transaction
@@ -48,6 +49,7 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
         saved_tokens=epoch.saved_tokens,
         predicted_cost=epoch.cost,
         predicted_gain=epoch.gain,
+        spared_at_once=epoch.at_once,
         conversation=beginning.conversation,
         created_at=now,
     )
@@ -67,9 +69,15 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
 
 def note_progress(progress: Progress) -> None:
     """Write down how far conversations got since their epochs: what came of those."""
-    for (owner, chain, turn), last_turn in progress.items():
-        rows = EpochRecord.objects.filter(owner=owner, chain=chain, turn=turn, last_turn__lt=last_turn)
-        rows.update(last_turn=last_turn)
+    if not progress:
+        return
+    chains: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for (owner, chain, _), last_turn in progress.items():
+        chains[owner, last_turn].append(chain)
+    with transaction.atomic():
+        for (owner, last_turn), reached in chains.items():
+            rows = EpochRecord.objects.filter(owner=owner, chain__in=reached, turn__lt=last_turn)
+            rows.filter(last_turn__lt=last_turn).update(last_turn=last_turn)
 
 
 def prune(now: datetime) -> int:

@@ -102,6 +102,22 @@ async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> No
     assert road.aging.take_progress() == {}
 
 
+async def test_what_a_cold_cache_need_not_be_written_counts_at_once(store: DatabaseStore) -> None:
+    road, bodies = (
+        Conversations(store),
+        sessions.bodies(
+            [read("src/alpha.py", module("alpha")), *[run("make", log(n, 3)) for n in range(9)]], "anthropic"
+        ),
+    )
+    for turn, body in enumerate(bodies[:-1]):
+        await planned(road, body, "anthropic", at_s=NOON_S + turn)
+    assert (await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)).epoch == "cold"
+    epoch = await database.run(EpochRecord.objects.filter(trigger="cold").get)
+    assert epoch.last_turn == epoch.turn
+    assert epoch.realised_gain == 1.25 * epoch.saved_tokens
+    assert epoch.predicted_gain < epoch.realised_gain + 0.1 * epoch.saved_tokens * epoch.turn
+
+
 @pytest.mark.parametrize("dialect", ["anthropic", "openai"])
 async def test_some_marker_says_so_whatever_gets_old(dialect: str) -> None:
     bodies = sessions.bodies(long_session(40), dialect)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from headroom.shrinkers import json_text, trouble
 from headroom.shrinkers.json_rows import MISSING, Column
@@ -17,6 +17,21 @@ _PROBED = 2_000
 _MIN_WORD_CHARS = 3
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _WORD = re.compile(r"[\w./:@-]{6,}")
+
+
+class _Codes(NamedTuple):
+    """All numbers that a field may hold, and the first of those that mean trouble."""
+
+    every: frozenset[int]
+    first_bad: int
+
+
+_CODES = {
+    "level": _Codes(frozenset(range(10, 61, 10)), 40),
+    "status": _Codes(frozenset(range(100, 600)), 500),
+    "statuscode": _Codes(frozenset(range(100, 600)), 500),
+    "status_code": _Codes(frozenset(range(100, 600)), 500),
+}
 
 
 def pick(
@@ -32,6 +47,8 @@ def pick(
         chosen.update(_standing_out(column, count))
         if str in column.types:
             reported.update(_reported(column.values))
+        elif int in column.types:
+            reported.update(_coded(column))
     chosen.update(named(columns, count, words=words, references=references))
     chosen.update(sorted(reported)[: max(keep, count // 3 if len(reported) * 3 <= count else 0)])
     return sorted(chosen.union(spread(count, keep - len(chosen))))
@@ -130,6 +147,15 @@ def _odd_types(values: Sequence[Any]) -> list[int]:
 def _reported(values: Sequence[Any]) -> list[int]:
     texts = [value.replace("\n", " ") if isinstance(value, str) else "" for value in values]
     return trouble.reporting(texts)
+
+
+def _coded(column: Column) -> list[int]:
+    """Return the objects whose level or status, written as a number, stands for a warning, an error or a failing server."""
+    coded = next((bad for name, bad in _CODES.items() if column.name.lower().endswith(name)), None)
+    values = [value for value in column.values if isinstance(value, int)]
+    if coded is None or not set(values) <= coded.every:
+        return []
+    return [index for index, value in enumerate(column.values) if isinstance(value, int) and value >= coded.first_bad]
 
 
 def _named(column: Column, count: int, words: Collection[str], references: frozenset[str]) -> list[int]:

@@ -124,7 +124,10 @@ def _rare(values: Sequence[str], counts: Counter[str]) -> list[int]:
 
 
 def _far(values: Sequence[str]) -> list[int]:
-    """Return the lines whose number lies far above all others."""
+    """Return the lines whose number lies far above all others; where each has its name in front, as in `ms=12`, without that."""
+    name, sign, _ = values[0].partition("=")
+    if sign:
+        values = [value.removeprefix(name + sign) for value in values]
     if any(_number(value) is None for value in values[:_PROBED]):
         return []
     numbers = [_number(value) or 0.0 for value in values]

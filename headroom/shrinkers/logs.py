@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, islice
 from operator import eq
 
-from headroom.shrinkers import log_values, named, templates, trouble, wordings
+from headroom.shrinkers import log_values, named, severities, templates, trouble, wordings
 from headroom.values import Form, Level, Source
 
 MIN_LINES = 12
@@ -22,7 +22,8 @@ class Limits:
 
     Of one that reports an error `troubles` lines stay, of a warning `warnings`, the first `surrounded` errors with `context`
     lines around. Beyond that those stay that speak of somebody else, which may take `other_share` of the log and no more than
-    `other_chars`.
+    `other_chars`, or fill what is shown up to its `filled_share`, with no more than `filled_chars`; then, at most as many as
+    the first, those that only differ in a number.
     """
 
     routine: int
@@ -33,6 +34,8 @@ class Limits:
     surrounded: int
     other_share: float
     other_chars: int
+    filled_share: float
+    filled_chars: int
     line_chars: int
     tells_values: bool
     ends: int
@@ -48,6 +51,8 @@ LIMITS: dict[Level, Limits] = {
         surrounded=6,
         other_share=0.06,
         other_chars=16_000,
+        filled_share=0.22,
+        filled_chars=48_000,
         line_chars=600,
         tells_values=True,
         ends=5,
@@ -61,6 +66,8 @@ LIMITS: dict[Level, Limits] = {
         surrounded=3,
         other_share=0.02,
         other_chars=4_000,
+        filled_share=0.0,
+        filled_chars=0,
         line_chars=240,
         tells_values=False,
         ends=2,
@@ -79,10 +86,6 @@ _ERROR_WORDS = (
     "refused", "killed", "timeout", "timedout", "time out", "timed out",
 )  # fmt: skip
 _ERROR = re.compile(r"\blevel\W{1,4}(?:err|crit)|^E\d{4} |\[(?:err|crit|alert|emerg)\]")
-# The level as one letter, behind the process and the thread or before the name of the part that speaks.
-_LETTER = re.compile(r"\d+ +\d+ ([EFW]) \w|([EFW])/\w")
-_LETTER_CHARS = 60
-_PLAIN, _WEAK, _STRONG = 0, 1, 2
 _TRACE = re.compile(
     r"^(?:[^\w\s]|\d|[TZ]|INFO|ERROR|WARNING|WARN)*\s*(?:at |File \"|#\d+ |Caused by|\.\.\. \d+ more|\w+Error: )"
 )
@@ -174,7 +177,7 @@ def _again(line: str, times: int) -> list[str]:
 
 
 def _folded(text: str, lines: Sequence[str], limits: Limits, spoken_of: Iterable[int]) -> tuple[str, int]:
-    numbers, marks = templates.find(text, lines, _marks)
+    numbers, marks = templates.find(text, lines, _marks, severities.numbered(text, lines))
     members: dict[int, list[int]] = defaultdict(list)
     for index, number in enumerate(numbers):
         members[number].append(index)
@@ -221,19 +224,13 @@ def _notes(members: dict[int, list[int]], kept: bytearray, studies: dict[int, lo
 
 
 def _marks(lines: list[str]) -> list[int]:
-    """Say of each line whether it reports trouble, by a level or a word for it."""
-    found = list(map(_lettered, lines))
+    """Say of each line whether it reports trouble, by a level, a letter or number for one, or a word for it."""
+    found = list(map(severities.lettered, lines))
+    for index, mark in severities.numbered("\n".join(lines), lines).items():
+        found[index] = max(mark, found[index])
     for index in trouble.reporting(lines):
-        found[index] = _STRONG if _is_error(lines[index][:4000]) else max(_WEAK, found[index])
+        found[index] = severities.STRONG if _is_error(lines[index][:4000]) else max(severities.WEAK, found[index])
     return found
-
-
-def _lettered(line: str) -> int:
-    """Return what the level of a line says that is written as one letter."""
-    if not (" E " in line or " W " in line or " F " in line or line[1:2] == "/"):
-        return _PLAIN
-    level = _LETTER.search(line, 0, _LETTER_CHARS)
-    return _PLAIN if level is None else _WEAK if "W" in level.groups() else _STRONG
 
 
 def _is_error(line: str) -> bool:
@@ -245,23 +242,20 @@ def _kept(lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[i
     """Return a mark per line: rare templates, the ends, the first lines and the last of routine ones, trouble."""
     kept = bytearray(len(lines))
     troubles: list[int] = []
-    many: list[list[int]] = []
+    many: dict[int, list[list[int]]] = {severities.STRONG: [], severities.WEAK: []}
     for number, places in members.items():
         mark = marks[number]
         if len(places) <= _most(mark, limits):
             picked = places
-        elif mark == _PLAIN:
+        elif mark == severities.PLAIN:
             picked = [*places[: limits.examples], places[-1]]
         else:
-            many.append(places)
+            many[mark].append(places)
             picked = [*_different(lines, places, _most(mark, limits) - 1), places[-1]]
         for index in picked:
             kept[index] = 1
-        if mark == _STRONG:
+        if mark == severities.STRONG:
             troubles += picked[: limits.surrounded]
-    room_chars = min(limits.other_chars, int(limits.other_share * sum(map(len, lines))))
-    for index in wordings.others(lines, many, room_chars):
-        kept[index] = 1
     for index in [*range(min(limits.ends, len(lines))), *range(max(0, len(lines) - limits.ends), len(lines))]:
         kept[index] = 1
     for index in troubles:
@@ -269,7 +263,23 @@ def _kept(lines: Sequence[str], members: dict[int, list[int]], marks: Sequence[i
         while stop < len(lines) and stop - index < _LONGEST_TRACE and _TRACE.match(lines[stop]):
             stop += 1
         kept[start:stop] = b"\x01" * (stop - start)
+    _fill(kept, lines, many, limits)
     return kept
+
+
+def _fill(kept: bytearray, lines: Sequence[str], many: Mapping[int, list[list[int]]], limits: Limits) -> None:
+    """Mark what else is said by `many` lines that report the same trouble, while there is room: errors before warnings."""
+    chars, kept_chars = sum(map(len, lines)), sum(map(len, compress(lines, kept)))
+    least_chars = min(limits.other_chars, int(limits.other_share * chars))
+    room_chars = max(least_chars, min(limits.filled_chars, int(limits.filled_share * chars) - kept_chars))
+    for passing, most_chars in (
+        (wordings.NAMES, room_chars),
+        (wordings.NUMBERS, min(least_chars, limits.filled_chars)),
+    ):
+        for alike in many.values():
+            for index in wordings.others(lines, alike, kept, min(room_chars, most_chars), passing=passing):
+                room_chars -= len(lines[index])
+                kept[index] = 1
 
 
 def _different(lines: Sequence[str], places: Sequence[int], count: int) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 _DIGITS = b"0123456789"
 _KEY_CHARS = 600
@@ -22,12 +22,17 @@ _MIN_WORDS = 4
 _ALIKE_SHARE = 0.7
 
 
-def find(text: str, lines: Sequence[str], marks: Callable[[list[str]], list[int]]) -> tuple[list[int], list[int]]:
+def find(
+    text: str, lines: Sequence[str], marks: Callable[[list[str]], list[int]], apart: Mapping[int, int]
+) -> tuple[list[int], list[int]]:
     """Return the number of the template of every line, and the mark of every template; a template has lines of one mark.
 
-    `marks` is asked for one of all lines that only differ in digits.
+    `marks` is asked for one of all lines that only differ in digits. The lines `apart` differ from others by more than
+    that, whatever the rest of them: by the number given.
     """
     keys = _without_digits(text).split(b"\n")
+    for index, mark in apart.items():
+        keys[index] = b"%d %s" % (mark, keys[index])
     place = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
     distinct = list(place)
     firsts = [lines[at] for at in place.values()]

@@ -126,6 +126,17 @@ def test_every_value_survives_reading_and_writing(value: Any, indent: int | None
     assert json.loads(json_text.finished(json_text.compact(document.value))) == {"it": value}
 
 
+@pytest.mark.parametrize(("field", "fine", "bad"), [("level", 30, 50), ("status_code", 200, 503)])
+def test_records_with_a_number_for_an_error_stay(field: str, fine: int, bad: int) -> None:
+    rows = [
+        {field: fine, "time": 1_700_000_000_000 + at, "order": at * 7919, "msg": "order handled"} for at in range(800)
+    ]
+    for at in range(100, 700, 20):
+        rows[at][field] = bad
+    told = shortest("\n".join(json.dumps(row) for row in rows))
+    assert all(str(at * 7919) in told for at in range(100, 700, 20))
+
+
 @pytest.mark.parametrize(
     "number", ["1.10", "1e5", "-0", "1E-2", "0.1000000000000000055", "123456789012345678901234567890"]
 )

@@ -168,15 +168,58 @@ def test_the_one_host_that_fails_among_many_failures_of_another_stays() -> None:
     lines[250] = refused(250, "10.0.0.9")
     told = folded([*ticks(600), *lines, *ticks(600)])
     assert lines[250] in told
-    assert told.count("10.0.0.4:5432 refused") < 40
+    assert told.count("10.0.0.4:5432 refused") < 120
 
 
 def test_what_fails_for_many_takes_no_more_than_its_share() -> None:
     lines = [refused(at, f"10.0.{at // 200}.{at % 200}") for at in range(4_000)]
     text = "\n".join([*ticks(200), *lines])
     told = folded([*ticks(200), *lines])
-    assert 60 < told.count("refused") < 300
-    assert len(told) < 0.2 * len(text)
+    assert 60 < told.count("refused") < 800
+    assert len(told) < 0.25 * len(text)
+
+
+def test_every_host_that_fails_stays_while_a_fifth_of_the_log_has_room_for_them() -> None:
+    lines = ticks(3_000)
+    hosts = [f"10.0.{at % 250}.{at // 250 + 7}" for at in range(300)]
+    lines[1_000:1_300] = [refused(at, host) for at, host in enumerate(hosts)]
+    told = folded(lines)
+    assert all(host in told for host in hosts)
+    assert len(told) < 0.25 * len("\n".join(lines))
+
+
+def test_errors_that_differ_in_a_number_alone_are_shown_from_all_over_the_log() -> None:
+    lines = ticks(2_000)
+    lines[::10] = [f"2024-01-02 03:{at // 60:02}:{at % 60:02} ERROR order {at} was declined" for at in range(200)]
+    told = folded(lines)
+    assert sum(line in told for line in lines[::10]) > 60
+    assert sum(line in told for line in lines[1_000::10]) > 20
+
+
+@pytest.mark.parametrize(
+    ("fine", "bad"),
+    [
+        ('10.0.0.{0} - - [13/Mar/2024:10:38:{0:02}] "GET /items/{0} HTTP/1.1" 200 {0}', 'HTTP/1.1" 502'),
+        ("I0318 10:47:{0:02}.542846       1 server.go:117] Declined order={0}", "E0318"),
+        ("<134>1 2024-03-18T10:47:{0:02}Z host orders 402 ID1 - declined order={0}", "<131>1"),
+        ('web-1  | {{"level":30,"time":"2024-03-18T10:47:{0:02}","order":{0},"msg":"declined"}}', '"level":50'),
+    ],
+)
+def test_a_level_that_is_a_letter_or_a_number_is_one(fine: str, bad: str) -> None:
+    code = re.compile(r'HTTP/1.1" 200|I0318|<134>1|"level":30')
+    lines = [fine.format(at % 60) for at in range(900)]
+    for at in range(100, 800, 50):
+        lines[at] = code.sub(bad, fine.format(at))
+    told = folded(lines)
+    assert all(lines[at] in told for at in range(100, 800, 50))
+
+
+def test_a_number_far_above_the_others_stays_behind_the_name_of_its_field() -> None:
+    lines = [
+        f"2024-01-02 03:00:{at % 60:02} info request served ms={at % 40}.{at % 10} id={at * 7919}" for at in range(900)
+    ]
+    lines[477] = "2024-01-02 03:00:57 info request served ms=28431.7 id=3777363"
+    assert lines[477] in folded(lines).split("\n")
 
 
 def test_errors_that_say_the_same_word_for_word_make_room_for_others() -> None:

@@ -9,6 +9,7 @@ import socket
 import stat
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from budgets import keys
-from headroom_site import server
+from headroom_site import program, server
 from proxy import health, policies
 from proxy.ml import model
 
@@ -95,7 +96,7 @@ def _database() -> Iterator[Finding]:
     if pending and settings.IS_EMBEDDED:
         yield Finding("database", "note", f"{name}, {pending} migrations are applied at the next start")
     elif pending:
-        yield Finding("database", "problem", f"{name} lacks {pending} migrations", "run `headroom migrate`")
+        yield Finding("database", "problem", f"{name} lacks {pending} migrations", f"run `{program.name()} migrate`")
     else:
         yield Finding("database", "ok", f"{name}, up to date")
 
@@ -117,8 +118,7 @@ def _redis() -> Iterator[Finding]:
 
 
 def _port() -> Iterator[Finding]:
-    host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::") else settings.HOST.strip("[]")
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+    url = server.address()
     # Not through a proxy: this is about the machine itself.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -129,11 +129,11 @@ def _port() -> Iterator[Finding]:
     if isinstance(found, dict) and found.get("service") == health.SERVICE:
         yield Finding("port", "ok", f"a proxy serves at {url}, version {found.get('version')}")
         return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    host = settings.HOST.strip("[]")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((settings.HOST.strip("[]"), settings.PORT))
+            listener.bind((host, settings.PORT))
         except OSError as exc:
             detail = f"something else is at {settings.HOST} port {settings.PORT}: {exc.strerror}"
             yield Finding("port", "problem", detail, "choose another with --port")
@@ -190,12 +190,13 @@ def _engine() -> Iterator[Finding]:
 
 def _clients() -> Iterator[Finding]:
     """Whether what is started from this shell would come here: a proxy that nobody uses saves nothing."""
-    here = f":{settings.PORT}"
+    url = server.address()
+    here = f":{urllib.parse.urlsplit(url).port}"
     pointing = [name for name in ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL") if here in os.environ.get(name, "")]
     if pointing:
         yield Finding("clients", "ok", f"{' and '.join(pointing)} point here")
     else:
-        hint = f"ANTHROPIC_BASE_URL=http://127.0.0.1:{settings.PORT} claude"
+        hint = f"ANTHROPIC_BASE_URL={url} claude"
         yield Finding(
             "clients", "note", "neither ANTHROPIC_BASE_URL nor OPENAI_BASE_URL of this shell points here", hint
         )

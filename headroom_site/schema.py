@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from budgets import people
+from headroom_site import program
 
 
 class NotReady(RuntimeError):
@@ -27,6 +28,8 @@ def prepare() -> None:
     if not pending:
         return
     if not settings.IS_EMBEDDED:
-        raise NotReady(f"the database lacks {len(pending)} migrations; run `headroom migrate` once, then start again")
+        raise NotReady(
+            f"the database lacks {len(pending)} migrations; run `{program.name()} migrate` once, then start again"
+        )
     call_command("migrate", verbosity=0, interactive=False, stdout=io.StringIO())
     people.grant()

@@ -19,7 +19,7 @@ from django.db import DatabaseError
 from uvicorn.supervisors import Multiprocess
 
 from budgets import keys, limits, periods
-from headroom_site import observers, schema, workspace
+from headroom_site import observers, program, schema, workspace
 from proxy import policies
 from proxy.ml import model
 from savings import foreign
@@ -122,7 +122,7 @@ def _bind() -> socket.socket:
 
 def _lock_workspace() -> int:
     try:
-        return workspace.lock(settings.WORKSPACE_DIR)
+        return workspace.lock(settings.WORKSPACE_DIR, _own_url())
     except workspace.WorkspaceInUse as exc:
         raise CannotServe(str(exc)) from exc
 
@@ -186,13 +186,19 @@ def _bootstrap_lines() -> list[str]:
         "",
         "  Keys are required here and there was none yet. This one is shown only now:",
         f"    {secret}",
-        "  More: headroom key create NAME",
+        f"  More: {program.name()} key create NAME",
     ]
 
 
 def pages_url() -> str:
     """Where browsers find our pages, without a slash at the end."""
-    return settings.PUBLIC_URL or _own_url()
+    return settings.PUBLIC_URL or address()
+
+
+def address() -> str:
+    """Where this workspace's proxy listens, without a slash at the end: that of a running one, whatever flags it was given,
+    else what the settings say."""
+    return workspace.served_at(settings.WORKSPACE_DIR) or _own_url()
 
 
 def _own_url() -> str:
@@ -201,20 +207,20 @@ def _own_url() -> str:
 
 
 def _banner_lines() -> list[str]:
-    url = _own_url()
+    url, called = _own_url(), program.name()
     awareness = policies.code_awareness()
     return [
         "",
         f"  Headroom listens on {url}",
         f"  Dashboard           {pages_url()}/dashboard",
-        "  Admin               headroom dashboard   (a link that logs you in)",
+        f"  Admin               {called} dashboard   (a link that logs you in)",
         *([f"  code-aware: {awareness}"] if awareness.startswith("unavailable") else []),
         "",
         f"  Claude Code         ANTHROPIC_BASE_URL={url} claude",
         f"  Codex               codex -c openai_base_url={url}/v1",
         f"  OpenAI clients      OPENAI_BASE_URL={url}/v1",
         "",
-        "  No API key at hand? See what it saves:  headroom replay --demo",
+        f"  No API key at hand? See what it saves:  {called} replay --demo",
         "  Stop with Ctrl-C; running answers are finished first.",
         "",
     ]

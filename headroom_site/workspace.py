@@ -41,8 +41,8 @@ def _made_once(path: Path, random_bytes: int) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
-def lock(directory: Path) -> int:
-    """Hold the workspace until this process ends; returns the descriptor to keep open.
+def lock(directory: Path, url: str = "") -> int:
+    """Hold the workspace until this process ends; returns the descriptor to keep open. `url` is where it is served.
 
     A flock dies with its last descriptor, and Python's descriptors are not inherited by programs that we start, so
     neither a crash nor a surviving child leaves the workspace locked.
@@ -51,12 +51,22 @@ def lock(directory: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        holder, _, _ = os.pread(descriptor, 32, 0).decode("ascii", "replace").partition("\n")
         os.close(descriptor)
         raise WorkspaceInUse(
-            f"{directory} is in use by process {holder}: two proxies on one SQLite workspace would each count only "
+            f"{directory} is in use by process {holder or 'unknown'}: two proxies on one SQLite workspace would each count only "
             "their own share. Stop it, set another HEADROOM_WORKSPACE_DIR, or use PostgreSQL and Redis."
         ) from None
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n{url}\n".encode(), 0)
     return descriptor
+
+
+def served_at(directory: Path) -> str:
+    """The address of the proxy that serves from this workspace now, "" when none does."""
+    try:
+        holder, url = (directory / "headroom.lock").read_text(encoding="ascii").splitlines()
+        os.kill(int(holder), 0)
+    except (OSError, ValueError):
+        return ""
+    return url

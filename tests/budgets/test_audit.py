@@ -110,4 +110,4 @@ def test_a_database_that_is_not_ready_is_said_in_one_line(tmp_path: Path, postgr
     proxy = Proxy(tmp_path / "workspace", "http://127.0.0.1:9", env={"HEADROOM_DATABASE_URL": postgres_url})
     refused = headroom(proxy, "audit")
     assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
-    assert "run `headroom migrate` once" in refused.stderr
+    assert "run `python3 manage.py migrate` once" in refused.stderr

@@ -35,4 +35,4 @@ def test_a_server_that_is_away_is_said_to_be(tmp_path: Path) -> None:
 @pytest.mark.postgres
 def test_a_server_without_our_tables_is_not_filled_unasked(tmp_path: Path, postgres_url: str) -> None:
     said = refused(tmp_path, postgres_url, "savings")
-    assert said.startswith("Error: the database lacks") and "run `headroom migrate` once" in said
+    assert said.startswith("Error: the database lacks") and "run `python3 manage.py migrate` once" in said

@@ -44,7 +44,9 @@ def _database() -> dict[str, Any]:
     if parsed["ENGINE"] == "django.db.backends.sqlite3":
         return _SQLITE | {"NAME": parsed["NAME"]}
     if parsed["ENGINE"] != "django.db.backends.postgresql":
-        raise env.BadEnvironment("HEADROOM_DATABASE_URL", parsed["ENGINE"], "postgresql:// or sqlite:///")
+        raise env.BadEnvironment(
+            "HEADROOM_DATABASE_URL", f"{DATABASE_URL.partition(':')[0]}:…", "postgresql:// or sqlite:///"
+        )
     # A server that vanished without a word (a power cut, a firewall) is noticed in seconds and not in a quarter of an hour.
     silence = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10}
     # A pool that is slow to give up doubles its pauses, and a server that is back would stand there unasked for as long

@@ -34,6 +34,7 @@ NAMED_FILES = 20
     type=click.Choice(["token", "cache"]),
     help="As the proxy's option: cache stops at first sight, token shortens older results where that pays.  [default: HEADROOM_MODE, else token]",
 )
+@click.option("--all", "lists_all", is_flag=True, help="List every session, not only those with the largest bills.")
 @click.option("--model", default="", metavar="M", help="Price every turn as this model, whatever the recording names.")
 @click.option("--max-turns", type=click.IntRange(1), metavar="N", help="Replay the first N turns of each session only.")
 def command(
@@ -41,9 +42,8 @@ def command(
     demo: bool,
     as_json: bool,
     html_path: Path | None,
-    mode: str | None,
-    model: str,
-    max_turns: int | None,
+    lists_all: bool,
+    **options: Any,
 ) -> None:
     """Price recorded agent sessions turn by turn, without headroom and with it.
 
@@ -58,15 +58,17 @@ def command(
     """
     if not paths and not demo:
         raise click.UsageError("name a recording or a folder, e.g. ~/.claude/projects, or try --demo")
+    if html_path is not None and not html_path.absolute().parent.is_dir():
+        raise click.UsageError(f"--html {html_path}: there is no folder {html_path.parent}")
     setup.django()
-    run = _replay(paths, demo, mode=mode, model=model, max_turns=max_turns)
+    run = _replay(paths, demo, **options)
     _name_skipped(run)
     if html_path is not None:
-        html_path.write_text(import_module("proxy.replay.html_report").page(run.sessions), encoding="utf-8")
+        _write(html_path, import_module("proxy.replay.html_report").page(run.sessions))
     if as_json:
         click.echo(json.dumps(run.as_json(), indent=2))
     elif run.sessions:
-        click.echo(import_module("proxy.replay.report").page(run.sessions))
+        click.echo(import_module("proxy.replay.report").page(run.sessions, lists_all=lists_all))
     if not run.sessions:
         click.echo("Error: no session could be read", err=True)
         raise click.exceptions.Exit(2)
@@ -92,6 +94,13 @@ def _replay(paths: tuple[Path, ...], demo: bool, **options: Any) -> Any:
         return replays.replay(files, on_turn=count_turn, on_file=lambda: bar.update(1, turns), **options)
 
 
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as exc:
+        raise click.ClickException(f"--html {path}: {exc.strerror}") from exc
+
+
 def _name_skipped(run: Any) -> None:
     for path, lines in run.bad_lines.items():
         click.echo(f"{path}: {lines} lines are not JSON and were skipped", err=True)
@@ -100,4 +109,4 @@ def _name_skipped(run: Any) -> None:
     if len(run.skipped) > NAMED_FILES:
         click.echo(f"… and {len(run.skipped) - NAMED_FILES} more; --json names them all", err=True)
     if run.skipped:
-        click.echo(f"{len(run.skipped)} files skipped", err=True)
+        click.echo(f"{len(run.skipped)} {'file' if len(run.skipped) == 1 else 'files'} skipped", err=True)

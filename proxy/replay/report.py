@@ -18,10 +18,16 @@ CLASSES = {
 }
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
-    """Totals, tokens by class, forms, and the sessions with the largest bills."""
+def page(outcomes: Sequence[Outcome], *, lists_all: bool = False) -> str:
+    """Totals, tokens by class, forms, and the sessions with the largest bills, or all of them."""
     every = total(outcomes)
-    parts = [_headline(every), _classes(every), _forms(every), _sessions(outcomes), _foot(every)]
+    parts = [
+        _headline(every),
+        _classes(every),
+        _forms(every),
+        _sessions(outcomes, len(outcomes) if lists_all else LISTED_SESSIONS),
+        _foot(every),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -36,7 +42,7 @@ def _headline(every: Outcome) -> str:
             f"  saved                  {_usd(every.saved_nano_usd):>12}  {_percent(every)}",
         ]
     lines += [
-        f"  no price is known for {model}: {_counted(turns, 'turn')} left out of the bill"
+        f"  no price is known for {model}: {_counted(turns, 'turn')} left out of the bill (--model prices them as another)"
         for model, turns in sorted(every.unpriced.items())
     ]
     return "\n".join(lines)
@@ -79,14 +85,16 @@ def _forms(every: Outcome) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _sessions(outcomes: Sequence[Outcome]) -> str:
+def _sessions(outcomes: Sequence[Outcome], listed: int) -> str:
     if len(outcomes) < 2:
         return _epochs(outcomes[0]) if outcomes else ""
-    largest = sorted(outcomes, key=lambda one: -one.before.cost_nano_usd)[:LISTED_SESSIONS]
+    largest = sorted(outcomes, key=lambda one: (-one.before.cost_nano_usd, -one.turns))[:listed]
     shown = [(_clipped(one.name), str(one.turns), *_bill(one)) for one in largest]
-    title = "largest bills" if len(outcomes) > len(largest) else "session"
+    left = len(outcomes) - len(largest)
+    title = "largest bills" if left else "session"
     head = (title, "turns", "without", "first sight", "with", "saved", "written", "epochs", "hidden")
-    return _table(head, shown)
+    more = f"\nand {_counted(left, 'session')} more; --all lists them" if left else ""
+    return _table(head, shown) + more
 
 
 def _epochs(outcome: Outcome) -> str:
@@ -95,14 +103,12 @@ def _epochs(outcome: Outcome) -> str:
 
 
 def _bill(outcome: Outcome) -> tuple[str, ...]:
-    if outcome.turns and outcome.turns == sum(outcome.unpriced.values()):
-        return ("no price", *[""] * 6)
+    is_priced = not outcome.turns or outcome.turns > sum(outcome.unpriced.values())
     written = outcome.after.cache_write_5m + outcome.after.cache_write_1h
     direct = outcome.before.cache_write_5m + outcome.before.cache_write_1h
+    bills = (outcome.before, outcome.first_sight, outcome.after)
     return (
-        _usd(outcome.before.cost_nano_usd),
-        _usd(outcome.first_sight.cost_nano_usd),
-        _usd(outcome.after.cost_nano_usd),
+        *([_usd(bill.cost_nano_usd) for bill in bills] if is_priced else ["no price", "", ""]),
         _percent(outcome),
         f"{written - direct:+,}",
         ", ".join(f"{trigger} {count}" for trigger, count in sorted(outcome.epochs.items())),

@@ -86,6 +86,27 @@ def test_files_that_are_no_recordings_are_named_skipped_and_counted(folder: Path
     assert len(json.loads(replay(folder, "--json").stdout)["skipped"]) == 2
 
 
+def test_every_session_is_listed_on_request_also_those_without_a_price(tmp_path: Path) -> None:
+    for n in range(12):
+        model = MODEL if n < 11 else "nobody-knows-1"
+        told = {"messages": steps(RECORDS, "ok"), "model": model, "needed": [{"fact": "server-0", "used_at": 3}]}
+        (tmp_path / f"chat{n:02}.json").write_text(json.dumps(told))
+    few, every = replay(tmp_path).stdout, replay(tmp_path, "--all").stdout
+    assert "and 2 sessions more; --all lists them" in few and "chat11" not in few
+    assert all(f"chat{n:02}.json" in every for n in range(12)) and "more; --all" not in every
+    (unpriced,) = (line for line in every.splitlines() if "chat11" in line)
+    assert "no price" in unpriced and unpriced.endswith("of 1"), "what was hidden needs no price"
+    assert (
+        "no price is known for nobody-knows-1: 3 turns left out of the bill (--model prices them as another)" in every
+    )
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_work(folder: Path) -> None:
+    result = replay(folder, "--html", folder / "nowhere" / "page.html")
+    assert result.exit_code == 2 and "there is no folder" in result.stderr
+    assert "Replaying" not in result.stderr
+
+
 def test_nothing_readable_is_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "notes.json").write_text("hello")
     for target in (tmp_path, tmp_path / "nowhere.jsonl"):

@@ -37,6 +37,7 @@ class Conversation:
     calls: int = 0
     cost: int = 0
     saved: int = 0
+    would_save: int = 0
     read_tokens: int = 0
     input_tokens: int = 0
     misses: dict[str, int] = field(default_factory=dict)
@@ -198,7 +199,10 @@ def conversations(newest: Iterable[LedgerEntry]) -> list[Conversation]:
         seen = found.setdefault(entry.conversation, Conversation(entry.conversation, entry))
         seen.calls += 1
         seen.cost += entry.cost_nano_usd or 0
-        seen.saved += 0 if entry.is_observed else entry.saved_nano_usd or 0
+        if entry.is_observed:
+            seen.would_save += entry.saved_nano_usd or 0
+        else:
+            seen.saved += entry.saved_nano_usd or 0
         seen.read_tokens += entry.cache_read_tokens or 0
         seen.input_tokens += (
             (entry.input_fresh_tokens or 0)

@@ -61,19 +61,33 @@ def _row(figures: Any) -> dict[str, Any]:
         "avoided_usd": float(figures.avoided_usd),
         "provider_cache_discount_usd": float(figures.cache_discount_usd),
         "unpriced_calls": figures.unpriced_calls,
+        "observed_calls": figures.observed_calls,
+        "observed_saved_usd": float(figures.observed_saved_nano_usd) / 10**9,
+        "observed_tokens_saved": figures.observed_tokens_saved,
         "cost_nano_usd": figures.cost_nano_usd,
         "saved_nano_usd": figures.saved_nano_usd,
     }
 
 
 def _page(found: dict[str, Any]) -> str:
-    lines = _table("", found["times"])
+    lines = _table("", found["times"]) + _observed(found["times"])
     for label in BREAKDOWNS:
         lines += ["", *_table(f"by {label}, {BREAKDOWN_DAYS} days", found[f"by_{label}"])]
     unpriced = found["times"]["lifetime"]["unpriced_calls"]
     if unpriced:
         lines += ["", f"{unpriced:,} calls have no known price and are in no sum of dollars."]
     return "\n".join(lines)
+
+
+def _observed(times: dict[str, dict[str, Any]]) -> list[str]:
+    """What would have been saved by calls that went out as they came, with `--observe`."""
+    if not times["lifetime"]["observed_calls"]:
+        return []
+    lines = ["", f"{'only observed':24}{'calls':>10}{'would have saved':>35}{'tokens':>22}"]
+    return lines + [
+        f"{name:24}{row['observed_calls']:>10,}{_usd(row['observed_saved_usd']):>35}{row['observed_tokens_saved']:>22,}"
+        for name, row in times.items()
+    ]
 
 
 def _table(title: str, rows: dict[str, dict[str, Any]]) -> list[str]:

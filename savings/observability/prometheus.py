@@ -42,6 +42,8 @@ TOKENS_ADDED = Counter("headroom_tokens_added", "Estimated prompt tokens that we
 COST = Counter("headroom_cost_nano_usd", "What providers charge, in nano-dollars.", ["provider", "model"])
 SAVED = Counter("headroom_saved_nano_usd", "What calls would have cost more without us.", ["provider", "model"])
 LOST = Counter("headroom_lost_nano_usd", "What calls cost more than they would have without us.", ["provider", "model"])
+WOULD_SAVE = Counter("headroom_would_save_nano_usd", "What observed calls would have cost less with us.", ["provider"])
+WOULD_LOSE = Counter("headroom_would_lose_nano_usd", "What observed calls would have cost more with us.", ["provider"])
 AVOIDED = Counter("headroom_avoided_nano_usd", "What answers from the response cache would have cost.", ["provider"])
 UNPRICED = Counter("headroom_unpriced_calls", "Calls of models without a known price.", ["provider"])
 UNCOMPRESSED = Counter("headroom_uncompressed_calls", "Calls of which nothing was shortened.", ["reason"])
@@ -135,6 +137,8 @@ def _count_savings(entry: PricedReceipt, provider: str, model: str) -> None:
     if admission.reason:
         UNCOMPRESSED.labels(admission.reason.partition(":")[0]).inc()
     if admission.is_observed:  # what would have been is no saving
+        if saving.nano_usd:
+            (WOULD_SAVE if saving.nano_usd > 0 else WOULD_LOSE).labels(provider).inc(abs(saving.nano_usd))
         return
     if saving.nano_usd:
         (SAVED if saving.nano_usd > 0 else LOST).labels(provider, model).inc(abs(saving.nano_usd))

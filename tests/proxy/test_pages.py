@@ -26,6 +26,7 @@ def test_a_conversation_counts_its_misses_by_reason():
     ]
     first, second = pages.conversations(newest)
     assert (first.name, first.calls, first.cost, first.saved, first.read_percent) == ("a", 3, 5, 2, 75.0)
+    assert (first.would_save, second.would_save) == (-1, 0)
     assert first.reasons == [("Expired", 2)]
     assert second.reasons == [("First of its kind", 1)]
 
@@ -71,3 +72,17 @@ def test_a_conversation_is_drawn_call_by_call_with_the_reason_of_every_miss(clie
     assert "epoch: it pays" in page and "longer than the provider keeps a prompt" in page and "400 s" in page
     assert "<b>shop" not in page and "&lt;b&gt;shop" in page
     assert 'data-figure="own_changes" data-number="0"' in page
+
+
+def test_what_would_have_been_saved_is_told_apart(client):
+    receipt = make_receipt(
+        {"conversation": "a", "admitted_at": NOON, "is_observed": True, "tokens_before": 9_000, "tokens_after": 4_000},
+        usage=Usage(10_000, output=10),
+        counterfactual=Usage(4_000, output=10),
+        cache_outcome="cold_start",
+    )
+    ledger.record_many([PriceBook().priced(receipt)])
+    entry = LedgerEntry.objects.get()
+    assert entry.saved_nano_usd and entry.saved_nano_usd > 0
+    page = client.get("/dashboard/cache/a").content.decode()
+    assert "without <code>--observe</code> it would have been" in page and "<small>would have</small>" in page

@@ -47,6 +47,9 @@ def test_what_was_only_observed_is_no_saving():
     assert value("headroom_saved_nano_usd_total", provider="p2") == 0
     assert value("headroom_tokens_saved_total", provider="p2") == 0
     assert value("headroom_cost_nano_usd_total", provider="p2") == 7
+    assert value("headroom_would_save_nano_usd_total", provider="p2") == 5
+    prometheus.record([booked("p2", saved=-2, is_observed=True)])
+    assert value("headroom_would_lose_nano_usd_total", provider="p2") == 2
 
 
 def test_strangers_cannot_fill_the_labels():

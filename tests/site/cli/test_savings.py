@@ -43,5 +43,17 @@ def test_every_time_and_label_adds_up_to_the_ledger() -> None:
     assert any(line.startswith("by model, 30 days") for line in table)
 
 
+def test_what_was_only_observed_has_a_table_of_its_own() -> None:
+    now = datetime.now(UTC)
+    saving = Saving(2_500_000, None, "exact", "hit")
+    book(make_priced(now, saving=saving, is_observed=True, tokens_before=9_000, tokens_after=4_000))
+    lifetime = json.loads(said("--json"))["times"]["lifetime"]
+    assert (lifetime["observed_calls"], lifetime["observed_saved_usd"]) == (1, 0.0025)
+    assert (lifetime["saved_usd"], lifetime["tokens_saved"], lifetime["observed_tokens_saved"]) == (0, 0, 5_000)
+    table = said().splitlines()
+    assert table[6].split() == ["only", "observed", "calls", "would", "have", "saved", "tokens"]
+    assert table[10].split() == ["lifetime", "1", "$0.0025", "5,000"]
+
+
 def test_an_empty_ledger_is_a_table_of_nothing() -> None:
     assert said().splitlines()[1].split() == ["today", "0", "$0.0000", "$0.0000", "$0.0000", "0.0", "%", "0"]

@@ -1,4 +1,5 @@
-"""Lines that all begin with the same words, as with the day that a log is of: said once."""
+"""Lines that all begin with the same words, as with the day that a log is of: said once. Lines that report trouble stay
+whole, as readers look for these literally."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ import re
 from collections.abc import Iterable
 
 from headroom import reading
+from headroom.shrinkers import trouble
 from headroom.values import Form, Source
 
 HEAD = "[every line begins with “"
+WHOLE = "| "
 MIN_LINES = 4
 MIN_CHARS = 8
 _UP_TO_WORD = re.compile(r".*(?:\s|\dT(?=\d))")
@@ -29,4 +32,10 @@ def forms(source: Source) -> Iterable[Form]:
     if len(start.strip()) < MIN_CHARS or not all(line[len(start) :].strip() for line in filled):
         return
     rest = [line[len(start) :] if line.strip() else line for line in lines]
-    yield Form("\n".join([f"{HEAD}{start}”]", *rest]), "shared_start")
+    reported = trouble.positions(lines)
+    if reported and any(line.startswith(WHOLE) for line in rest):
+        return
+    for n in reported:
+        rest[n] = WHOLE + lines[n]
+    others = f", but is whole behind “{WHOLE.strip()}”" if reported else ""
+    yield Form("\n".join([f"{HEAD}{start}”{others}]", *rest]), "shared_start")

@@ -1,4 +1,5 @@
-"""Lines of a log that have words in common at the same places: the words are said once, above what differs."""
+"""Lines of a log that have words in common at the same places: the words are said once, above what differs. Lines that
+report trouble stay whole, as readers look for these literally."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from headroom import reading
-from headroom.shrinkers import git_blame
+from headroom.shrinkers import git_blame, trouble
 from headroom.values import Form, Source
 
 MAX_CHARS = 200_000
@@ -51,7 +52,8 @@ def forms(source: Source) -> Iterable[Form]:
     if allowed < 0 or next(islice(strangers, int(allowed), None), ""):
         return
     rows = [_BLANKS.split(line, MAX_WORDS) if "  " in line else line.split(" ", MAX_WORDS) for line in lines]
-    alike = _alike(rows)
+    reported = trouble.positions(lines)
+    alike = [n for n in _alike(rows) if n not in reported]
     pattern = _pattern([rows[n] for n in alike])
     if _fixed_chars(pattern) < MIN_FIXED_CHARS or any(line.startswith(OTHER) for line in lines):
         return

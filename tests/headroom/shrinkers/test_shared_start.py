@@ -18,9 +18,13 @@ CALL = ToolCall("Bash", '{"command": "tail app.log | sort -k4"}')
 
 def restored(form: str) -> str:
     head, _, rest = form.partition("\n")
-    found = re.fullmatch(r"\[every line begins with “(.+)”\]", head)
+    found = re.fullmatch(r"\[every line begins with “(.+?)”(, but is whole behind “\|”)?\]", head)
     assert found is not None
-    return "\n".join(found[1] + line if line.strip() else line for line in rest.split("\n"))
+    whole = "| " if found[2] else "\n"
+    return "\n".join(
+        line.removeprefix(whole) if line.startswith(whole) or not line.strip() else found[1] + line
+        for line in rest.split("\n")
+    )
 
 
 def test_the_day_of_a_log_is_said_once() -> None:
@@ -31,6 +35,14 @@ def test_the_day_of_a_log_is_said_once() -> None:
     assert "with “2026-03-01T”]" in laws.forms(shared_start.forms, iso, call=CALL)["shared_start"].text
     outcome = pipeline.shrink(LOG, call=CALL, policy=Policy(level="lossless"))
     assert pipeline.shrink(outcome.text, call=CALL, policy=Policy(level="lossless")).text == outcome.text
+
+
+def test_lines_that_report_trouble_can_be_searched_for_literally() -> None:
+    lines = LOG.split("\n")
+    lines[5] = "2026-03-01 12:05:07 ERROR user 185 cannot buy item-74: card refused"
+    (form,) = laws.forms(shared_start.forms, "\n".join(lines), call=CALL).values()
+    assert f"\n| {lines[5]}\n" in form.text
+    assert restored(form.text) == "\n".join(lines)
 
 
 def test_paths_files_and_json_stay_as_they_are() -> None:
@@ -46,7 +58,12 @@ def test_paths_files_and_json_stay_as_they_are() -> None:
         assert not list(shared_start.forms(Source(text, call)))
 
 
-@given(st.one_of(texts.ANY, st.lists(st.sampled_from(["shared words of it", "a", "b c", "", " "])).map("\n".join)))
+@given(
+    st.one_of(
+        texts.ANY,
+        st.lists(st.sampled_from(["shared words of it", "a", "b c", "", " ", "an error", "| an error"])).map("\n".join),
+    )
+)
 def test_nothing_is_lost(text: str) -> None:
     for prefix in ("", "2026-03-01 12:00 host-7 "):
         written = "\n".join(prefix + line for line in text.split("\n"))

@@ -14,7 +14,7 @@ from tests.examples import examples
 from tests.headroom.shrinkers import laws, texts
 
 CALL = ToolCall("Bash", '{"command": "kubectl logs web-7 --tail=12"}')
-LEVELS = ("INFO ", "DEBUG", "ERROR")
+LEVELS = ("INFO ", "DEBUG", "TRACE")
 LOG = "\n".join(
     f"2026-03-01 12:{n:02}:07.{n * 89 % 997:03} {LEVELS[n % 3]} [http-worker-{n % 4 + 9}] c.a.Orders - order {n * 911} took  {n} ms"
     for n in range(12)
@@ -55,6 +55,14 @@ def test_what_the_lines_of_a_log_share_is_said_once() -> None:
     outcome = pipeline.shrink(LOG, call=CALL, policy=Policy(level="lossless"))
     assert outcome.form == "shared_words" and not outcome.is_lossy
     assert pipeline.shrink(outcome.text, call=CALL, policy=Policy(level="lossless")).text == outcome.text
+
+
+def test_lines_that_report_trouble_can_be_searched_for_literally() -> None:
+    lines = LOG.split("\n")
+    lines[5] = lines[5].replace("TRACE", "ERROR").replace("took", "failed in")
+    form = shown("\n".join(lines))
+    assert f"\n| {lines[5]}\n" in form
+    assert single_blanks(restored(form)) == single_blanks("\n".join(lines))
 
 
 def test_names_stay_in_one_piece() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from headroom import commands, reading
-from headroom.shrinkers import fixed, git_blame, passages, prose, table
+from headroom.shrinkers import fixed, git_blame, logs, passages, prose, table
 from headroom.values import ToolCall
 
 HEAD_CHARS = 16_384
@@ -323,6 +323,8 @@ def _by_structure(text: str, settling: Sequence[str]) -> Iterator[str]:
     for kind, pattern, share in _SHAPES:
         if kind not in _SETTLING and _is_hinted(kind, head) and _is_like(pattern, share, head, probe):
             yield kind
+    if logs.counts_seconds(probe):
+        yield "logs"
     yield from ("blob",) if _is_json(text) else ("table", "command", "blob", "prose")
 
 

@@ -80,6 +80,9 @@ _LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "FATAL", "CRITIC
 _LEVEL = re.compile(rf"\b(?:{'|'.join(_LEVELS)}|WARNING)\b")
 _LEVEL_FIELD = re.compile(r"level\W{1,3}\w")
 _EPOCH = re.compile(r"(?<!\d)1\d{9}(?!\d)")
+_SECONDS_CHARS = 200
+_SECONDS_SHARE = 0.9
+_SENTENCE_WORDS = 3
 _ASKED = re.compile(r"\blogs?\b|journalctl|dmesg")
 _ERROR_WORDS = (
     "error", "exception", "fail", "fatal", "panic", "crash", "abort", "traceback", "unexpected", "critical", "severe", "denied",
@@ -119,7 +122,24 @@ def _is_log(lines: Sequence[str], arguments: str) -> bool:
     is_asked = _ASKED.search(arguments) is not None
     enough = len(probe) // (10 if is_asked else 3) + 1
     timed = (line for line in probe if _is_timed(line) or (is_asked and _EPOCH.search(line)))
-    return len(list(islice(timed, enough))) == enough
+    return len(list(islice(timed, enough))) == enough or counts_seconds(probe)
+
+
+def counts_seconds(lines: Sequence[str]) -> bool:
+    """Return whether sentences have a count of seconds among their first words, always at one place, that never goes back.
+
+    >>> counts_seconds([f"{at} node-7 {1145552216 + at} the link came up again" for at in range(12)])
+    True
+    """
+    rows = [line[:_SECONDS_CHARS].split() for line in lines]
+    if len(rows) < MIN_LINES:
+        return False
+    for at in [at for at, word in enumerate(rows[0]) if _EPOCH.fullmatch(word)]:
+        times = [row[at] for row in rows if len(row) > at and _EPOCH.fullmatch(row[at])]
+        if len(times) >= _SECONDS_SHARE * len(rows) and times == sorted(times) and times[0] < times[-1]:
+            words = sum(1 for row in rows for word in row if word.isalpha())
+            return words >= _SENTENCE_WORDS * len(rows)
+    return False
 
 
 def _is_timed(line: str) -> bool:

@@ -153,6 +153,15 @@ def test_a_log_that_counts_seconds_is_one_where_a_log_was_asked_for() -> None:
     assert pipeline.shrink("\n".join(lines), call=call, policy=Policy()).form == "log_templates"
 
 
+def test_seconds_that_never_go_back_make_a_log_of_sentences_and_not_of_figures() -> None:
+    at = [1_145_552_216 + 7 * n for n in range(300)]
+    said = [f"{n * 7919} node-{n % 9} net.niff.up {one} 1 NIFF: the connection is up" for n, one in enumerate(at)]
+    call = ToolCall("Bash", '{"command": "tail -300 /srv/cluster/out"}')
+    assert pipeline.shrink("\n".join(said), call=call, policy=Policy()).form == "log_templates"
+    for lines in (said[::-1], [f"servers.web-{n % 9}.cpu {n * 37 % 100} {one}" for n, one in enumerate(at)]):
+        assert not logs.counts_seconds(lines)
+
+
 def test_of_an_old_log_the_only_line_of_its_sort_is_shown_to_its_end() -> None:
     odd = f"2024-01-02 03:10:00 INFO range {'x' * 300} was mapped for host-17"
     lines = [*ticks(400)[:200], odd, *ticks(400)[200:]]

@@ -315,3 +315,5 @@ if IS_EMBEDDED or not REDIS_URL:
     }
 else:
     CELERY_BROKER_URL = REDIS_URL
+# Not in the folder that beat happens to be started in.
+CELERY_BEAT_SCHEDULE_FILENAME = str(WORKSPACE_DIR / "beat-schedule")

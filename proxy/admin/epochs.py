@@ -76,8 +76,8 @@ class Epochs(base.ReadOnlyAdmin):
     """Newest first. Costs and gains are tokens at the price of fresh input."""
 
     list_display = (
-        *("began", "its_conversation", "outcome", "trigger", "turns_since", "saved"),
-        *("cost", "predicted", "realised"),
+        *("began", "its_conversation", "cost", "predicted", "realised"),
+        *("outcome", "trigger", "turns_since", "saved"),
     )
     its_conversation = conversations.link
     list_filter = (EpochDay, Trigger, Outcome, conversations.OfConversation, Owner)

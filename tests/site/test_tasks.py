@@ -37,6 +37,10 @@ def make_decision(key: str, used_at: datetime) -> Decision:
     )
 
 
+def test_beat_writes_into_the_workspace_and_not_where_it_is_started(settings):
+    assert Path(app.conf.beat_schedule_filename).parent == Path(settings.WORKSPACE_DIR)
+
+
 @pytest.mark.django_db
 def test_decisions_that_nobody_used_for_a_lifetime_are_forgotten():
     now = datetime.now(UTC)

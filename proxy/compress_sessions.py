@@ -17,7 +17,7 @@ from headroom.messages import Block, Result
 from headroom.values import Level, Policy, Shrunk
 from headroom.walk import Text
 from proxy import decisions
-from proxy.decisions import Decided, FormLevel
+from proxy.decisions import Batch, Decided, FormLevel
 from proxy.values import ToolResult
 
 STAGES = ("first", "deep", DROPPED)
@@ -57,8 +57,8 @@ def store(owner: str, session: str, texts: Sequence[Text], result: Result, polic
     held: dict[str, Decided] = {}
     wanted = list(made)
     for start in range(0, len(wanted), 500):
-        batch = {key: made[key] for key in wanted[start : start + 500]}
-        held |= decisions.store(owner, batch, of, datetime.now(UTC), decisions.lifetime())
+        batch = Batch(owner, {key: made[key] for key in wanted[start : start + 500]}, of)
+        held |= decisions.store(batch, datetime.now(UTC), decisions.lifetime())
     numbers = {key: number for number, key in zip(results, made, strict=True)}
     return {
         numbers[key]: _shrunk(decided, of[key].text, policy.level)

@@ -20,9 +20,10 @@ from proxy import decisions, policies, repeats
 from proxy.aging.aging import Aging
 from proxy.aging.epochs import Billing
 from proxy.aging.values import Aged, Look, Stand, Standing
-from proxy.decisions import Decided
+from proxy.decisions import Batch, Decided
 from proxy.learning import rereads
 from proxy.offload import Offload
+from proxy.recall import recalled, remembered
 from proxy.repeats import Earlier, Repeats
 from proxy.retrieval import words
 from proxy.stores import DatabaseStore, ObservedStore, Store
@@ -132,25 +133,11 @@ class Conversations:
         if not lost:
             return stands
         keys = [decisions.alone_key(stands[n].key) for n in lost]
-        alone = await self._loaded(keys)
+        alone = await recalled(keys, self.memory, self.store)
         resolved = list(stands)
         for n, key in zip(lost, keys, strict=True):
             resolved[n] = replace(stands[n], decided=alone.get(key) or _as_it_is(stands[n]))
         return resolved
-
-    async def _loaded(self, keys: list[str]) -> dict[str, Decided]:
-        known = {key: decided for key in keys if (decided := self._known(key)) is not None}
-        unknown = [key for key in keys if key not in known]
-        if unknown:
-            try:
-                stored = await self.store.load(unknown)
-            except (DatabaseError, TimeoutError):
-                logger.warning("the decision store is down; %d results go out as they came", len(unknown))
-                return known
-            for key, decided in stored.items():
-                self.memory.put(key, decided)
-            known |= stored
-        return known
 
     async def _recall(self, owner: str, results: list[ToolResult]) -> list[Stand]:
         """Where results stand. Of those that may be new only memory is asked: whoever comes to store a decision about them
@@ -167,10 +154,7 @@ class Conversations:
                 for key in unknown:
                     self.memory.put(key, stored.get(key))
         # A request may hold more than the memory does; what was just read must not be lost to eviction.
-        return [Stand(key, r, stored[key] if key in stored else self._known(key)) for key, r in keyed]
-
-    def _known(self, key: str) -> Decided | None:
-        return self.memory.get(key) if key in self.memory else None
+        return [Stand(key, r, stored[key] if key in stored else remembered(key, self.memory)) for key, r in keyed]
 
     async def _decide(
         self,
@@ -217,7 +201,7 @@ class Conversations:
         """The decisions that hold from now on, or only those that were made before. `reread` are keys of forms whose files
         the new results show once more."""
         try:
-            held = await self.store.save_new(owner, made, results, reread, conversation=conversation)
+            held = await self.store.save_new(Batch(owner, made, results, conversation), reread)
         except (DatabaseError, TimeoutError):
             logger.warning("the decision store is down; lossy forms wait until it is back")
             held = {key: _without_loss(decided) for key, decided in made.items()}

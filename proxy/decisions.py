@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -80,6 +80,16 @@ class Decided:
             level=pipeline.form_level(shrunk),
             policy_version=policy.version,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Decisions that are made at once: whose, by their keys, the results that they are about, and in which conversation."""
+
+    owner: str
+    made: dict[str, Decided]
+    results: dict[str, ToolResult]
+    conversation: str = ""
 
 
 def key_of(owner: str, result: ToolResult) -> str:
@@ -198,76 +208,51 @@ def load(keys: Iterable[str]) -> dict[str, Decided]:
     }
 
 
-def store(
-    owner: str,
-    decided: dict[str, Decided],
-    results: dict[str, ToolResult],
-    now: datetime,
-    lifetime: timedelta,
-    *,
-    conversation: str = "",
-) -> dict[str, Decided]:
+def store(batch: Batch, now: datetime, lifetime: timedelta) -> dict[str, Decided]:
     """Store new decisions with the originals behind them, in one transaction; whoever was first is right.
 
     Returns the decisions that hold now: ours, or another worker's that was quicker.
     """
     with transaction.atomic():
-        _keep(owner, decided, results, now, lifetime)
-        Decision.objects.bulk_create(_rows(decided, now, conversation), ignore_conflicts=True)
-    return load(decided)
+        _keep(batch, now, lifetime)
+        Decision.objects.bulk_create(_rows(batch, now), ignore_conflicts=True)
+    return load(batch.made)
 
 
-def store_all(
-    owner: str,
-    decided: dict[str, Decided],
-    results: dict[str, ToolResult],
-    now: datetime,
-    lifetime: timedelta,
-    *,
-    has_originals: bool = True,
-    conversation: str = "",
-) -> dict[str, Decided]:
+def store_all(batch: Batch, now: datetime, lifetime: timedelta, *, has_originals: bool = True) -> dict[str, Decided]:
     """Store decisions that were made of one another, as `store` does, if none of them was made before: all of them or none.
 
     Returns those that were made before: what else there is has to be decided with them in view.
     """
     try:
         with transaction.atomic():
-            if alone := _alone_keys(decided):  # if there is one, the decision that it stood beside was pruned first
+            if alone := _alone_keys(batch.made):  # if there is one, the decision that it stood beside was pruned first
                 Decision.objects.filter(key__in=alone).delete()
-            rows.insert(_rows(decided, now, conversation))
-            _keep(owner, decided, results, now, lifetime, has_originals=has_originals)
+            rows.insert(_rows(batch, now))
+            _keep(batch, now, lifetime, has_originals=has_originals)
     except IntegrityError:
-        if earlier := load(decided):
+        if earlier := load(batch.made):
             return earlier
         raise
     return {}
 
 
-def _keep(
-    owner: str,
-    decided: dict[str, Decided],
-    results: dict[str, ToolResult],
-    now: datetime,
-    lifetime: timedelta,
-    *,
-    has_originals: bool = True,
-) -> None:
+def _keep(batch: Batch, now: datetime, lifetime: timedelta, *, has_originals: bool = True) -> None:
     """Keep what stands beside decisions: originals, and notes of what is sent."""
     if has_originals:
-        kept = [_kept(results[key], made) for key, made in decided.items() if made.original_hash]
-        keep_originals(owner, kept, now, lifetime)
-    alone = _alone_keys(decided)
-    sent = {key: made for key, made in decided.items() if key not in alone}
-    uses.note_sent(owner, uses.of_decisions(sent, results), now)
+        kept = [_kept(batch.results[key], made) for key, made in batch.made.items() if made.original_hash]
+        keep_originals(batch.owner, kept, now, lifetime)
+    alone = _alone_keys(batch.made)
+    sent = {key: made for key, made in batch.made.items() if key not in alone}
+    uses.note_sent(batch.owner, uses.of_decisions(sent, batch.results), now)
 
 
-def _alone_keys(decided: dict[str, Decided]) -> set[str]:
+def _alone_keys(decided: Mapping[str, Decided]) -> set[str]:
     """The identities among these that stand beside a decision, for when the copy that it refers to is out of view."""
     return {alone_key(key) for key, made in decided.items() if made.refers_to}
 
 
-def _rows(decided: dict[str, Decided], now: datetime, conversation: str) -> list[Decision]:
+def _rows(batch: Batch, now: datetime) -> list[Decision]:
     return [
         Decision(
             key=key,
@@ -281,11 +266,11 @@ def _rows(decided: dict[str, Decided], now: datetime, conversation: str) -> list
             level=made.level,
             policy_version=made.policy_version,
             engine_version=ENGINE_VERSION,
-            conversation=conversation,
+            conversation=batch.conversation,
             created_at=now,
             used_at=now,
         )
-        for key, made in decided.items()
+        for key, made in batch.made.items()
     ]
 
 

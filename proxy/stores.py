@@ -10,30 +10,18 @@ from typing import Protocol
 from proxy import database, decisions
 from proxy.aging import standings
 from proxy.aging.values import Beginning, EpochStore, Held, Standing
-from proxy.decisions import Decided
+from proxy.decisions import Batch, Decided
 from proxy.learning import uses
 from proxy.retrieval import files, lookup
-from proxy.values import ToolResult
 
 
 class Store(EpochStore, Protocol):
     """Decisions and epochs. Every method may raise DatabaseError or TimeoutError."""
 
-    async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], *, conversation: str = ""
-    ) -> dict[str, Decided]:
-        """Store decisions with their originals and return those that hold now: of each the first writer's.
-        `conversation` is where they are decided."""
+    async def save(self, batch: Batch) -> dict[str, Decided]:
+        """Store decisions with their originals and return those that hold now: of each the first writer's."""
 
-    async def save_new(
-        self,
-        owner: str,
-        made: dict[str, Decided],
-        results: dict[str, ToolResult],
-        reread: Sequence[str] = (),
-        *,
-        conversation: str = "",
-    ) -> dict[str, Decided]:
+    async def save_new(self, batch: Batch, reread: Sequence[str] = ()) -> dict[str, Decided]:
         """Store decisions about what is new, which were made of one another, with their originals and return them. If some
         were made before, store nothing and return only those: the rest has to be decided with them in view. `reread` are
         the keys of earlier forms whose files the new results show once more."""
@@ -45,21 +33,11 @@ class DatabaseStore:
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         return await database.run(decisions.load, keys)
 
-    async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], *, conversation: str = ""
-    ) -> dict[str, Decided]:
-        return await database.run(_save, owner, made, results, conversation=conversation)
+    async def save(self, batch: Batch) -> dict[str, Decided]:
+        return await database.run(_save, batch)
 
-    async def save_new(
-        self,
-        owner: str,
-        made: dict[str, Decided],
-        results: dict[str, ToolResult],
-        reread: Sequence[str] = (),
-        *,
-        conversation: str = "",
-    ) -> dict[str, Decided]:
-        return await database.run(_save_new, owner, made, results, reread, conversation=conversation)
+    async def save_new(self, batch: Batch, reread: Sequence[str] = ()) -> dict[str, Decided]:
+        return await database.run(_save_new, batch, reread)
 
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return await database.run(standings.load, owner, chains, turns)
@@ -68,23 +46,22 @@ class DatabaseStore:
         return await database.run(standings.store, owner, beginning, datetime.now(UTC), decisions.lifetime())
 
 
-def _save(
-    owner: str, made: dict[str, Decided], results: dict[str, ToolResult], *, conversation: str
-) -> dict[str, Decided]:
-    made = files.written(owner, made, results)
-    return decisions.store(owner, made, results, datetime.now(UTC), decisions.lifetime(), conversation=conversation)
+def _save(batch: Batch) -> dict[str, Decided]:
+    return decisions.store(_with_files(batch), datetime.now(UTC), decisions.lifetime())
 
 
-def _save_new(
-    owner: str, made: dict[str, Decided], results: dict[str, ToolResult], reread: Sequence[str], *, conversation: str
-) -> dict[str, Decided]:
-    now = datetime.now(UTC)
-    made = files.written(owner, made, results)
-    if earlier := decisions.store_all(owner, made, results, now, decisions.lifetime(), conversation=conversation):
+def _save_new(batch: Batch, reread: Sequence[str]) -> dict[str, Decided]:
+    now, batch = datetime.now(UTC), _with_files(batch)
+    if earlier := decisions.store_all(batch, now, decisions.lifetime()):
         return earlier
     uses.note_reread(reread)
-    lookup.note_reads(owner, results.values(), now)
-    return made
+    lookup.note_reads(batch.owner, batch.results.values(), now)
+    return batch.made
+
+
+def _with_files(batch: Batch) -> Batch:
+    """The batch once its originals are written to the workspace, where they are to be: without what could not be."""
+    return replace(batch, made=files.written(batch.owner, batch.made, batch.results))
 
 
 class ObservedStore(DatabaseStore):
@@ -94,31 +71,16 @@ class ObservedStore(DatabaseStore):
     has its text back, for as long as its memory lasts: what is output again is compared with it.
     """
 
-    async def save_new(
-        self,
-        owner: str,
-        made: dict[str, Decided],
-        results: dict[str, ToolResult],
-        reread: Sequence[str] = (),
-        *,
-        conversation: str = "",
-    ) -> dict[str, Decided]:
+    async def save_new(self, batch: Batch, reread: Sequence[str] = ()) -> dict[str, Decided]:
         # Whether something was left out is kept: only what is whole can be referred to by what is nearly the same.
         sizes = {
-            key: replace(_without_text(decided), original_hash=decided.original_hash) for key, decided in made.items()
+            key: replace(_without_text(decided), original_hash=decided.original_hash)
+            for key, decided in batch.made.items()
         }
         now, lifetime = datetime.now(UTC), decisions.lifetime()
-        earlier = await database.run(
-            decisions.store_all,
-            owner,
-            sizes,
-            results,
-            now,
-            lifetime,
-            has_originals=False,
-            conversation=conversation,
-        )
-        return _with_text(earlier, sizes, made) if earlier else made
+        sized = replace(batch, made=sizes)
+        earlier = await database.run(decisions.store_all, sized, now, lifetime, has_originals=False)
+        return _with_text(earlier, sizes, batch.made) if earlier else batch.made
 
     async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         deep = tuple((key, result, _without_text(decided)) for key, result, decided in beginning.deep)
@@ -147,21 +109,11 @@ class NoStore:
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         return {}
 
-    async def save(
-        self, owner: str, made: dict[str, Decided], results: dict[str, ToolResult], *, conversation: str = ""
-    ) -> dict[str, Decided]:
-        return made
+    async def save(self, batch: Batch) -> dict[str, Decided]:
+        return batch.made
 
-    async def save_new(
-        self,
-        owner: str,
-        made: dict[str, Decided],
-        results: dict[str, ToolResult],
-        reread: Sequence[str] = (),
-        *,
-        conversation: str = "",
-    ) -> dict[str, Decided]:
-        return made
+    async def save_new(self, batch: Batch, reread: Sequence[str] = ()) -> dict[str, Decided]:
+        return batch.made
 
     async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         return None

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import Protocol
-
-from django.db import DatabaseError
 
 from headroom.values import ToolCall
 from proxy import decisions, mentions
@@ -18,26 +14,18 @@ from proxy.aging.ripeness import can_be_had_again, is_read
 from proxy.aging.values import Gain, Look, Stand, Standing
 from proxy.decisions import Decided, Memory
 from proxy.offload import Offload
+from proxy.recall import Loads, recalled
 from proxy.values import ToolResult
-
-logger = logging.getLogger(__name__)
 
 MIN_TOKENS = 80
 """Shorter results are not worth a marker."""
 MAX_SIZES = 50_000
 
 
-class FormStore(Protocol):
-    """Where deep forms outlive the process."""
-
-    async def load(self, keys: list[str]) -> dict[str, Decided]:
-        """The stored decisions among these keys. May raise DatabaseError or TimeoutError."""
-
-
 class DeepForms:
     """The deep forms of one worker's conversations: those in force, and how long others would be."""
 
-    def __init__(self, store: FormStore, memory: Memory, offload: Offload, tuning: Tuning) -> None:
+    def __init__(self, store: Loads, memory: Memory, offload: Offload, tuning: Tuning) -> None:
         self._store, self._memory, self._offload, self._tuning = store, memory, offload, tuning
         self._sizes: OrderedDict[str, int] = OrderedDict()
 
@@ -45,17 +33,7 @@ class DeepForms:
         """The deep forms by their results' keys, remembered or stored. One that cannot be had is missing: its result goes
         out as before."""
         keyed = {standing.form_key(stand.key): stand for stand in look.stands if stand.key in standing.deepened}
-        forms = {key: made for key in keyed if (made := self._known(key)) is not None}
-        unknown = [key for key in keyed if key not in forms]
-        if unknown:
-            try:
-                stored = await self._store.load(unknown)
-            except (DatabaseError, TimeoutError):
-                logger.warning("the decision store is down; %d results go out longer than they did", len(unknown))
-                stored = {}
-            for key, made in stored.items():
-                self._memory.put(key, made)
-            forms |= stored
+        forms = await recalled(list(keyed), self._memory, self._store)
         return {stand.key: forms[key] for key, stand in keyed.items() if key in forms}
 
     async def size(self, stand: Stand, look: Look, *, is_buried: bool) -> int:
@@ -82,9 +60,6 @@ class DeepForms:
             form = await self._made(stand, look, said, is_buried=gain.is_buried, is_told=is_told)
             made.append((after.form_key(stand.key), stand.result, form))
         return tuple(made)
-
-    def _known(self, key: str) -> Decided | None:
-        return self._memory.get(key) if key in self._memory else None
 
     async def _made(self, stand: Stand, look: Look, said: list[str], *, is_buried: bool, is_told: bool) -> Decided:
         since = said[len(said) - stand.result.age_turns :] if stand.result.age_turns else []

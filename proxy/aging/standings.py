@@ -9,6 +9,7 @@ from django.db import DatabaseError, transaction
 
 from proxy import decisions
 from proxy.aging.values import Beginning, Held, PastEpoch, Progress, Standing
+from proxy.decisions import Batch
 from proxy.models import EpochRecord
 from proxy.retrieval import files
 
@@ -56,7 +57,7 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
     if files.written(owner, made, results) != made:
         raise DatabaseError("the originals cannot be written to the workspace")
     with transaction.atomic():
-        held = decisions.store(owner, made, results, now, lifetime, conversation=beginning.conversation)
+        held = decisions.store(Batch(owner, made, results, beginning.conversation), now, lifetime)
         EpochRecord.objects.bulk_create([record], ignore_conflicts=True)
         first = EpochRecord.objects.get(owner=owner, chain=beginning.chain, turn=standing.epoch_turn)
     return Held(

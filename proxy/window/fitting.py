@@ -22,7 +22,7 @@ from headroom import pipeline
 from headroom.values import Policy, ToolCall
 from proxy import database, decisions, policies
 from proxy.aging import deep_forms
-from proxy.decisions import Decided, Kept
+from proxy.decisions import Batch, Decided, Kept
 from proxy.learning import counts
 from proxy.offload import Offload
 from proxy.providers import bodies
@@ -178,7 +178,7 @@ class Window:
             return {}
         keys = {decisions.window_key(_key(look, result)): result for result in made}
         of_keys = {key: made[result] for key, result in keys.items()}
-        held = await self._store.save(look.owner, of_keys, keys, conversation=look.call.conversation)
+        held = await self._store.save(Batch(look.owner, of_keys, keys, look.call.conversation))
         return {result: held[key] for key, result in keys.items() if key in held}
 
 

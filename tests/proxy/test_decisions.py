@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from headroom.values import Policy
 from proxy import decisions
 from proxy.conversations import Conversations
-from proxy.decisions import Decided, Memory
+from proxy.decisions import Batch, Decided, Memory
 from proxy.models import Decision, Original
 from proxy.providers import anthropic
 from proxy.stores import NoStore
-from proxy.values import Call, ToolResult
+from proxy.values import Call
 from tests.proxy.requests import make_decided, make_result
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -62,7 +62,7 @@ def test_memory_notes_what_was_replayed() -> None:
 
 
 def store(owner: str, key: str, made: Decided, now: datetime = NOON, text: str = "the whole text") -> Decided:
-    return decisions.store(owner, {key: made}, {key: make_result(text)}, now, LIFE)[key]
+    return decisions.store(Batch(owner, {key: made}, {key: make_result(text)}), now, LIFE)[key]
 
 
 @pytest.mark.usefixtures("road_database")
@@ -77,7 +77,7 @@ def test_what_was_decided_together_is_stored_as_one_or_not_at_all() -> None:
     results = {"k": make_result("the whole text"), "l": make_result("another text")}
 
     def store_all(**made: Decided) -> dict[str, Decided]:
-        return decisions.store_all("local", made, results, NOON, LIFE)
+        return decisions.store_all(Batch("local", made, results), NOON, LIFE)
 
     first = make_decided("first form")
     assert store_all(k=first) == {}
@@ -91,7 +91,7 @@ def test_what_is_left_of_a_pruned_decision_is_in_nobodys_way() -> None:
     store("local", alone, make_decided("of another time"))
     made = {"k": make_decided("as above", refers_to="j"), alone: make_decided("by itself")}
     results = dict.fromkeys(made, make_result("the whole text"))
-    assert decisions.store_all("local", made, results, NOON, LIFE) == {}
+    assert decisions.store_all(Batch("local", made, results), NOON, LIFE) == {}
     assert decisions.load(made) == made
 
 
@@ -131,15 +131,7 @@ class Broken(NoStore):
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         raise DatabaseError
 
-    async def save_new(
-        self,
-        owner: str,
-        made: dict[str, Decided],
-        results: dict[str, ToolResult],
-        reread: Sequence[str] = (),
-        *,
-        conversation: str = "",
-    ) -> dict[str, Decided]:
+    async def save_new(self, batch: Batch, reread: Sequence[str] = ()) -> dict[str, Decided]:
         raise DatabaseError
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from proxy import decisions
 from proxy.admin.epochs import REALISED
+from proxy.decisions import Batch
 from proxy.models import Decision, EpochRecord
 from tests.budgets.pages import logged_in, make_entry, make_team
 from tests.proxy.requests import make_decided, make_result
@@ -71,7 +72,7 @@ def test_decisions_show_sizes_and_reasons_and_no_text() -> None:
         "a" * 32: make_decided("a form with SECRET in it", level="balanced", policy_version=3),
         "b" * 32: make_decided(None, label="", reason="no_gain", level="whole"),
     }
-    decisions.store("local", made, dict.fromkeys(made, make_result("SECRET")), NOW, timedelta(hours=48))
+    decisions.store(Batch("local", made, dict.fromkeys(made, make_result("SECRET"))), NOW, timedelta(hours=48))
     owner = logged_in()
     listed = owner.get(DECISIONS)
     assert sorted(row.split(maxsplit=3)[3].rsplit(maxsplit=2)[0] for row in rows(listed)) == [
@@ -91,9 +92,8 @@ def test_epochs_and_decisions_lead_to_their_conversation_and_it_leads_back() -> 
     make_epoch("another", conversation="second")
     for conversation in ("first", "second"):
         made = {conversation: make_decided()}
-        decisions.store(
-            "local", made, {conversation: make_result()}, NOW, timedelta(hours=48), conversation=conversation
-        )
+        batch = Batch("local", made, {conversation: make_result()}, conversation)
+        decisions.store(batch, NOW, timedelta(hours=48))
     owner = logged_in()
     page = owner.get("/dashboard/cache/first").content.decode()
     for path in (EPOCHS, DECISIONS):
@@ -111,7 +111,7 @@ def test_epochs_and_decisions_lead_to_their_conversation_and_it_leads_back() -> 
 @pytest.mark.parametrize("path", [EPOCHS, DECISIONS])
 def test_they_are_read_only_and_for_owners(path: str) -> None:
     epoch = make_epoch("one")
-    decisions.store("local", {"a" * 32: make_decided()}, {"a" * 32: make_result()}, NOW, timedelta(hours=48))
+    decisions.store(Batch("local", {"a" * 32: make_decided()}, {"a" * 32: make_result()}), NOW, timedelta(hours=48))
     row = epoch.pk if path == EPOCHS else "a" * 32
     owner = logged_in()
     assert owner.get(f"{path}add/").status_code == 403

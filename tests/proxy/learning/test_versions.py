@@ -11,6 +11,7 @@ import pytest
 from budgets.models import Change
 from headroom.values import Policy
 from proxy import decisions, policies
+from proxy.decisions import Batch
 from proxy.learning import counts, cycle, in_force, judgement, uses, versions
 from proxy.learning.models import FormCount, FormUse, PolicyVersion
 from proxy.learning.parts import Part
@@ -45,7 +46,7 @@ def shorten(
     made = {one: make_decided(original_hash=one.rjust(24, "0")[-24:], **values) for one in names}
     arguments = '{"file_path": "/src/a.py"}' if tool == "Read" else "{}"
     results = {one: make_result(f"text of {one}", tool=tool, arguments=arguments) for one in names}
-    decisions.store("local", made, results, at, LIFE)
+    decisions.store(Batch("local", made, results), at, LIFE)
     for one in names[:asked]:
         lookup.note("local", made[one].original_hash, Part.SEARCH, at)
     uses.note_reread(names[:reread])
@@ -76,10 +77,10 @@ def test_counts_outlive_what_they_were_counted_from() -> None:
 def test_what_is_fetched_speaks_against_the_form_that_stood_for_it_then() -> None:
     hash = "a" * 24
     result = {"first": make_result("text"), "deep": make_result("text")}
-    decisions.store("local", {"first": make_decided(original_hash=hash, level="balanced")}, result, NOW, LIFE)
+    decisions.store(Batch("local", {"first": make_decided(original_hash=hash, level="balanced")}, result), NOW, LIFE)
     lookup.note("local", hash, Part.HEAD, NOW)
     later = NOW + timedelta(minutes=5)
-    decisions.store("local", {"deep": make_decided(original_hash=hash, level="deep")}, result, later, LIFE)
+    decisions.store(Batch("local", {"deep": make_decided(original_hash=hash, level="deep")}, result), later, LIFE)
     lookup.note("local", hash, Part.ERRORS, later)
     lookup.note("team:1", hash, Part.TAIL, later)
     asked = dict(FormUse.objects.values_list("level", "asked"))
@@ -90,9 +91,8 @@ def test_files_that_went_out_whole_are_what_others_are_compared_with() -> None:
     whole = make_decided(None, reason="no_gain", level="whole", label="")
     shown = make_result("text", tool="Read", arguments='{"file_path": "/src/a.py"}')
     part = make_result("text", tool="Read", arguments='{"file_path": "/src/a.py", "offset": 5}')
-    decisions.store(
-        "local", {"a": whole, "b": whole, "c": whole}, {"a": shown, "b": part, "c": make_result()}, NOW, LIFE
-    )
+    results = {"a": shown, "b": part, "c": make_result()}
+    decisions.store(Batch("local", dict.fromkeys(results, whole), results), NOW, LIFE)
     assert list(FormUse.objects.values_list("key", "level", "is_file")) == [("a", "whole", True)]
 
 

@@ -10,7 +10,7 @@ import pytest
 from headroom import messages, pipeline
 from headroom.values import Policy
 from proxy import compression, decisions
-from proxy.decisions import Kept
+from proxy.decisions import Batch, Kept
 from proxy.learning.models import FormUse
 from proxy.learning.parts import Part
 from proxy.retrieval import lookup
@@ -29,7 +29,7 @@ HASH = pipeline.original_hash(TEXT)
 
 def shorten(tool: str = "Bash") -> None:
     made = make_decided(original_hash=HASH, level="balanced")
-    decisions.store("local", {"k": made}, {"k": make_result(TEXT, tool=tool)}, NOW, LIFE)
+    decisions.store(Batch("local", {"k": made}, {"k": make_result(TEXT, tool=tool)}), NOW, LIFE)
 
 
 def asked() -> Part:

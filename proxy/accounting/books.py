@@ -16,7 +16,7 @@ from proxy.accounting import counterfactual, sizing
 from proxy.accounting.counterfactual import Account, Memory, Reckoning, Side
 from proxy.accounting.scales import Seen
 from proxy.accounting.sizing import Layout
-from proxy.providers import anthropic
+from proxy.providers import anthropic, bodies
 from proxy.values import Call, Dialect, Path, Plan, Sizes
 from savings.receipts import Usage
 
@@ -24,12 +24,18 @@ logger = logging.getLogger(__name__)
 
 MAX_BOOKS = 10_000
 MAX_MODELS = 200
+MAX_USUAL_FACTOR = 1.5
+"""So many tokens of a provider's is one of ours at most, usually."""
 NO_CHANGE = 1 << 31
 """More units than any prompt has."""
 UNKNOWN_KEPT = "unknown-kept"
 """The provider keeps the conversation and bills what it keeps, which we never see."""
 UNKNOWN_CUT = "unknown-cut"
 """Messages had to go for the prompt to fit: nobody knows what the client had done without us."""
+UNKNOWN_EDITED = "unknown-edited"
+"""The provider was asked to clear old results, or to sum up, from some length on, which had been reached earlier without us."""
+CLEARS_FROM_TOKENS = {"clear_tool_uses": 100_000, "compact": 150_000}
+"""From when on edits of these kinds are made where the client does not say (Anthropic's and OpenAI's documentation)."""
 
 
 @dataclass(slots=True)
@@ -102,7 +108,26 @@ def unknown(request: Request) -> str:
     """Why nobody can know what a request would have cost without us, "" where that may be known."""
     if request.call.is_continued:
         return UNKNOWN_KEPT
-    return UNKNOWN_CUT if request.plan.cuts else ""
+    if request.plan.cuts:
+        return UNKNOWN_CUT
+    return UNKNOWN_EDITED if _may_be_edited(request) else ""
+
+
+def _may_be_edited(request: Request) -> bool:
+    """Whether the client's prompt may be so long that the provider edits it, as it was asked to (`context_management`)."""
+    asked = (request.call.document or {}).get("context_management")
+    most_tokens = MAX_USUAL_FACTOR * request.plan.tokens_before
+    for edit in bodies.items(asked.get("edits") if isinstance(asked, dict) else asked):
+        kind = bodies.text(edit.get("type")) if isinstance(edit, dict) else ""
+        for name, usual in CLEARS_FROM_TOKENS.items():
+            if kind.startswith(name):
+                trigger = edit.get("trigger")
+                given = trigger.get("value") if isinstance(trigger, dict) else edit.get("compact_threshold")
+                counts_uses = isinstance(trigger, dict) and trigger.get("type") == "tool_uses"
+                size = len(request.call.results) if counts_uses else most_tokens
+                if size >= (given if isinstance(given, int) else usual):
+                    return True
+    return False
 
 
 class Entry:
@@ -201,13 +226,16 @@ def _extend(book: Book, layout: Layout, request: Request, common: int, units_of:
     book.model, book.layout = request.call.model, layout.shape()
     del book.rest[common:], book.thought[common:], book.found[common:]
     for unit, value in enumerate(layout.values(common), common):
-        media = sum(sizing.MEDIA_TOKENS for text in sizing.texts(value) if text is None)
-        has_media = has_media or media > 0
+        is_result = unit in with_results
+        shown = list(sizing.beside_results(value) if is_result else sizing.texts(value))
+        has_media = has_media or None in shown
         thought, found = sizing.sealed(value)
         book.thought.append(thought)
         book.found.append(found)
-        if unit in with_results:
-            book.rest.append(sizing.FRAME_TOKENS + media)
+        if is_result:
+            book.rest.append(
+                sizing.FRAME_TOKENS + sum(sizing.MEDIA_TOKENS if t is None else sizing.sampled(t) for t in shown)
+            )
         else:
             book.rest.append(sizing.size_of(value, is_schema=unit < layout.schemas, count=sizing.sampled))
     return has_media

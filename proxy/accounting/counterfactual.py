@@ -9,6 +9,7 @@ ours is, `proxy.accounting.scales` learns from what it reports.
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from savings.receipts import CacheOutcome, Usage
 
 MIN_PREFIX_TOKENS = 1024
 """Shorter prefixes are never cached. The smallest that both providers name; some models ask for more."""
+LONGEST_MIN_PREFIX_TOKENS = 4096
+"""What the strictest models ask for."""
 LOOKBACK_UNITS = 20
 """Anthropic tries this many prefixes for a mark, the one that ends at the mark included."""
 STEP_TOKENS = 128
@@ -162,7 +165,9 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
         _Scale(account, sent_tokens, ratio, factors, seal, is_other=False),
         _Scale(account, sent_tokens, ratio, factors, seal, is_other=True),
     )
-    floor = MIN_PREFIX_TOKENS if read_tokens or written_tokens else max(MIN_PREFIX_TOKENS, sent_tokens + 1)
+    floor = _floor(sent_tokens, is_cached=bool(read_tokens or written_tokens))
+    if floor == math.inf and account.sent.marks and not account.finds_any_prefix:
+        memory = replace(memory, sent=Held(), other=Held())
     found = [_found(held, scale, account) for held, scale in zip((memory.sent, memory.other), scales, strict=True)]
     is_changed = account.sent.common_units < min(account.client_common_units, account.last_units)
     expected = _tokens_of(found[0], account)
@@ -193,6 +198,14 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
     )
     basis = BASIS_SAME if is_same else BASIS_MODEL if is_expected else BASIS_MIRROR
     return Reckoning(replace(other, output=usage.output), basis, _outcome(account, memory, usage, sent_tokens), after)
+
+
+def _floor(sent_tokens: int, *, is_cached: bool) -> float:
+    """The shortest prefix that a mark has kept, as far as a call shows. Where long prompts are not kept either, none is:
+    many a provider that speaks Anthropic's dialect takes marks and does not heed them."""
+    if is_cached or sent_tokens < MIN_PREFIX_TOKENS:
+        return MIN_PREFIX_TOKENS
+    return LONGEST_MIN_PREFIX_TOKENS if sent_tokens < LONGEST_MIN_PREFIX_TOKENS else math.inf
 
 
 def _calibrated(memory: Memory, account: Account, sent_tokens: int) -> Memory:

@@ -66,6 +66,7 @@ FOUND = {"web_search_result": "encrypted_content"}
 REFERENCES = frozenset({"item_reference"})
 REFERENCED_TOKENS = 200
 """An item that the provider keeps and is only named here, usually something that the model thought or called."""
+RESULT_TEXTS = frozenset({"text", "input_text"})
 SEALED_CHARS_PER_TOKEN = 4
 EXACT_CHARS = 2000
 SAMPLES = 4
@@ -214,6 +215,14 @@ def size_of(value: Any, *, is_schema: bool = False, count: Callable[[str], int] 
     return FRAME_TOKENS + sum(MEDIA_TOKENS if text is None else count(text) for text in texts(value))
 
 
+def beside_results(value: Any) -> Iterator[str | None]:
+    """The same of what stands beside the texts in a tool's result: findings, documents, pictures."""
+    if isinstance(value, dict):
+        for part in (*bodies.items(value.get("content")), *bodies.items(value.get("output"))):
+            if isinstance(part, dict) and bodies.text(part.get("type")) not in RESULT_TEXTS:
+                yield from texts(part)
+
+
 def sealed(value: Any) -> tuple[int, int]:
     """About how many tokens of thinking, and of what was found, a block or item has that only the provider can read."""
     if not isinstance(value, dict):
@@ -248,10 +257,19 @@ def texts(value: Any) -> Iterator[str | None]:
         elif not isinstance(part, dict):
             continue
         elif (kind := bodies.text(part.get("type"))) in MEDIA:
-            yield None
+            yield from _shown(part)
         elif kind in CALLS:
             yield bodies.dumped(part)
         elif kind in SCHEMAS:
             yield bodies.dumped(part.get("tools"))
         else:
             ahead += (part[key] for key in reversed(PARTS) if part.get(key))
+
+
+def _shown(media: dict[str, Any]) -> Iterator[str | None]:
+    """A document that is a text is read as one."""
+    source = media.get("source")
+    if isinstance(source, dict) and source.get("type") == "text" and isinstance(source.get("data"), str):
+        yield source["data"]
+    else:
+        yield None

@@ -20,10 +20,14 @@ def log(turn: int, lines: int) -> str:
 
 def requests(dialect: str, turns: int, *, lines: int = 60) -> Iterator[bytes]:
     """The bodies of a session, turn by turn, as an agent sends them: with its marks, where the dialect has marks."""
-    history: list[Message] = [{"role": "user", "content": "Find out why task 7 is slow. " * 20}]
     for turn in range(turns):
-        yield body(dialect, history)
-        history += _turn(dialect, turn, lines)
+        yield body(dialect, history(dialect, turn, lines=lines))
+
+
+def history(dialect: str, turns: int, *, lines: int = 60) -> list[Message]:
+    """The messages of a session after so many turns."""
+    asked: Message = {"role": "user", "content": "Find out why task 7 is slow. " * 20}
+    return [asked, *(message for turn in range(turns) for message in _turn(dialect, turn, lines))]
 
 
 def body(dialect: str, history: list[Message], **more: Any) -> bytes:

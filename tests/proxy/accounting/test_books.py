@@ -244,6 +244,55 @@ def test_nothing_is_claimed_where_the_provider_bills_what_it_keeps() -> None:
     assert books.unknown(request) == books.UNKNOWN_KEPT
 
 
+@pytest.mark.parametrize(
+    ("edits", "is_known"),
+    [
+        ([{"type": "clear_tool_uses_20250919"}], True),
+        ([{"type": "clear_tool_uses_20250919", "trigger": {"type": "input_tokens", "value": 9_000}}], False),
+        ([{"type": "clear_tool_uses_20250919", "trigger": {"type": "input_tokens", "value": 90_000}}], True),
+        ([{"type": "clear_tool_uses_20250919", "trigger": {"type": "tool_uses", "value": 1}}], False),
+        ([{"type": "clear_thinking_20251015", "keep": "all"}, None, {"type": 7}], True),
+        ([{"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 9_000}}], False),
+        ([{"type": "compaction", "compact_threshold": 9_000}], False),
+        (7, True),
+    ],
+)
+def test_nothing_is_claimed_where_the_provider_had_cleared_results_itself(edits: Any, is_known: bool) -> None:
+    for asked in (edits, {"edits": edits}):
+        body = sessions.body("anthropic", sessions.history("anthropic", 2), context_management=asked)
+        call = anthropic.parse(body)
+        request = Request(call, "anthropic", Plan(tokens_before=10_000, tokens_after=5_000), NOON, is_edited=True)
+        assert (books.unknown(request) == "") is is_known
+        assert (Books().open("c", request) is not None) is is_known
+
+
+class Heedless(World):
+    """A provider that takes marks and keeps nothing."""
+
+    def _billed(self, body: bytes, cache: Cache, at_s: float) -> tuple[Usage, Cache]:
+        usage, _ = super()._billed(body, {}, at_s)
+        return Usage((usage.input_fresh or 0) + (usage.cache_write_5m or 0), 0, 0, 0, 20), {}
+
+
+def test_no_cache_is_made_up_where_the_provider_keeps_nothing() -> None:
+    world = play(Heedless("anthropic", 1.3))
+    assert world.direct - world.ours > 0.1 * world.direct
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+
+
+def test_what_stands_beside_the_texts_of_results_is_counted() -> None:
+    world = World("anthropic", 1.2)
+    for n, body in enumerate(sessions.requests("anthropic", 24, lines=25)):
+        document = json.loads(body)
+        for turn, message in enumerate(document["messages"][2::2]):
+            result, found = message["content"][0], "Worker two was slow at noon. " * (20 + 97 * turn % 200)
+            page = {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": found}]}
+            paper = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": found}}
+            result["content"] = [{"type": "text", "text": result["content"]}, paper if turn % 2 else page]
+        world.send(json.dumps(document).encode(), at_s=NOON + 5 * n)
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+
+
 def test_what_cannot_be_sized_up_costs_a_figure_and_nothing_else() -> None:
     call = replace(anthropic.parse(b"{}"), document={"messages": 7, "tools": {}, "system": 3})
     entry = Books().open("c", Request(call, "anthropic", Plan(), NOON, is_edited=False))

@@ -57,7 +57,7 @@ def cache_health(request: HttpRequest, scope: Scope) -> HttpResponse:
     window = stats.Window.last(REACH, datetime.now(UTC))
     figures = stats.totals(window, with_imported=False, **scope.labels)
     recent = LedgerEntry.objects.filter(admitted_at__gte=window.start).order_by("-admitted_at")
-    newest = (entry for entry in scope.of(recent)[:NEWEST_CALLS] if entry.conversation)
+    newest = [entry for entry in scope.of(recent)[:NEWEST_CALLS] if entry.conversation]
     epochs = EpochRecord.objects.order_by("-created_at")[:EPOCHS] if scope.team is None else []
     context = {
         "tab": "cache",
@@ -66,6 +66,8 @@ def cache_health(request: HttpRequest, scope: Scope) -> HttpResponse:
         "outcomes": outcomes(figures),
         "lifetimes": lifetimes(figures),
         "conversations": conversations(newest)[:CONVERSATIONS],
+        "newest_calls": len(newest),
+        "own_changes": sum(health.is_own_change_outside_epochs(entry) for entry in newest),
         "epochs": epochs,
         "sees_epochs": scope.team is None,
     }
@@ -168,14 +170,7 @@ def _tiles(found: Health) -> list[Tile]:
 
 def outcomes(figures: Figures) -> list[tuple[str, str, str, int, str]]:
     """Each outcome with its title, meaning, number of calls and share."""
-    counts = {
-        "hit": figures.hit_calls,
-        "cold_start": figures.cold_start_calls,
-        "ttl_expiry": figures.ttl_expiry_calls,
-        "prefix_change": figures.prefix_change_calls,
-        "own_change": figures.own_change_calls,
-        "unknown": figures.unknown_miss_calls,
-    }
+    counts = figures.cache_outcomes
     total = sum(counts.values())
     return [
         (name, title, meaning, counts[name], text(percent(counts[name], total), "percent"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
@@ -72,7 +73,16 @@ def of(entries: QuerySet[LedgerEntry]) -> Health:
         written_5m_tokens=sums["written_5m"] or 0,
         written_1h_tokens=sums["written_1h"] or 0,
         fresh_tokens=sums["fresh"] or 0,
-        own_changes_outside_epochs=sum(not any(EPOCH in name for name in names) for names in changed),
+        own_changes_outside_epochs=sum(not _is_epoch(names) for names in changed),
         first_at=sums["first_at"],
         last_at=sums["last_at"],
     )
+
+
+def is_own_change_outside_epochs(entry: LedgerEntry) -> bool:
+    """Whether a call changed what was sent before though no epoch began with it, which must never be."""
+    return entry.cache_outcome == "own_change" and not _is_epoch(entry.transforms)
+
+
+def _is_epoch(transforms: Iterable[str]) -> bool:
+    return any(EPOCH in name for name in transforms)

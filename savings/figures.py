@@ -144,6 +144,18 @@ class Figures:
         return percent(self.cache_read_tokens, self.input_tokens)
 
     @property
+    def cache_outcomes(self) -> dict[str, int]:
+        """How many calls there were of each thing that may become of the provider's prompt cache."""
+        return {
+            "hit": self.hit_calls,
+            "cold_start": self.cold_start_calls,
+            "ttl_expiry": self.ttl_expiry_calls,
+            "prefix_change": self.prefix_change_calls,
+            "own_change": self.own_change_calls,
+            "unknown": self.unknown_miss_calls,
+        }
+
+    @property
     def latency_ms(self) -> float:
         """Mean time from a request's arrival to the end of its answer."""
         return _mean_ms(self.latency_us, self.latency_calls)

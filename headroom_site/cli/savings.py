@@ -46,6 +46,7 @@ def _figures(now: datetime) -> dict[str, Any]:
             for label in BREAKDOWNS
         },
         "uncompressed_requests": stats.reasons(last),
+        "prompt_cache": _prompt_cache(stats.totals(last)),
     }
 
 
@@ -69,10 +70,21 @@ def _row(figures: Any) -> dict[str, Any]:
     }
 
 
+def _prompt_cache(figures: Any) -> dict[str, Any]:
+    """What became of the provider's prompt cache in calls, and what was written to it."""
+    return {
+        "calls": figures.cache_outcomes,
+        "read_percent": figures.cache_hit_percent,
+        "written_5m_tokens": figures.cache_write_5m_tokens,
+        "written_1h_tokens": figures.cache_write_1h_tokens,
+    }
+
+
 def _page(found: dict[str, Any]) -> str:
     lines = _table("", found["times"]) + _observed(found["times"])
     for label in BREAKDOWNS:
         lines += ["", *_table(f"by {label}, {BREAKDOWN_DAYS} days", found[f"by_{label}"])]
+    lines += ["", *_cache_lines(found["prompt_cache"])]
     unpriced = found["times"]["lifetime"]["unpriced_calls"]
     if unpriced:
         lines += ["", f"{unpriced:,} calls have no known price and are in no sum of dollars."]
@@ -88,6 +100,19 @@ def _observed(times: dict[str, dict[str, Any]]) -> list[str]:
         f"{name:24}{row['observed_calls']:>10,}{_usd(row['observed_saved_usd']):>35}{row['observed_tokens_saved']:>22,}"
         for name, row in times.items()
     ]
+
+
+def _cache_lines(cache: dict[str, Any]) -> list[str]:
+    titles = import_module("savings.dashboard.definitions").OUTCOMES
+    told = sum(cache["calls"].values())
+    lines = [f"{f'prompt cache, {BREAKDOWN_DAYS} days':24}{'calls':>10}{'share':>12}"]
+    for outcome, calls in cache["calls"].items():
+        lines.append(f"{titles[outcome][0]:24}{calls:>10,}{100 * calls / told if told else 0:>10.1f} %")
+    lines.append(
+        f"{cache['read_percent']:.1f} % of the input was read from it; written to it were {cache['written_5m_tokens']:,} tokens "
+        f"for 5 minutes and {cache['written_1h_tokens']:,} for an hour"
+    )
+    return lines
 
 
 def _table(title: str, rows: dict[str, dict[str, Any]]) -> list[str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from proxy import pages
@@ -86,3 +88,14 @@ def test_what_would_have_been_saved_is_told_apart(client):
     assert entry.saved_nano_usd and entry.saved_nano_usd > 0
     page = client.get("/dashboard/cache/a").content.decode()
     assert "without <code>--observe</code> it would have been" in page and "<small>would have</small>" in page
+
+
+def test_a_change_of_ours_outside_of_epochs_stands_out(client):
+    for outcome, transforms in (("own_change", ("log", "epoch:size")), ("own_change", ("log",)), ("hit", ())):
+        receipt = make_receipt({"conversation": "a", "transforms": transforms}, cache_outcome=outcome)
+        priced = PriceBook().priced(receipt)
+        ledger.record_many([priced])
+    LedgerEntry.objects.update(admitted_at=datetime.now(UTC))
+    page = client.get("/dashboard/cache").content.decode()
+    assert 'class="loss" data-figure="own_changes" data-number="1"' in page
+    assert "Of the newest 3 calls" in page

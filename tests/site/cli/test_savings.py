@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from headroom_site.cli import main
 from savings.pricing import Saving
+from savings.receipts import Usage
 from tests.savings.ledgers import book, make_priced, sum_by_hand
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +54,23 @@ def test_what_was_only_observed_has_a_table_of_its_own() -> None:
     table = said().splitlines()
     assert table[6].split() == ["only", "observed", "calls", "would", "have", "saved", "tokens"]
     assert table[10].split() == ["lifetime", "1", "$0.0025", "5,000"]
+
+
+def test_what_became_of_the_prompt_cache_is_told() -> None:
+    now = datetime.now(UTC)
+    for outcome in ("hit", "hit", "own_change", "cold_start"):
+        usage = Usage(100, 700, 150, 50, 9)
+        book(make_priced(now, usage=usage, saving=Saving(0, None, "exact", outcome)))
+    cache = json.loads(said("--json"))["prompt_cache"]
+    assert {name: calls for name, calls in cache["calls"].items() if calls} == {
+        "hit": 2,
+        "own_change": 1,
+        "cold_start": 1,
+    }
+    assert (cache["read_percent"], cache["written_5m_tokens"], cache["written_1h_tokens"]) == (70.0, 600, 200)
+    lines = [line.split() for line in said().splitlines()]
+    assert ["Changed", "by", "us", "1", "25.0", "%"] in lines and ["Read", "as", "expected", "2", "50.0", "%"] in lines
+    assert "70.0 % of the input was read from it; written to it were 600 tokens for 5 minutes and 200 for" in said()
 
 
 def test_an_empty_ledger_is_a_table_of_nothing() -> None:

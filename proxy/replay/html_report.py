@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from proxy.replay.outcomes import NANO_PER_USD, Outcome, by_tokens, total
-from proxy.replay.report import CLASSES
+from proxy.replay.report import CLASSES, unpriced
 
 WIDTH, ROW = 720, 54
 COLORS = {"without": "#8a8f98", "first sight": "#7aa7e0", "with": "#2f6fbf"}
@@ -26,13 +26,14 @@ def page(outcomes: Sequence[Outcome]) -> str:
     saved = "" if percent is None else f" ({percent:.1f} %)"
     parts = [
         f"<h1>{every.sessions:,} sessions, {every.turns:,} turns: {_usd(every.saved_nano_usd)} saved{saved}</h1>",
+        *(f"<p>{escape(line)}</p>" for line in unpriced(every)),
         "<h2>Bills</h2>",
-        _bars([every, *sorted(outcomes, key=lambda one: -one.before.cost_nano_usd)]),
+        _bars([every, *sorted((one for one in outcomes if one.is_priced), key=lambda one: -one.before.cost_nano_usd)]),
         "<h2>Billed tokens</h2>",
         _table(("", "without", "first sight", "with"), _classes(every)),
         "<h2>Sessions</h2>",
         _table(
-            ("", "turns", "without", "first sight", "with", "saved", "epochs", "hidden"),
+            ("", "turns", "without", "first sight", "with", "saved", "written", "epochs", "hidden"),
             [_session(one) for one in outcomes],
         ),
         "<h2>What was shortened</h2>",
@@ -50,13 +51,13 @@ def page(outcomes: Sequence[Outcome]) -> str:
 
 def _session(one: Outcome) -> tuple[str, ...]:
     percent = one.saved_percent
+    bills = (one.before, one.first_sight, one.after)
     return (
         one.name,
         f"{one.turns:,}",
-        _usd(one.before.cost_nano_usd),
-        _usd(one.first_sight.cost_nano_usd),
-        _usd(one.after.cost_nano_usd),
+        *([_usd(bill.cost_nano_usd) for bill in bills] if one.is_priced else ["no price", "", ""]),
         "" if percent is None else f"{percent:.1f} %",
+        f"{one.more_written:+,}",
         ", ".join(f"{turn} ({trigger})" for turn, trigger in one.epoch_turns),
         f"{one.hidden_facts} of {one.facts}" if one.facts else "",
     )

@@ -87,6 +87,17 @@ class Outcome:
         return self.before.cost_nano_usd - self.after.cost_nano_usd
 
     @property
+    def is_priced(self) -> bool:
+        """Whether any of its turns has a price."""
+        return not self.turns or self.turns > sum(self.unpriced.values())
+
+    @property
+    def more_written(self) -> int:
+        """Tokens written to the cache beyond what would have been without us."""
+        before, after = self.before, self.after
+        return after.cache_write_5m + after.cache_write_1h - before.cache_write_5m - before.cache_write_1h
+
+    @property
     def saved_percent(self) -> float | None:
         """None where there was no bill."""
         before = self.before.cost_nano_usd

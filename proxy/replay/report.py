@@ -41,11 +41,16 @@ def _headline(every: Outcome) -> str:
             f"  bill with headroom     {_usd(every.after.cost_nano_usd):>12}",
             f"  saved                  {_usd(every.saved_nano_usd):>12}  {_percent(every)}",
         ]
-    lines += [
-        f"  no price is known for {model}: {_counted(turns, 'turn')} left out of the bill (--model prices them as another)"
+    return "\n".join([*lines, *(f"  {line}" for line in unpriced(every))])
+
+
+def unpriced(every: Outcome) -> list[str]:
+    """What is in no bill."""
+    return [
+        f"no price is known for {model} of its provider: {_counted(turns, 'turn')} left out of the bill "
+        "(--model prices them as another)"
         for model, turns in sorted(every.unpriced.items())
     ]
-    return "\n".join(lines)
 
 
 def _classes(every: Outcome) -> str:
@@ -103,14 +108,11 @@ def _epochs(outcome: Outcome) -> str:
 
 
 def _bill(outcome: Outcome) -> tuple[str, ...]:
-    is_priced = not outcome.turns or outcome.turns > sum(outcome.unpriced.values())
-    written = outcome.after.cache_write_5m + outcome.after.cache_write_1h
-    direct = outcome.before.cache_write_5m + outcome.before.cache_write_1h
     bills = (outcome.before, outcome.first_sight, outcome.after)
     return (
-        *([_usd(bill.cost_nano_usd) for bill in bills] if is_priced else ["no price", "", ""]),
+        *([_usd(bill.cost_nano_usd) for bill in bills] if outcome.is_priced else ["no price", "", ""]),
         _percent(outcome),
-        f"{written - direct:+,}",
+        f"{outcome.more_written:+,}",
         ", ".join(f"{trigger} {count}" for trigger, count in sorted(outcome.epochs.items())),
         f"{outcome.hidden_facts} of {outcome.facts}" if outcome.facts else "",
     )

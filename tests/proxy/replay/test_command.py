@@ -97,7 +97,8 @@ def test_every_session_is_listed_on_request_also_those_without_a_price(tmp_path:
     (unpriced,) = (line for line in every.splitlines() if "chat11" in line)
     assert "no price" in unpriced and unpriced.endswith("of 1"), "what was hidden needs no price"
     assert (
-        "no price is known for nobody-knows-1: 3 turns left out of the bill (--model prices them as another)" in every
+        "no price is known for nobody-knows-1 of its provider: 3 turns left out of the bill (--model prices them as another)"
+        in every
     )
 
 
@@ -125,7 +126,7 @@ def test_no_path_is_explained() -> None:
 def test_a_model_without_a_price_is_named(folder: Path) -> None:
     result = replay(folder, "--model", "claude-nobody-sells")
     assert result.exit_code == 0
-    assert "no price is known for claude-nobody-sells: 6 turns" in result.stdout
+    assert "no price is known for claude-nobody-sells of its provider: 6 turns" in result.stdout
     assert "bill without headroom" not in result.stdout
 
 

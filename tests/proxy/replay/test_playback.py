@@ -306,3 +306,10 @@ async def test_a_page_shows_every_session_and_escapes_its_name(tmp_path: Path) -
     assert "&lt;b&gt;one&lt;/b&gt;" in page
     assert "<b>one" not in page
     assert page.count("<rect") == 9
+
+
+async def test_a_page_draws_no_bill_where_there_is_no_price(tmp_path: Path) -> None:
+    outcome = await play(tmp_path, {"messages": steps(RECORDS, "ok"), "model": "nobody-knows-1"})
+    page = html_report.page([outcome])
+    assert "no price is known for nobody-knows-1" in page and "<td>no price</td>" in page
+    assert page.count("<rect") == 3, "only that of all"

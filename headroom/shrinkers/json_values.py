@@ -58,4 +58,4 @@ def _written(document: Document, source: Source, level: Level) -> tuple[str, str
     text = json_text.finished(writer.write(document.value))
     others = "".join(f"\nbetween them, before number {place + 1}: {line}" for place, line in document.others)
     end = "\n[the text is cut off here, its end:] " if document.is_cut else ""
-    return f"{document.before}{text}{others}{end}{document.after}", writer.left_out()
+    return f"{document.before}{text}{others}{end}{document.after}", writer.tally.words()

@@ -219,6 +219,7 @@ def _banner_lines() -> list[str]:
         f"  Claude Code         ANTHROPIC_BASE_URL={url} claude",
         f"  Codex               codex -c openai_base_url={url}/v1",
         f"  OpenAI clients      OPENAI_BASE_URL={url}/v1",
+        *(["  Each with a key     x-headroom-key: hr_…   (docs/operations.md, Keys)"] if settings.REQUIRE_KEY else []),
         "",
         f"  No API key at hand? See what it saves:  {called} replay --demo",
         "  Stop with Ctrl-C; running answers are finished first.",

@@ -50,7 +50,21 @@ ENVIRONMENT = {
 """The variable that each option sets for this process."""
 
 
-@click.command("proxy")
+class _Proxy(click.Command):
+    """The command, with a word for those who come with flags of the reference product that are gone there too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for flag in args:
+            if flag.startswith(("--llmlingua", "--no-llmlingua")):
+                raise click.UsageError(
+                    f"{flag.partition('=')[0]} is retired: a trained model that shortens prose is switched on with "
+                    "HEADROOM_ML_MODEL_DIR (docs/library.md)",
+                    ctx,
+                )
+        return super().parse_args(ctx, args)
+
+
+@click.command("proxy", cls=_Proxy)
 @click.option("--host", metavar="ADDRESS", help="Listen here; other than loopback needs keys.  [default: 127.0.0.1]")
 @click.option("--port", "-p", type=click.IntRange(1, 65535), help="[default: 8787]")
 @click.option(

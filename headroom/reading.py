@@ -12,19 +12,31 @@ _TOOLS = frozenset(
     [
         "cat",
         "fetch_file",
+        "file_read",
+        "fs_read",
         "get_file_contents",
         "open",
         "open_file",
+        "open_files",
         "read",
         "read_file",
+        "read_files",
+        "read_many_files",
+        "read_multiple_files",
+        "read_text_file",
         "readfile",
         "str_replace_based_edit_tool",
         "str_replace_editor",
+        "text_editor",
         "view",
         "view_file",
     ]
 )
-_LIKE_TOOLS = re.compile(r"read|view|open_file|get_file|cat_file|str_replace", re.IGNORECASE)
+_SHOWING = frozenset(["view", "read", "open", "show"])
+"""What the `command` of an editor is when it shows a file; other words are edits, and no command lines either."""
+_LIKE_TOOLS = re.compile(
+    r"read|view|open_file|get_file|cat_file|fs_read|file_read|str_replace|text_editor", re.IGNORECASE
+)
 _NOT_TOOLS = re.compile(r"thread|spread|webpage|screenshot|log|url|query|search", re.IGNORECASE)
 _PRINTS_FILE = re.compile(r"(?:cd [^;&|]{1,300}(?:&&|;)\s*)?(?:sudo )?(?:cat|head|tail|nl|bat|less|more|sed -n)\b")
 _PIPED = re.compile(r"[|>](?!\|)\s*(?!head|tail|cat|nl|less|more)\w")
@@ -52,11 +64,14 @@ def is_quotable(source: Source) -> bool:
 def is_file(call: ToolCall) -> bool:
     """Return whether a call shows a file as it is, alone or among other things, and not one of data."""
     command = commands.given(call)
-    if command:
+    is_tool = _is_tool(call)
+    if is_tool and command and command not in _SHOWING:
+        return False
+    if command and not is_tool:
         shown = [found[1] for found in _SHOWN.finditer(command)]
         return any(not _DATA.search(names) for names in shown)
     is_like = bool(_LIKE_TOOLS.search(call.name)) and not _NOT_TOOLS.search(call.name)
-    return (is_like or _is_tool(call)) and not _DATA.search(call.arguments[:4_000])
+    return (is_like or is_tool) and not _DATA.search(call.arguments[:4_000])
 
 
 def is_read(call: ToolCall) -> bool:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from headroom import reading
-from headroom.values import ToolCall
+from headroom import reading, shrink
+from headroom.values import Policy, ToolCall
 
 
 def call(tool: str, **arguments: str) -> ToolCall:
@@ -19,6 +19,12 @@ def call(tool: str, **arguments: str) -> ToolCall:
         pytest.param(call("mcp__files__open", path="a.py"), True, True, id="a tool of a server"),
         pytest.param(call("open", path="sales.csv"), False, True, id="a file of data"),
         pytest.param(call("view_image_file", path="a.py"), True, False, id="a tool with such a name"),
+        pytest.param(
+            call("developer__text_editor", command="view", path="a.py"), True, True, id="an editor that shows"
+        ),
+        pytest.param(call("str_replace_editor", command="view", path="a.py"), True, True, id="another one"),
+        pytest.param(call("str_replace_editor", command="insert", path="a.py"), False, True, id="an edit"),
+        pytest.param(call("fs_read", path="a.py"), True, True, id="a tool of Amazon Q"),
         pytest.param(call("read_thread", id="7"), False, False, id="a tool that reads something else"),
         pytest.param(call("Bash", command="cd app && cat a.py"), True, True, id="a command"),
         pytest.param(call("Bash", command="make; sed -n 1,9p a.py"), True, False, id="one command of several"),
@@ -27,3 +33,13 @@ def call(tool: str, **arguments: str) -> ToolCall:
 )
 def test_what_shows_a_file(made: ToolCall, *, is_file: bool, is_read: bool) -> None:
     assert (reading.is_file(made), reading.is_read(made)) == (is_file, is_read)
+
+
+def test_settings_that_an_editor_shows_keep_the_spelling_that_an_edit_quotes() -> None:
+    """Its `command` is `view`, which is no command line."""
+    rows = [f"  - name:     worker-{7919 * n:x}\n    replicas:  {n % 3}\n    image:     app:{n}.1\n" for n in range(40)]
+    text = "workers:\n" + "".join(rows)
+    made = call("str_replace_editor", command="view", path="/app/deploy.yaml")
+    shown = shrink(text, call=made, policy=Policy(retrieval="as {hash}"))
+    assert "    replicas:  1\n    image:     app:1.1\n" in shown.text
+    assert not shown.is_lossy

@@ -27,6 +27,9 @@ def forms(source: Source) -> Iterable[Form]:
     text, level, wanted = source.text, source.policy.level, source.wanted
     if len(text) > MAX_CHARS or reading.is_quotable(source) or _is_folded(text):
         return
+    if records.is_bannered(text):
+        yield from records.forms(text, level, wanted=wanted)
+        return
     items = fixed.read(text)
     yield from drawn.forms(items, level, wanted=wanted)
     if level != "lossless":

@@ -16,7 +16,7 @@ TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
 
 ROWS_SHOWN: dict[Level, int] = {"balanced": 60, "deep": 12}
 # What begins with a character, and not with a look behind, is found much faster.
-_PADDING = re.compile(r"  (?<=[^\s:|→>-]  ) ++(?=\S)")
+_PADDING = re.compile(r"  (?<=[^\s:|→>-]  ) ++(?=\S)(?!\\_|[├└│])")
 _BEFORE_COLON = re.compile(r"(?:\t(?<=\S\t)[ \t]*+| (?<=\S ) ++)(?=[:=] )")
 _AFTER_KEY = re.compile(r"(?m)^(\s*[A-Za-z][\w ()#%-]{0,60}[:=])(?: {2,}|\t[ \t]*)(?=\S)")
 # The blanks behind a line number or a path are the indentation of code: an edit must be able to quote them.

@@ -118,9 +118,10 @@ def _table(lines: list[str], spread: list[str], start: int, sheets: Sheets) -> t
     sheets[names] = sheets[tuple(header.split())] = sheet
     end = body_at + len(body)
     cells += [_cut(line, gaps) for line in body[PROBED_BODY:]]
+    indents = _indents(body, gaps[-1])
     rows = [
-        Row(() if crossed else own, source)
-        for crossed, own, source in zip(_crossed(body, gaps), cells, lines[body_at:end], strict=True)
+        Row(() if crossed else (*own[:-1], indent + own[-1]), source)
+        for crossed, own, indent, source in zip(_crossed(body, gaps), cells, indents, lines[body_at:end], strict=True)
     ]
     return end, [lines[start], *sheet.take(rows)]
 
@@ -189,6 +190,23 @@ def _cut(line: str, gaps: Sequence[int]) -> tuple[str, ...]:
     edges = [0, *gaps]
     cells = [" ".join(line[start:end].split()) for start, end in zip(edges, gaps, strict=False)]
     return (*cells, line[edges[-1] :].strip())
+
+
+def _indents(body: Sequence[str], edge: int) -> list[str]:
+    """Return the blanks by which the last cells, behind `edge`, are set in where they draw a tree as in `ps f`; else none.
+
+    A cell that a wide neighbour has pushed aside is not set in: there are no more blanks before it than before the others.
+    """
+    starts = [edge + len(line[edge:]) - len(line[edge:].lstrip()) for line in body]
+    gaps = [start - len(line[:start].rstrip()) for start, line in zip(starts, body, strict=True)]
+    filled = [place for place, line in enumerate(body) if line[edge : edge + 1] == " " and line[edge:].strip()]
+    first = min([starts[place] for place in filled], default=0)
+    least = min([gaps[place] for place in filled], default=0)
+    depths = [min(start - first, gap - least) for start, gap in zip(starts, gaps, strict=True)]
+    is_flush_right = len({len(body[place]) for place in filled}) * 4 < len(filled)
+    if is_flush_right or len([times for times in Counter(depths[place] for place in filled).values() if times > 1]) < 2:
+        return [""] * len(body)
+    return [" " * max(0, depth) for depth in depths]
 
 
 def _is_header(names: tuple[str, ...], columns: Sequence[Sequence[str]]) -> bool:

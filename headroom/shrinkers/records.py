@@ -1,4 +1,4 @@
-"""Output that repeats one block of lines per thing, as `stat`, `lspci -v`, `ip addr` or `show interface` do."""
+"""Output that repeats one block of lines per thing, as `stat`, `lspci -v`, `ip addr`, `show interface`, `psql -x` or `\\G` do."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from headroom.values import Form, Level
 MIN_RECORDS = 2
 MAX_RECORD_LINES = 600
 _KEY = re.compile(
-    r"\s*+([^\s:=][^:=\t]{0,60}?)(?=[\s.:=])(?: ?\.{3,} ?:? ?|\s*:(?=\s|$)|\s*=|\t+| {2,}| is (?=\S)|:(?=\S))"
+    r"\s*+([^\s:=][^:=\t]{0,60}?)(?=[\s.:=|])(?: *\|(?=\s|$)| ?\.{3,} ?:? ?|\s*:(?=\s|$)|\s*=|\t+| {2,}| is (?=\S)|:(?=\S))"
 )
 _FIELD = re.compile(r"(?:\t(?<=\S\t)|  (?<=\S  ))[ \t]*+(?=[\w(][\w./()-]{0,30}(?: [\w./()-]{1,30}){0,5}: )")
 _NUMBER = re.compile(r"\d[\da-fA-F.:]*")
+# A line drawn across with a number in it, as SQL shells begin a row with: `-[ RECORD 7 ]-+----`, `**** 7. row ****`.
+_BANNER = re.compile(
+    r"(?=.{12})([-*=#])[-*=#]*+[\[ ]{1,3}((?:[A-Za-z]{1,20} )?\d+\.?(?: [A-Za-z]{1,20})?)[\] ]{1,3}[-*=#+]*\1\s*"
+)
 
 
 class Entry(NamedTuple):
@@ -53,6 +57,15 @@ def forms(text: str, level: Level, *, wanted: str = "") -> Iterable[Form]:
     items = _table(lines[:start], records)
     if items:
         yield from drawn.forms(items, level, wanted=wanted)
+
+
+def is_bannered(text: str) -> bool:
+    r"""Return whether a text is rows of a database that stand one below the other, each under a line with its number.
+
+    >>> is_bannered("-[ RECORD 1 ]--\nid   | 7\n-[ RECORD 2 ]--\nid   | 8\n-[ RECORD 3 ]--\nid   | 9")
+    True
+    """
+    return bool(_BANNER.fullmatch(text[:4000].partition("\n")[0])) and len(_bannered(text.split("\n"))) > MIN_RECORDS
 
 
 def _blocks(before: Sequence[str], records: Sequence[Record], shared: dict[str, Entry]) -> Form:
@@ -106,7 +119,7 @@ def _split(lines: Sequence[str]) -> tuple[int, list[Record]] | None:
     filled = [index for index, line in enumerate(lines) if line.strip()]
     options = {
         tuple(starts)
-        for starts in (_titled(lines, filled), *_keyed(lines, labels, filled), _apart(lines))
+        for starts in (_bannered(lines), _titled(lines, filled), *_keyed(lines, labels, filled), _apart(lines))
         if len(starts) >= MIN_RECORDS
     }
     best: tuple[int, list[int]] = (0, [])
@@ -150,6 +163,10 @@ def _alike(labels: Sequence[str], bounds: Sequence[int]) -> int:
     return sum([times - 1 for label, times in seen.items() if label])
 
 
+def _bannered(lines: Sequence[str]) -> list[int]:
+    return [index for index, line in enumerate(lines) if line[:1] in ("-", "*", "=", "#") and _BANNER.fullmatch(line)]
+
+
 def _titled(lines: Sequence[str], filled: Sequence[int]) -> list[int]:
     starts = [
         index
@@ -185,11 +202,12 @@ def _record(lines: Sequence[str], labels: Sequence[str]) -> Record:
     entries: list[Entry] = []
     stack: list[tuple[int, str]] = []
     seen: Counter[str] = Counter()
+    is_flat = _ends_in_one_column(lines[1:])
     for line, label in zip(lines[1:], labels[1:], strict=True):
         text = line.strip()
         if not text:
             continue
-        indent = len(line) - len(line.lstrip())
+        indent = 0 if is_flat else len(line) - len(line.lstrip())
         while stack and stack[-1][0] >= indent:
             stack.pop()
         parent = stack[-1][1] if stack else ""
@@ -201,7 +219,17 @@ def _record(lines: Sequence[str], labels: Sequence[str]) -> Record:
             path = f"{path}#{seen[path]}"
             entries.append(Entry(path, parent, part.strip(), min(len(stack), 8)))
         stack.append((indent, path))
-    return Record(lines[0].rstrip(), tuple(entries), tuple(line.rstrip() for line in lines))
+    banner = _BANNER.fullmatch(lines[0][:4000])
+    title = banner[2] if banner else lines[0].rstrip()
+    return Record(title, tuple(entries), tuple(line.rstrip() for line in lines))
+
+
+def _ends_in_one_column(lines: Sequence[str]) -> bool:
+    """Return whether keys are set flush right, so that the blanks before them say nothing of what stands below what."""
+    filled = [line for line in lines if line.strip()]
+    ends = {line.find(":") for line in filled}
+    end = min(ends, default=-1)
+    return len(ends) == 1 and end > 0 and len(filled) > 1 and all(not line[end - 1].isspace() for line in filled)
 
 
 def _shared(records: Sequence[Record]) -> dict[str, Entry]:

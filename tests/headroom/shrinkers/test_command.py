@@ -188,3 +188,65 @@ def test_a_heading_between_entries_is_no_entry() -> None:
     text = best("Appointments:\n\n" + "\n".join(entry.format(number) for number in range(6)))
     assert "Appointments:" in text.split("\n")
     assert "(empty)" not in text and text.count("30 minutes") == 1
+
+
+ORDERS = [
+    (f"A-{7919 * n:x}", "paid" if n % 4 else "open", "eu-central-1", f"{n * 37}.50", "" if n % 3 else "call first")
+    for n in range(1, 12)
+]
+FIELDS = ("number", "state", "region", "total_eur", "delivery_note")
+
+
+def expanded() -> str:
+    """What `psql -x` prints: keys and values with a bar between, each row below a line with its number."""
+    out = []
+    for n, row in enumerate(ORDERS, 1):
+        banner = f"-[ RECORD {n} ]"
+        out.append(f"{banner:-<14}+------------")
+        out += [f"{name:13} | {value}" for name, value in zip(FIELDS, row, strict=True)]
+    return "\n".join(out)
+
+
+def vertical() -> str:
+    r"""What `mysql` prints for `\G`: the keys flush right."""
+    out = []
+    for n, row in enumerate(ORDERS, 1):
+        out.append(f"{'*' * 27} {n}. row {'*' * 27}")
+        out += [f"{name:>16}: {value}" for name, value in zip(FIELDS, row, strict=True)]
+    return "\n".join(out)
+
+
+@pytest.mark.parametrize("text", [expanded(), vertical()], ids=["psql", "mysql"])
+def test_rows_of_a_database_that_stand_one_below_the_other_become_a_table(text: str) -> None:
+    (form,) = [one for one in command.forms(Source(text)) if one.name == "table_columns"]
+    head, *rows = form.text.split("\n")[-len(ORDERS) - 1 :]
+    assert head.split(" | ")[1] == "number" and form.text.count("eu-central-1") == 1
+    for row, (number, state, _, total, note) in zip(rows, ORDERS, strict=True):
+        cells = row.partition(" [")[0].split(" | ")
+        assert number in cells and total in cells
+        assert ("state=open" in row) == (state == "open") and ("call first" in row) == bool(note)
+
+
+def test_a_tree_that_a_column_draws_keeps_its_depths() -> None:
+    depths = [0, 1, 2, 2, 3, 1, 0, 1, 2, 3, 3, 1]
+    names = [f"worker-{7919 * n:x}" for n in range(len(depths))]
+    lines = ["  PID STAT     TIME COMMAND"]
+    for n, (depth, name) in enumerate(zip(depths, names, strict=True)):
+        lines.append(f"{n * 331 + 7:5} {'Ssl' if n % 5 else 'S':4} 00:00:0{n % 2} {'    ' * depth}\\_ {name}")
+    text = best("\n".join(lines))
+    found = {line.split()[-1 if "[" not in line else -2]: line for line in text.split("\n") if "worker-" in line}
+    assert "Ssl" not in "".join(text.split("\n")[3:]), "the columns before are still said once"
+    for depth, name in zip(depths, names, strict=True):
+        assert f"{'    ' * depth}\\_ {name}" in text, found
+        assert f"{' ' * (4 * depth + 2)}\\_ {name}" not in text
+
+
+def test_a_cell_that_a_wide_neighbour_pushes_aside_is_not_set_in() -> None:
+    lines = ["  PID STAT   RSS COMMAND"]
+    lines += [f"{n * 331:5} S    {102896 + n if n in (4, 9) else n * 7:5} worker-{7919 * n:x}" for n in range(14)]
+    assert "  worker" not in best("\n".join(lines))
+
+
+def test_the_branches_of_a_tree_in_a_line_by_itself_keep_their_depth() -> None:
+    assert drawn.squeeze("root  6064      Ss      \\_ bash") == "root  6064  Ss      \\_ bash"
+    assert drawn.squeeze("app      1.2      └── core") == "app  1.2      └── core"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from itertools import groupby
 from string import hexdigits
 
-from headroom.values import Form, Source
+from headroom.values import Form, Level, Source
 
 MIN_RUN_CHARS = 256
 MAX_KEY_CHARS = 1200
@@ -21,6 +22,8 @@ _WRAPPED = re.compile(r"(?:(?>^[ \t]*+[A-Za-z0-9+/=_-]{48,}+[ \t]*+(?:\n|\Z))){6
 _DUMP = re.compile(r"(?:(?>^[0-9a-fA-F]{4,16}:? +(?:[0-9a-fA-F]{2,8} +){4,}.*(?:\n|\Z))){8,}+", re.MULTILINE)
 _ADDRESS = re.compile(r"[0-9a-fA-F]{4,16}:? ")
 _HEX = re.compile(r"[0-9a-fA-F\s]+")
+# Beside the bytes of a dump: characters in a row that words, paths, keys and flags are made of.
+_READABLE = re.compile(r"[\w/{}:=@-]{5}", re.ASCII)
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -44,7 +47,7 @@ def forms(source: Source) -> Iterable[Form]:
     if len([1 for line in lines if len(line) >= _MIN_WRAPPED_CHARS and " " not in line.strip()]) >= _MIN_WRAPPED_LINES:
         text = _WRAPPED.sub(named, text)
     if len([1 for line in lines if line[:1] in hexdigits and _ADDRESS.match(line)]) >= _MIN_DUMP_LINES:
-        text = _DUMP.sub(lambda found: _dump(found, gone), text)
+        text = _DUMP.sub(lambda found: _dump(found, gone, source.policy.level), text)
     if longest >= MIN_RUN_CHARS:
         text = "\n".join([_RUN.sub(named, line) if len(line) >= MIN_RUN_CHARS else line for line in text.split("\n")])
     if longest >= MIN_LINE_CHARS and (source.policy.level == "deep" or not gone):
@@ -73,14 +76,29 @@ def _digest(run: str) -> str:
     return hashlib.sha256(run.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _dump(found: re.Match[str], gone: list[int]) -> str:
+def _dump(found: re.Match[str], gone: list[int], level: Level) -> str:
+    """Return a dump by its ends and, until it is old, by the lines with something to read in them."""
     lines = found[0].rstrip("\n").split("\n")
     if len(lines) <= 12:
         return found[0]
-    hidden = "\n".join(lines[4:-2])
-    gone.append(len(hidden))
-    note = f"[{len(lines) - 6:,} more lines of the dump, sha256 {_digest(hidden)}]"
-    return "\n".join([*lines[:4], note, *lines[-2:]]) + ("\n" if found[0].endswith("\n") else "")
+    shown = {0, 1, 2, 3, len(lines) - 2, len(lines) - 1}
+    if level != "deep":
+        shown.update(*((place, place + 1) for place, line in enumerate(lines) if _is_readable(line)))
+    out: list[str] = []
+    for is_shown, places in groupby(range(len(lines)), shown.__contains__):
+        run = [lines[place] for place in places]
+        if not is_shown and len(run) > 1:
+            hidden = "\n".join(run)
+            gone.append(len(hidden))
+            run = [f"[{len(run):,} more lines of the dump, sha256 {_digest(hidden)}]"]
+        out += run
+    return "\n".join(out) + ("\n" if found[0].endswith("\n") else "")
+
+
+def _is_readable(line: str) -> bool:
+    """Return whether a dump's line shows text beside its bytes; a text may go on in the next line."""
+    beside = line.rpartition("  ")
+    return bool(beside[1] and _READABLE.search(beside[2]))
 
 
 def _minified(line: str, gone: list[int]) -> str:

@@ -74,3 +74,24 @@ def test_minified_code_keeps_its_ends() -> None:
 @pytest.mark.parametrize("unit", ["A", "A0a", "00 ", "0000: 00000000 ", "a" * 50 + "\n", "=", "A" * 255 + " "])
 def test_endless_runs_are_read_in_linear_time(unit: str) -> None:
     forms(unit * (2_000_000 // len(unit)))
+
+
+def dumped(data: bytes) -> str:
+    """What `xxd` prints."""
+    rows = [data[at : at + 16] for at in range(0, len(data), 16)]
+    return "\n".join(
+        f"{16 * n:08x}: {' '.join(row[at : at + 2].hex() for at in range(0, len(row), 2)):39}  "
+        + "".join(chr(byte) if 32 < byte < 127 else "." for byte in row)
+        for n, row in enumerate(rows)
+    )
+
+
+def test_what_can_be_read_beside_a_dump_stays_until_it_is_old() -> None:
+    filler = bytes(range(128, 256)) * 4
+    text = dumped(
+        filler + b"\x00\x01/opt/lib/ld-linux-x86-64.so.2\x00" + filler + b"key{hidden_in_plain_sight}\x00" + filler
+    )
+    (form,) = forms(text)
+    assert "  ../opt/lib/ld-li\n" in form.text and "key{hidden_in_pl\n" in form.text and "ain_sight}" in form.text
+    assert form.text.count("more lines of the dump") == 3 and len(form.text) < len(text) / 3
+    assert "hidden_in_pl" not in forms(text, "deep")[0].text

@@ -172,7 +172,7 @@ def _noted(book: Book, request: Request) -> Account:
     is_first, last_units = book.layout is None, len(book.rest)
     common = _common_units(book, layout, request.call.model)
     units_of = [layout.unit_of(result.path) for result in request.call.results]
-    has_new_media = _extend(book, layout, request, common, units_of)
+    _extend(book, layout, request, common, units_of)
     known = sum(unit < common for unit in units_of)
     own_common = _size_results(book, request, units_of, known)
     client, ours = list(book.rest), list(book.rest)
@@ -205,7 +205,6 @@ def _noted(book: Book, request: Request) -> Account:
         last_units=last_units,
         thought=counterfactual.cumulated(book.thought),
         found=counterfactual.cumulated(book.found),
-        has_new_media=has_new_media,
     )
 
 
@@ -220,25 +219,16 @@ def _common_units(book: Book, layout: Layout, model: str) -> int:
     return next(n for n in range(length) if then[n] != now[n])
 
 
-def _extend(book: Book, layout: Layout, request: Request, common: int, units_of: list[int]) -> bool:
-    """Size up the units that are new. Returns whether there are images or documents in them."""
-    with_results, has_media = set(units_of), False
+def _extend(book: Book, layout: Layout, request: Request, common: int, units_of: list[int]) -> None:
+    """Size up the units that are new."""
+    with_results = set(units_of)
     book.model, book.layout = request.call.model, layout.shape()
     del book.rest[common:], book.thought[common:], book.found[common:]
     for unit, value in enumerate(layout.values(common), common):
-        is_result = unit in with_results
-        shown = list(sizing.beside_results(value) if is_result else sizing.texts(value))
-        has_media = has_media or None in shown
         thought, found = sizing.sealed(value)
         book.thought.append(thought)
         book.found.append(found)
-        if is_result:
-            book.rest.append(
-                sizing.FRAME_TOKENS + sum(sizing.MEDIA_TOKENS if t is None else sizing.sampled(t) for t in shown)
-            )
-        else:
-            book.rest.append(sizing.size_of(value, is_schema=unit < layout.schemas, count=sizing.sampled))
-    return has_media
+        book.rest.append(sizing.legible(value, is_schema=unit < layout.schemas, is_result=unit in with_results))
 
 
 def _size_results(book: Book, request: Request, units_of: list[int], known: int) -> int:

@@ -85,8 +85,7 @@ class Account:
 
     `is_first`: nothing is known of an earlier request of this conversation. `client_common_units` are the first units that
     the client left as they were. `thought` and `found` are about the tokens, up to each unit, of what only the provider
-    can read: they are in neither side, as nobody knows how many they are. `has_new_media`: it brings images or documents,
-    of which the same is true.
+    can count: they are in neither side, as nobody knows how many they are.
     """
 
     at_s: float
@@ -99,7 +98,6 @@ class Account:
     last_units: int = 0
     thought: Sequence[int] = ()
     found: Sequence[int] = ()
-    has_new_media: bool = False
 
     def sealed(self, factors: Factors, units: int | None = None) -> float:
         """Such tokens of the first units, or of all, by these factors."""
@@ -161,11 +159,14 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
     ratio = (sent_tokens - seal * account.sealed(factors)) / account.sent.total
     if not MIN_FACTOR <= ratio <= MAX_FACTOR:
         return Reckoning(None, "", _outcome(account, memory, usage, sent_tokens), Memory())
+    reached = read_tokens + written_tokens
+    if reached and not account.finds_any_prefix:
+        account = _heeded(account, _Scale(account, sent_tokens, ratio, factors, seal, is_other=False), reached)
     scales = (
         _Scale(account, sent_tokens, ratio, factors, seal, is_other=False),
         _Scale(account, sent_tokens, ratio, factors, seal, is_other=True),
     )
-    floor = _floor(sent_tokens, is_cached=bool(read_tokens or written_tokens))
+    floor = _floor(sent_tokens, is_cached=bool(reached))
     if floor == math.inf and account.sent.marks and not account.finds_any_prefix:
         memory = replace(memory, sent=Held(), other=Held())
     found = [_found(held, scale, account) for held, scale in zip((memory.sent, memory.other), scales, strict=True)]
@@ -185,12 +186,12 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
     is_same = account.sent.total == account.other.total and abs(other_read - read_tokens) <= TOLERANCE_TOKENS
     if is_same:
         other = usage
-    cached_tokens = float(read_tokens + written_tokens)
+    cached_tokens = float(reached)
     if account.finds_any_prefix:
         cached_tokens = _in_steps(sent_tokens) if sent_tokens >= MIN_PREFIX_TOKENS else 0.0
     after = replace(
         memory,
-        sent=Held(_kept(memory.sent, scales[0], found[0], read_tokens + written_tokens, floor, account)),
+        sent=Held(_kept(memory.sent, scales[0], found[0], reached, floor, account)),
         other=Held(_kept(memory.other, scales[1], found[1] if is_expected else None, None, floor, account)),
         cached_tokens=cached_tokens,
         cached_at_s=account.at_s,
@@ -198,6 +199,18 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
     )
     basis = BASIS_SAME if is_same else BASIS_MODEL if is_expected else BASIS_MIRROR
     return Reckoning(replace(other, output=usage.output), basis, _outcome(account, memory, usage, sent_tokens), after)
+
+
+def _heeded(account: Account, scale: _Scale, reached: int) -> Account:
+    """The account without marks that the provider did not heed: what it read and wrote ends clearly before them."""
+    most = reached + max(TOLERANCE_TOKENS, CHANGED_TOLERANCE_SHARE * reached)
+    last = max((units for units, _ in account.sent.marks if scale.up_to(units) <= most), default=0)
+    if not last:
+        return account
+    sent, other = (
+        replace(side, marks=[mark for mark in side.marks if mark[0] <= last]) for side in (account.sent, account.other)
+    )
+    return replace(account, sent=sent, other=other)
 
 
 def _floor(sent_tokens: int, *, is_cached: bool) -> float:
@@ -217,7 +230,7 @@ def _calibrated(memory: Memory, account: Account, sent_tokens: int) -> Memory:
         whole = (sent_tokens - account.sealed(seen.factors(1.0))) / account.sent.total
         least, most = (USUAL_LEAST, USUAL_MOST) if thought or found else (MIN_FACTOR, MAX_FACTOR)
         whole = min(max(whole, least), most)
-    elif account.client_common_units >= account.last_units and not account.has_new_media:
+    elif account.client_common_units >= account.last_units:
         added = Added(
             results - memory.results,
             rest - memory.rest,

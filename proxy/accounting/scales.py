@@ -76,7 +76,7 @@ class Seen:
     def with_one(self, added: Added) -> Seen:
         """One more difference."""
         size = added.size
-        if not size or not MIN_FACTOR * size <= abs(added.billed) <= MAX_FACTOR * size:
+        if not size or not MIN_FACTOR * (size - added.sealed) <= abs(added.billed) <= MAX_FACTOR * size:
             return self
         unsure = size + added.sealed**2 / SEALED_UNSURE_TOKENS
         new = (one * other / unsure for one, other in combinations_with_replacement(added.figures, 2))

@@ -39,6 +39,7 @@ CALLS = frozenset(
 """Calls of tools are written out for the model with all their fields, about as long as their JSON."""
 SCHEMAS = frozenset({"additional_tools"})
 """Items that define tools, as the Responses API takes them beside `tools`."""
+TAKEN_WHOLE = MEDIA | CALLS | SCHEMAS
 PARTS = (
     "text",
     "thinking",
@@ -62,7 +63,7 @@ THOUGHT = {
 }
 """Where thinking is that only the provider can read. It is billed with the requests that bring it back."""
 FOUND = {"web_search_result": "encrypted_content"}
-"""The same of what the provider's own tools found."""
+"""The same of what the provider's own tools found; pictures and documents are counted with it."""
 REFERENCES = frozenset({"item_reference"})
 REFERENCED_TOKENS = 200
 """An item that the provider keeps and is only named here, usually something that the model thought or called."""
@@ -212,11 +213,18 @@ def size_of(value: Any, *, is_schema: bool = False, count: Callable[[str], int] 
     """o200k tokens of one block or message, its frame included. Definitions of tools are read as JSON."""
     if is_schema:
         return FRAME_TOKENS + count(bodies.dumped(value))
-    return FRAME_TOKENS + sum(MEDIA_TOKENS if text is None else count(text) for text in texts(value))
+    return FRAME_TOKENS + sum(map(count, texts(value))) + sum(map(shown, media(value)))
 
 
-def beside_results(value: Any) -> Iterator[str | None]:
-    """The same of what stands beside the texts in a tool's result: findings, documents, pictures."""
+def legible(value: Any, *, is_schema: bool = False, is_result: bool = False) -> int:
+    """About the same without pictures and documents, and of a tool's result what stands beside its texts."""
+    if is_schema:
+        return FRAME_TOKENS + sampled(bodies.dumped(value))
+    return FRAME_TOKENS + sum(map(sampled, _beside_results(value) if is_result else texts(value)))
+
+
+def _beside_results(value: Any) -> Iterator[str]:
+    """What stands beside the texts in a tool's result, such as findings of a search."""
     if isinstance(value, dict):
         for part in (*bodies.items(value.get("content")), *bodies.items(value.get("output"))):
             if isinstance(part, dict) and bodies.text(part.get("type")) not in RESULT_TEXTS:
@@ -224,10 +232,12 @@ def beside_results(value: Any) -> Iterator[str | None]:
 
 
 def sealed(value: Any) -> tuple[int, int]:
-    """About how many tokens of thinking, and of what was found, a block or item has that only the provider can read."""
+    """About how many tokens of thinking, and of what was found or is to be looked at, a block or item has that only the
+    provider can count."""
     if not isinstance(value, dict):
         return 0, 0
-    thought, found = REFERENCED_TOKENS * (bodies.text(value.get("type")) in REFERENCES), 0
+    thought = REFERENCED_TOKENS * (bodies.text(value.get("type")) in REFERENCES)
+    found = sum(map(shown, media(value)))
     for part in (value, *bodies.items(value.get("content")), *bodies.items(value.get("reasoning_details"))):
         if isinstance(part, dict):
             kind = bodies.text(part.get("type"))
@@ -245,8 +255,31 @@ def sampled(text: str) -> int:
     return counted * len(text) // (SAMPLES * SAMPLE_CHARS)
 
 
-def texts(value: Any) -> Iterator[str | None]:
-    """The texts that a model reads in a block; None stands for an image or a document."""
+def texts(value: Any) -> Iterator[str]:
+    """The texts that a model reads in a block, without documents."""
+    for part in _parts(value):
+        if isinstance(part, str):
+            yield part
+        elif (kind := bodies.text(part.get("type"))) in CALLS:
+            yield bodies.dumped(part)
+        elif kind in SCHEMAS:
+            yield bodies.dumped(part.get("tools"))
+
+
+def media(value: Any) -> Iterator[dict[str, Any]]:
+    """The pictures and documents in a block."""
+    return (part for part in _parts(value) if isinstance(part, dict) and bodies.text(part.get("type")) in MEDIA)
+
+
+def shown(media: dict[str, Any]) -> int:
+    """About how many tokens a picture or document is."""
+    source = media.get("source")
+    told = source.get("data") if isinstance(source, dict) and source.get("type") == "text" else None
+    return sampled(told) if isinstance(told, str) else MEDIA_TOKENS
+
+
+def _parts(value: Any) -> Iterator[str | dict[str, Any]]:
+    """A block in its texts, and in those parts of it that are to be taken whole, in order."""
     ahead = [value]
     while ahead:
         part = ahead.pop()
@@ -256,20 +289,7 @@ def texts(value: Any) -> Iterator[str | None]:
             ahead += reversed(part)
         elif not isinstance(part, dict):
             continue
-        elif (kind := bodies.text(part.get("type"))) in MEDIA:
-            yield from _shown(part)
-        elif kind in CALLS:
-            yield bodies.dumped(part)
-        elif kind in SCHEMAS:
-            yield bodies.dumped(part.get("tools"))
+        elif bodies.text(part.get("type")) in TAKEN_WHOLE:
+            yield part
         else:
             ahead += (part[key] for key in reversed(PARTS) if part.get(key))
-
-
-def _shown(media: dict[str, Any]) -> Iterator[str | None]:
-    """A document that is a text is read as one."""
-    source = media.get("source")
-    if isinstance(source, dict) and source.get("type") == "text" and isinstance(source.get("data"), str):
-        yield source["data"]
-    else:
-        yield None

@@ -114,6 +114,8 @@ def test_claims_are_true_whatever_the_providers_tokenizer(dialect: str, ratio: f
 class Closed(World):
     """A provider that bills what nobody else can count: what was thought, and pictures."""
 
+    picture_words = 250
+
     def _billed(self, body: bytes, cache: Cache, at_s: float) -> tuple[Usage, Cache]:
         document = json.loads(body)
         for message in document["messages"]:
@@ -125,13 +127,14 @@ class Closed(World):
                     pages = [{"type": "text", "text": 2 * page["encrypted_content"]} for page in block["content"]]
                     blocks[n] = {**block, "content": pages}
                 elif block["type"] == "image":
-                    blocks[n] = {"type": "text", "text": "a small picture " * 250}
+                    blocks[n] = {"type": "text", "text": "a small picture " * self.picture_words}
         return super()._billed(json.dumps(document).encode(), cache, at_s)
 
 
-@pytest.mark.parametrize("unseen", ["thinking", "image", "thinking and search"])
+@pytest.mark.parametrize("unseen", ["thinking", "image", "many cheap images", "thinking and search"])
 def test_claims_are_true_though_the_provider_bills_what_we_cannot_count(unseen: str) -> None:
     world = Closed("anthropic", 1.2)
+    world.picture_words = 1 if "cheap" in unseen else 250
     for n, body in enumerate(sessions.requests("anthropic", 24, lines=25)):
         document = json.loads(body)
         for turn, message in enumerate(document["messages"][1::2]):
@@ -144,7 +147,7 @@ def test_claims_are_true_though_the_provider_bills_what_we_cannot_count(unseen: 
             if unseen.startswith("thinking"):
                 thought = {"type": "thinking", "thinking": "", "signature": "so then " * (40 + 97 * turn % 300)}
                 message["content"].insert(0, thought)
-            elif turn % 3 == 0:
+            elif turn % 3 == 0 or "many" in unseen:
                 message["content"].insert(0, {"type": "image", "source": {"type": "base64", "data": "AAAA"}})
         world.send(json.dumps(document).encode(), at_s=NOON + 5 * n)
     assert world.direct - world.ours > 0.1 * world.direct
@@ -276,6 +279,23 @@ class Heedless(World):
 
 def test_no_cache_is_made_up_where_the_provider_keeps_nothing() -> None:
     world = play(Heedless("anthropic", 1.3))
+    assert world.direct - world.ours > 0.1 * world.direct
+    assert world.is_honest, (world.direct - world.ours, world.claimed)
+
+
+class Selective(World):
+    """A provider that heeds the mark on the system prompt and no other."""
+
+    def _billed(self, body: bytes, cache: Cache, at_s: float) -> tuple[Usage, Cache]:
+        document = json.loads(body)
+        for message in document["messages"]:
+            for block in message["content"] if isinstance(message["content"], list) else []:
+                block.pop("cache_control", None)
+        return super()._billed(json.dumps(document).encode(), cache, at_s)
+
+
+def test_a_mark_that_the_provider_does_not_heed_keeps_nothing() -> None:
+    world = play(Selective("anthropic", 1.3))
     assert world.direct - world.ours > 0.1 * world.direct
     assert world.is_honest, (world.direct - world.ours, world.claimed)
 

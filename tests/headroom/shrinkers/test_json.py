@@ -71,12 +71,10 @@ def test_lists_of_rows_can_be_read_back(rows: list[dict[str, Any]], sizes: list[
     flat: list[list[str]] = []
     for line in lines:
         parts = re.findall(r'<same as \[\d+\]\[\d+\]>|\[(?:"(?:[^"\\]|\\.)*"|[^"\[\]])*\]', line[1:-1])
-        flat.append(
-            [
-                flat[int(n[1])][int(n[2])] if (n := re.match(r"<same as \[(\d+)\]\[(\d+)\]>", part)) else part
-                for part in parts
-            ]
-        )
+        flat.append([])
+        for part in parts:
+            n = re.match(r"<same as \[(\d+)\]\[(\d+)\]>", part)
+            flat[-1].append(flat[int(n[1])][int(n[2])] if n else part)
     again = iter(read_table("\n".join([head, *(part for parts in flat for part in parts)])))
     assert [[next(again) for _ in parts] for parts in flat] == lists
 

@@ -27,7 +27,8 @@ _MIN_TOP_SHARE = 0.2
 _COUNTED_SHARE = 0.85
 _TOP = 3
 _PORT = re.compile(r":\d+\W*$")
-_CLOCK = re.compile(r"[\[(]?[\d:.,/TZ+-]+[\])]?|[A-Z][a-z]{2}")
+# An address stands for somebody, and where a log begins with one it counts who asked how often.
+_CLOCK = re.compile(r"(?!(?:\d{1,3}\.){3}\d{1,3}\b)[\[(]?[\d:.,/TZ+-]+[\])]?|[A-Z][a-z]{2}")
 _TIME = re.compile(r"[\[(]?\d\d:\d\d:\d\d[\d.,Z+]*[\])]?")
 _TIME_WORDS = 3
 _EDGES = "[](),;:\"'"

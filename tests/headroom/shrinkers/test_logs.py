@@ -223,6 +223,14 @@ def test_a_level_that_is_a_letter_or_a_number_is_one(fine: str, bad: str) -> Non
     assert all(lines[at] in told for at in range(100, 800, 50))
 
 
+def test_who_asked_how_often_is_told_where_lines_begin_with_an_address() -> None:
+    lines = [
+        f'10.0.0.{at % 3 + 7} - - [13/Mar/2024:10:38:{at % 60:02} +0000] "GET /items/{at} HTTP/1.1" 200 {at * 7919}'
+        for at in range(900)
+    ]
+    assert "300× 10.0.0.7, 300× 10.0.0.8, 300× 10.0.0.9" in folded(lines)
+
+
 def test_a_number_far_above_the_others_stays_behind_the_name_of_its_field() -> None:
     lines = [
         f"2024-01-02 03:00:{at % 60:02} info request served ms={at % 40}.{at % 10} id={at * 7919}" for at in range(900)

@@ -34,6 +34,8 @@ _TIME_WORDS = 3
 _EDGES = "[](),;:\"'"
 _UNITS = string.ascii_letters + "%" + _EDGES
 _NAME_CHARS = 40
+_PLAIN_DIGITS = 20
+"""Most numbers are no longer than that and nothing but digits: they are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,11 @@ def study(lines: Sequence[str]) -> Study:
     step = -(-len(lines) // MAX_LINES)
     for at, places, values in _columns(lines[::step]):
         count = step * len(values)
+        if values.count(values[0]) == len(values):
+            continue
         if (at < _TIME_WORDS or ":" in values[0]) and _is_clock(values, _CLOCK if at < _TIME_WORDS else _TIME):
             continue
         distinct = dict.fromkeys(values)
-        if len(distinct) == 1:
-            continue
         if len(distinct) >= _COUNTED_SHARE * len(values) and _PORT.search(values[0]):
             values = tuple([value.rpartition(":")[0] or value for value in values])
             distinct = dict.fromkeys(values)
@@ -131,7 +133,9 @@ def _far(values: Sequence[str]) -> list[int]:
         values = [value.removeprefix(name + sign) for value in values]
     if any(_number(value) is None for value in values[:_PROBED]):
         return []
-    numbers = [_number(value) or 0.0 for value in values]
+    numbers = [
+        float(value) if value.isdecimal() and len(value) < _PLAIN_DIGITS else _number(value) or 0.0 for value in values
+    ]
     ordered = sorted(numbers)
     quarter, three = ordered[len(ordered) // 4], ordered[len(ordered) * 3 // 4]
     most = three + 6 * (three - quarter)

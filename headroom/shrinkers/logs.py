@@ -292,12 +292,10 @@ def _fill(kept: bytearray, lines: Sequence[str], many: Mapping[int, list[list[in
     chars, kept_chars = sum(map(len, lines)), sum(map(len, compress(lines, kept)))
     least_chars = min(limits.other_chars, int(limits.other_share * chars))
     room_chars = max(least_chars, min(limits.filled_chars, int(limits.filled_share * chars) - kept_chars))
-    for passing, most_chars in (
-        (wordings.NAMES, room_chars),
-        (wordings.NUMBERS, min(least_chars, limits.filled_chars)),
-    ):
-        for alike in many.values():
-            for index in wordings.others(lines, alike, kept, min(room_chars, most_chars), passing=passing):
+    troubles = [wordings.said(lines, alike) for alike in many.values()]
+    for by_number, most_chars in ((False, room_chars), (True, min(least_chars, limits.filled_chars))):
+        for alike in troubles:
+            for index in wordings.others(lines, alike, kept, min(room_chars, most_chars), by_number=by_number):
                 room_chars -= len(lines[index])
                 kept[index] = 1
 

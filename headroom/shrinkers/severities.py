@@ -11,8 +11,9 @@ PLAIN, WEAK, STRONG = 0, 1, 2
 """What a line reports: nothing, a warning, an error."""
 
 _HEAD_CHARS = 60
-# Behind the process and the thread, before the name of the part that speaks, or before the day.
-_LETTER = re.compile(r"\d+ +\d+ ([EFW]) \w|([EFW])/\w|(?<![\w.-])([EFW])\d{4} \d\d:")
+# Behind the process and the thread, or before the name of the part that speaks; before the day.
+_LETTER = re.compile(r"\d+ +\d+ ([EFW]) \w|(?<!\w)([EFW])/\w")
+_DAY = re.compile(r"([EFW])(?<![\w.-].)\d{4} \d\d:")
 # What the first digit behind these says; the rest of the number does not matter.
 _STATUS = re.compile(r'HTTP/\d(?:\.\d)?" ([45])\d\d(?!\d)')
 _LEVEL = re.compile(r'"level":\s?([456])0\b')
@@ -28,9 +29,11 @@ def lettered(line: str) -> int:
     >>> lettered("E0318 10:47:13.542846       1 server.go:117] \\"Declined\\""), lettered("03-17 16:13:38 1702 2395 W Art: slow")
     (2, 1)
     """
-    if not (" E " in line or " W " in line or " F " in line or "] " in line or line[1:2] == "/"):
-        return PLAIN
-    found = _LETTER.search(line, 0, _HEAD_CHARS)
+    found = None
+    if " E " in line or " W " in line or " F " in line or line[1:2] == "/":
+        found = _LETTER.search(line, 0, _HEAD_CHARS)
+    if found is None and "] " in line:
+        found = _DAY.search(line, 0, _HEAD_CHARS)
     return PLAIN if found is None else WEAK if "W" in found.groups() else STRONG
 
 

@@ -38,7 +38,10 @@ def find(
     firsts = [lines[at] for at in place.values()]
     named = _HEX.sub("", "\n".join([line[: 2 * _KEY_CHARS] for line in firsts]))
     worded = _without_digits(named).decode("utf-8", "surrogatepass").split("\n")
-    shapes = _VALUE.sub("*", "\n".join([line[:_KEY_CHARS] for line in worded])).split("\n")
+    heads = [line[:_KEY_CHARS] for line in worded]
+    several = list(dict.fromkeys(heads))
+    shape_of = dict(zip(several, _VALUE.sub("*", "\n".join(several)).split("\n"), strict=True))
+    shapes = [shape_of[head] for head in heads]
     marked = marks(firsts)
     numbers, mark_of = _merged(list(zip(marked, shapes, strict=True)))
     number_of = dict(zip(distinct, numbers, strict=True))

@@ -54,9 +54,7 @@ def quoted(found: Sequence[int], count: int) -> frozenset[int]:
 
 def reporting(lines: Sequence[str]) -> list[int]:
     """Return the indices of all lines that report trouble: what `reports` says, for many lines at once."""
-    lowered = [line[:_LONGEST_LINE].lower() for line in lines]
-    starts = list(accumulate((len(line) + 1 for line in lowered), initial=0))
-    text = "\n".join(lowered)
+    text, starts = _lowered(lines)
     first: dict[int, int] = {}
     for stem in _STEMS:
         at = text.find(stem)
@@ -64,7 +62,22 @@ def reporting(lines: Sequence[str]) -> list[int]:
             index = bisect_right(starts, at) - 1
             first[index] = min(at, first.get(index, at))
             at = text.find(stem, starts[index + 1])
-    return [index for index, at in sorted(first.items()) if _says_so(lowered[index], at - starts[index])]
+    return [
+        index
+        for index, at in sorted(first.items())
+        if _says_so(text[starts[index] : starts[index + 1] - 1], at - starts[index])
+    ]
+
+
+def _lowered(lines: Sequence[str]) -> tuple[str, list[int]]:
+    """Return the beginnings of all lines in lower case, and where each begins; at once where that is the same."""
+    text = "\n".join(lines)
+    if not text.isascii() or max(map(len, lines), default=0) > _LONGEST_LINE:
+        lines = [line[:_LONGEST_LINE].lower() for line in lines]
+        text = "\n".join(lines)
+    else:
+        text = text.lower()
+    return text, list(accumulate([len(line) + 1 for line in lines], initial=0))
 
 
 def _says_so(lowered: str, stem_at: int = 0) -> bool:

@@ -231,6 +231,15 @@ def test_who_asked_how_often_is_told_where_lines_begin_with_an_address() -> None
     assert "300× 10.0.0.7, 300× 10.0.0.8, 300× 10.0.0.9" in folded(lines)
 
 
+@pytest.mark.parametrize(
+    "said", ["+ mkdir $WORKSPACE/build", "copied W E $WORKSPACE/build", "read [x] NEWEST/0318 10:"]
+)
+def test_a_name_that_ends_in_the_letter_of_a_level_is_no_level(said: str) -> None:
+    lines = ticks(400)
+    lines[100:300:2] = [f"[task 2024-01-02T03:04:{at % 60:02}Z] {said}" for at in range(100)]
+    assert sum(said in line for line in folded(lines).split("\n")) < 12
+
+
 def test_a_number_far_above_the_others_stays_behind_the_name_of_its_field() -> None:
     lines = [
         f"2024-01-02 03:00:{at % 60:02} info request served ms={at % 40}.{at % 10} id={at * 7919}" for at in range(900)

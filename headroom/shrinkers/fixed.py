@@ -23,6 +23,7 @@ _LONG_LISTING = re.compile(
     r"((?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} +[A-Z][a-z]{2}) +(?:\d{4}|\d\d?:\d\d)"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+ [-+]\d{4})?)?) (.+)$"
 )
+_KINDS_OF_FILE = "-dlbcpsDw"
 _LONG_NAMES = ("mode", "links", "owner", "group", "size", "changed", "name")
 _CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 _CLOCK_CHARS = 68
@@ -54,7 +55,9 @@ def is_table(text: str) -> bool:
 
 
 def _paragraph(lines: list[str], sheets: Sheets) -> list[Item]:
-    if any(len(line) <= MAX_WIDTH_CHARS and _LONG_LISTING.match(line) for line in lines):
+    if any(
+        [line[:1] in _KINDS_OF_FILE and len(line) <= MAX_WIDTH_CHARS and _LONG_LISTING.match(line) for line in lines]
+    ):
         return _long_listing(lines, sheets)
     if any(barred.is_rule(line) for line in lines[:40]):
         barred_items = barred.read(lines, sheets)

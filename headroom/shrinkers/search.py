@@ -96,13 +96,20 @@ def parse(text: str) -> list[Hit | str] | None:
 
 def _numbered(lines: list[str]) -> list[Hit | str]:
     rows: list[Hit | str] = []
-    path = ""
+    path = before = ""
     for line in lines:
+        # Most matches are of the file above them: what stands behind its name is found faster without the expression.
+        # After a single letter, which may be a drive, it decides.
+        if len(path) > 1 and line.startswith(before):
+            number, colon, text = line[len(before) :].partition(":")
+            if colon and number.isdecimal():
+                rows.append(Hit(path, number, ":", text))
+                continue
         found = _MATCH.match(line)
         if found:
             start, number, text = found.groups()
             if start == path or _is_path(start):
-                path = start
+                path, before = start, f"{start}:"
                 rows.append(Hit(path, number, ":", text))
                 continue
         if path and line.startswith(path):

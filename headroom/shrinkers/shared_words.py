@@ -52,8 +52,9 @@ def forms(source: Source) -> Iterable[Form]:
     if allowed < 0 or next(islice(strangers, int(allowed), None), ""):
         return
     rows = [_BLANKS.split(line, MAX_WORDS) if "  " in line else line.split(" ", MAX_WORDS) for line in lines]
-    reported = trouble.positions(lines)
-    alike = [n for n in _alike(rows) if n not in reported]
+    alike = _alike(rows)
+    reported = trouble.positions(lines) if alike else frozenset()
+    alike = [n for n in alike if n not in reported]
     pattern = _pattern([rows[n] for n in alike])
     if _fixed_chars(pattern) < MIN_FIXED_CHARS or any(line.startswith(OTHER) for line in lines):
         return

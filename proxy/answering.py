@@ -78,10 +78,12 @@ class Again:
             sent.headers,
             sent.next_attempt,
         )
+        self._before = self._body
 
-    async def __call__(self, behind: list[object]) -> tuple[Answer, Ticket]:
+    async def __call__(self, behind: list[object], *, is_instead: bool = False) -> tuple[Answer, Ticket]:
         journey = self._journey
-        self._body = rendering.with_more(self._body, journey.call, behind)
+        self._before = self._before if is_instead else self._body
+        self._body = rendering.with_more(self._before, journey.call, behind)
         plan = rendering.round_plan(journey.plan, behind)
         journey = replace(journey, call=replace(journey.call, body=self._body), plan=plan)
         tries = 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import DatabaseError
 
@@ -27,6 +27,11 @@ NO_MORE = Said(
     is_error=True,
 )
 AWAY = Said("the originals cannot be read at the moment. Run the tool again to see its output.", is_error=True)
+NOT_TAKEN = (
+    "the original was not taken back into this conversation, perhaps because it is too long for it. Go on without."
+)
+"""What stands in the place of a lookup whose round the provider refused: without us there had been no such round."""
+REFUSES_ROUND = frozenset((400, 413, 422))
 UNCLEAR = Said(
     "hash is missing: give the 24 hex digits from the line that begins with `[headroom left out`.", is_error=True
 )
@@ -42,8 +47,13 @@ WHOLE: dict[str, Callable[[], Weaver]] = {
     "/v1/responses": responses.ResponseJson,
 }
 
-Again = Callable[[list[Any]], Awaitable[tuple[Answer, Ticket]]]
-"""Send the request once more with these messages behind its own. Raises what the table in `proxy.errors` knows."""
+
+class Again(Protocol):
+    """Send the request once more with these messages behind its own, or, `is_instead`, behind what it was before the last
+    such round. Raises what the table in `proxy.errors` knows."""
+
+    async def __call__(self, behind: list[Any], *, is_instead: bool = False) -> tuple[Answer, Ticket]: ...
+
 
 Opened = Callable[[Answer, Ticket, ChunkFilter], Relay]
 """A relay for one round."""
@@ -165,9 +175,9 @@ class Rounds:
             return [NO_MORE for _ in calls]
         return [await self._place.answer(call) for call in calls]
 
-    async def _another(self, behind: list[Any]) -> bytes:
+    async def _another(self, behind: list[Any], *, is_instead: bool = False) -> bytes:
         try:
-            answer, ticket = await self._again(behind)
+            answer, ticket = await self._again(behind, is_instead=is_instead)
         except tuple(errors.HTTP) as exc:
             status, code = errors.status_and_code(exc)
             return self._refused(status, errors.body(self._place.dialect, status, code, str(exc)))
@@ -177,6 +187,8 @@ class Rounds:
         raw = await answer.peek(MAX_ERROR_BYTES)
         ticket.settle("complete", http_status=answer.status, provider_request_id=provider_request_id(answer))
         await answer.close()
+        if answer.status in REFUSES_ROUND and not is_instead:
+            return await self._another(self._weaver.retold(NOT_TAKEN), is_instead=True)
         decode = exchange.decoder_for(answer.header(b"content-encoding"))
         return self._refused(answer.status, decode(raw) if decode is not None else b"")
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.live import answers, models, proxies
 from tests.live.models import Part
-from tests.live.provider import Provider
+from tests.live.provider import Provider, Received
 from tests.live.proxies import Proxy
 
 NAME = "headroom_retrieve"
@@ -325,7 +325,7 @@ def test_a_round_that_fails_is_the_providers_error(
 ) -> None:
     refusal = answers.json_answer(answers.anthropic_error("invalid_request_error", "no"), 400)
     call = models.script(lambda document: [("say", "Well. "), ("call", "own1", NAME, {"hash": "0" * 24})])
-    provider.say(call, refusal)
+    provider.say(call, refusal, refusal)
     asked = {"model": "m", "max_tokens": 9, "stream": is_streaming, "tools": Messages.tools}
     asked["messages"] = [{"role": "user", "content": f"fail {is_streaming}"}]
     answer = http.post(f"{offering.v1}/messages", json=asked)
@@ -337,8 +337,37 @@ def test_a_round_that_fails_is_the_providers_error(
         )
     else:
         assert (answer.status_code, answer.json()["error"]["message"]) == (400, "no")
-    rows = offering.rows_of(answer.headers["x-headroom-request-id"], count=2)
-    assert [(row["origin"], row["http_status"]) for row in rows] == [("client", 200), ("retrieval", 400)]
+    rows = offering.rows_of(answer.headers["x-headroom-request-id"], count=3)
+    assert [(row["origin"], row["http_status"]) for row in rows] == [("client", 200), *[("retrieval", 400)] * 2]
+
+
+@pytest.mark.parametrize("is_streaming", [True, False])
+@EACH
+def test_what_the_provider_does_not_take_back_is_gone_on_without(
+    provider: Provider, client_of: Callable[..., Client], kind: type[Client], is_streaming: bool
+) -> None:
+    client = client_of(kind, is_streaming=is_streaming)
+    label = f"too long {client.path}{is_streaming}"
+
+    def mind(document: dict[str, Any]) -> list[Part]:
+        if found := own_results(document):
+            return [("say", "I go on." if "Go on without" in found[-1] else "never")]
+        if HASH.search(json.dumps(document)):
+            return [("say", "Let me look. "), ("call", "own1", NAME, {"hash": hash_in(document), "query": "run 417"})]
+        return [("call", "c1", "Bash", {"command": "make"})]
+
+    def narrow(received: Received) -> answers.Answer:
+        if any("took" in found for found in own_results(received.json)):
+            return answers.json_answer(answers.anthropic_error("invalid_request_error", "prompt is too long"), 400)
+        return minded(received)
+
+    minded, provider.script = models.script(mind), narrow
+    client.ask(label)
+    assert texts(client, client.give(c1=log(label))) == "Let me look. I go on."
+    assert len(provider.requests) == 4
+    seen = provider.last.json[key_of(client)]
+    client.ask("thanks")
+    assert provider.last.json[key_of(client)][: len(seen)] == seen
 
 
 def test_text_is_passed_on_before_the_next_round_is_asked_for(

@@ -51,6 +51,9 @@ class Weaver(Protocol):
     def next_round(self, said: Sequence[Said]) -> list[Any]:
         """Begin another round: the messages to send behind those of the last one."""
 
+    def retold(self, text: str) -> list[Any]:
+        """The messages of the last round with this in place of what was looked up."""
+
     def turn(self, said: Sequence[Said]) -> tuple[Turn, list[Any]]:
         """What is to be recorded: the turn, and the answer as the client gets it."""
 
@@ -59,6 +62,23 @@ class Weaver(Protocol):
 
     def refused(self, body: bytes) -> bytes:
         """What to say when a further round got this error answer."""
+
+
+def retold(rounds: list[tuple[Any, ...]], text: str) -> list[Any]:
+    """The last round with this in place of what was looked up, there and for good."""
+    sent = [_answered(item, text) for item in rounds[-1]]
+    rounds[-1] = tuple(sent)
+    return sent
+
+
+def _answered(item: Any, text: str) -> Any:
+    if item.get("role") == "tool":
+        return {**item, "content": text}
+    if item.get("type") == "function_call_output":
+        return {**item, "output": text}
+    if item.get("role") == "user":
+        return {**item, "content": [{**block, "content": text, "is_error": True} for block in item["content"]]}
+    return item
 
 
 class Events:

@@ -9,7 +9,7 @@ import orjson
 
 from proxy.providers import bodies
 from proxy.retrieval.turns import Turn
-from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, summed
+from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, retold, summed
 from proxy.retrieval.words import TOOL_NAME
 
 
@@ -56,6 +56,9 @@ class _Message:
         self._seen += self._visible()
         self._blocks, self.calls, self.has_client_calls = [], [], False
         return sent
+
+    def retold(self, text: str) -> list[Any]:
+        return retold(self._rounds, text)
 
     def _results(self, said: Sequence[Said]) -> list[dict[str, Any]]:
         return [

@@ -18,7 +18,7 @@ from django.db import DatabaseError
 from headroom.values import Policy, ToolCall
 from proxy import decisions, policies, repeats
 from proxy.aging.aging import Aging
-from proxy.aging.epochs import Billing
+from proxy.aging.epochs import CACHED_FROM_TOKENS, Billing
 from proxy.aging.values import Aged, Look, Stand, Standing
 from proxy.decisions import Batch, Decided
 from proxy.learning import rereads
@@ -34,10 +34,6 @@ logger = logging.getLogger(__name__)
 
 BYTES_PER_TOKEN = 4
 """For the parts of a request that we do not count exactly; o200k needs 3.5 to 4.5 bytes for a token of real prompts."""
-CACHED_FROM_TOKENS = 1200
-"""Providers cache prompts of 1,024 tokens and more (Anthropic's and OpenAI's documentation of prompt caching); the rest is
-for what our estimate may be off. Around that a text that is a little shorter can cost more than it saves: the discount on
-the whole prompt, turn after turn until it has grown."""
 USUAL_READ_SHARE = 0.1
 """What reading from the cache costs, where the provider's prices are not asked for."""
 FAR_SHARE = 0.5
@@ -48,7 +44,7 @@ LARGE_TOKENS = 50_000
 """No result is shortened by more; prompts beyond need no look."""
 PLAIN_FORMS = frozenset(["line_numbers", "terminal"])
 """Forms with all lines in their places."""
-SMALL_CHARS = 120
+SMALL_CHARS = 80
 """Shorter results cannot reach the policy's floor of tokens and need no decision."""
 
 

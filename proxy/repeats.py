@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import takewhile
 
-from headroom import changes, commands, duplicates, pipeline, tokens
+from headroom import answers, changes, commands, duplicates, pipeline, tokens
 from headroom.duplicates import Repeat, Visible
 from headroom.shrinkers import echo, numbered, shared_start, shared_words
 from headroom.values import ToolCall
@@ -17,7 +17,7 @@ from proxy import decisions, files
 from proxy.decisions import Decided
 from proxy.values import ToolResult, light
 
-MIN_CHARS = 100
+MIN_CHARS = 80
 """Naming the copy takes a line of its own: a third of so short a text."""
 MAX_CHARS = 400_000
 MAX_COPIES = 3
@@ -92,6 +92,7 @@ class Repeats:
             _shown_alike(alone, alike),
             _same_ending(result, alone, alike),
             _as_changed(result, earlier, alone),
+            _as_answered(result, earlier, alone),
             _as_written(result, alone, calls, owner),
         ]
         best = min((one for one in found if one is not None), key=lambda one: one.tokens_after, default=None)
@@ -184,6 +185,17 @@ def _as_changed(result: ToolResult, earlier: Sequence[Earlier], alone: Decided) 
     ]
     found = changes.told(result.text, shown)
     return _referring(_whole_form(alone), found[0], "changes", records[found[1]]) if found else None
+
+
+def _as_answered(result: ToolResult, earlier: Sequence[Earlier], alone: Decided) -> Decided | None:
+    """An answer that says of its call what the first one of the tool said of another."""
+    first = next((one for one in earlier if one.result.tool == result.tool), None)
+    if first is None or not first.is_in_sight or first.shown != first.result.text or not result.tool:
+        return None
+    if not answers.is_told_by(result.text, result.arguments, first.result.text, first.result.arguments):
+        return None
+    form = f"[As the first {result.tool} result above, for this call]"
+    return _referring(_whole_form(alone), form, "same_answer", first)
 
 
 def _as_written(result: ToolResult, alone: Decided, calls: Sequence[ToolResult], owner: str) -> Decided | None:

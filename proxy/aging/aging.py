@@ -139,8 +139,8 @@ class Aging:
 
     async def _gains(self, look: Look, standing: Standing, forms: Mapping[str, Decided]) -> list[Gain]:
         """What may be shortened further now, in order. `forms` are the deep forms in force."""
-        keys = {stand.key for stand in look.stands}
         gains: list[Gain] = []
+        going: set[str] = set()
         for stand, is_buried, lost in _ripe(look, standing, self._tuning):
             if stand.key in standing.deepened and stand.key not in forms:
                 continue
@@ -149,10 +149,11 @@ class Aging:
             tokens_then = await self._forms.size(stand, look, is_buried=is_buried)
             gain = Gain(stand, is_buried, tokens_now - tokens_then - lost)
             must_speak = (
-                stand.key not in standing.deepened and stand.decided is not None and stand.decided.refers_to in keys
+                stand.key not in standing.deepened and stand.decided is not None and stand.decided.refers_to in going
             )
             if gain.tokens > 0 or must_speak:
                 gains.append(gain)
+                going.add(stand.key)
         return gains
 
     def _remember(self, request: tuple[str, int], standing: Standing) -> None:

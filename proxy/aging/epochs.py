@@ -15,6 +15,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
+CACHED_FROM_TOKENS = 1200
+"""Providers cache prompts of 1,024 tokens and more (Anthropic's and OpenAI's documentation of prompt caching); the rest is
+for what our estimate may be off. Around that a text that is a little shorter can cost more than it saves: the discount on
+the whole prompt, turn after turn until it has grown."""
 LOOKBACK_BLOCKS = 20
 """Anthropic finds a cached prefix that ends at a mark or at most 19 blocks before it."""
 
@@ -37,7 +41,7 @@ class Tuning:
     round: reading the prompt again.
     """
 
-    min_age_turns: int = 3
+    min_age_turns: int = 1
     min_data_age_turns: int = 4
     min_read_age_turns: int = 3
     min_stale_age_turns: int = 2
@@ -131,7 +135,8 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
         gain = at_once + billing.read * saved_tokens * horizon_turns
         gain -= asked_cost * (len(candidates) - first)
         if (
-            cost <= prompt.allowance
+            prefix_tokens[-1] - saved_tokens >= CACHED_FROM_TOKENS
+            and cost <= prompt.allowance
             and gain > cost + tuning.margin_share * abs(cost)
             and (best is None or gain - cost > best.gain - best.cost)
         ):

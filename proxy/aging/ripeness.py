@@ -53,10 +53,10 @@ class Ripeness:
 
     def is_ripe(self, result: ToolResult) -> bool:
         age_turns, tuning = result.age_turns, self._tuning
-        if age_turns < tuning.min_stale_age_turns:
+        if age_turns < min(tuning.min_stale_age_turns, tuning.min_age_turns):
             return False
         touch = files.touched(result.tool, result.arguments)
-        if self._files.is_stale(touch, age_turns):
+        if age_turns >= tuning.min_stale_age_turns and self._files.is_stale(touch, age_turns):
             return True
         if not is_read(result):
             return age_turns >= (tuning.min_age_turns if can_be_had_again(result) else tuning.min_data_age_turns)

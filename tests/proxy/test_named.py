@@ -184,3 +184,18 @@ async def test_a_reference_that_was_unwanted_is_not_made() -> None:
     road = Conversations(NoStore())
     await planned(road, first, mode="cache", policy=unwanted)
     assert not (await planned(road, body, mode="cache", policy=unwanted)).replacements
+
+
+def written(path: str, text: str, answer: str) -> Step:
+    return ("write_file", {"path": path, "content": text}, answer)
+
+
+async def test_an_answer_that_only_repeats_its_call_is_told_by_the_first_of_its_kind() -> None:
+    sentence = "The file {} was written to the working tree, {} characters of it, and is saved."
+    steps = [
+        written(path, text, sentence.format(path, len(text)))
+        for path, text in [("src/alpha.py", "a = 1"), ("src/beta.py", "b = 22"), ("src/gamma.py", "c = 333")]
+    ]
+    steps[1:1] = [written("src/odd.py", "d = 4", sentence.format("src/odd.py", 99))]
+    plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    assert [*plan.replacements.values()] == ["[As the first write_file result above, for this call]"] * 2

@@ -188,3 +188,20 @@ async def test_our_mark_lives_as_long_as_the_clients_next_one() -> None:
         lives += [anthropic.marks(anthropic.parse(rendered))] if plan.mark else []
     assert lives[-1] == ["1h", "1h", "1h", "5m"]
     assert all(found == sorted(found) for found in lives), "the provider refuses a longer life behind a shorter one"
+
+
+async def test_an_epoch_lets_results_refer_to_what_stays_as_it_is() -> None:
+    answer = "The file {} was written to the working tree, {} characters of it, and is saved."
+    paths = [f"src/part_{n}.py" for n in range(4)]
+    writes: list[Step] = [
+        ("write_file", {"path": path, "content": path * 2}, answer.format(path, 28)) for path in paths
+    ]
+    steps = [read("src/alpha.py", module("alpha")), *writes, *[run(f"make step-{n}", f"made {n}") for n in range(4)]]
+    bodies = sessions.bodies(steps, "openai")
+    road = Conversations(NoStore())
+    for body in bodies[:-1]:
+        await planned(road, body, mode="cache")
+    plan = await planned(road, bodies[-1])
+    assert plan.epoch
+    told = [form for form in plan.replacements.values() if form.startswith("[As the first write_file result")]
+    assert len(told) == 3

@@ -55,3 +55,10 @@ def test_without_an_entry_close_by_everything_is_written_again() -> None:
 @pytest.mark.parametrize(("end", "found"), [(10, 2), (9, 1), (4, 1), (3, 1), (29, 2), (30, None)])
 def test_a_mark_finds_a_prefix_at_most_twenty_blocks_before_it(end: int, found: int | None) -> None:
     assert epochs.seen_from(end, [3, 9, 28]) == found
+
+
+def test_no_epoch_takes_a_prompt_below_what_providers_cache() -> None:
+    small = Prompt([400] * 4, 4, (0,), 40, 1e9)
+    assert epochs.plan(small, [Candidate(3, 300)], OPENAI, Tuning()) is not None
+    assert epochs.plan(small, [Candidate(2, 300), Candidate(3, 300)], OPENAI, Tuning()).saved_tokens == 300  # type: ignore[union-attr]
+    assert epochs.plan(small, [Candidate(3, 401)], OPENAI, Tuning()) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -48,6 +49,17 @@ def ripe_at(steps: list[Step], task: str = "go on") -> int | None:
 )
 def test_results_get_old_at_their_own_pace(steps: list[Step], turns: int) -> None:
     assert ripe_at(steps) == turns
+
+
+def test_what_a_command_printed_may_get_old_before_anything_is_stale() -> None:
+    steps = [run("make", "ok"), read("a.py", "x"), read("a.py", "x")]
+    call = sessions.call(sessions.bodies(steps, "anthropic")[-1], "anthropic")
+    ripeness = Ripeness(call, replace(TUNING, min_age_turns=1))
+    assert [ripeness.is_ripe(result) for result in call.results] == [True, False, False]
+    steps += [WAIT]
+    call = sessions.call(sessions.bodies(steps, "anthropic")[-1], "anthropic")
+    ripeness = Ripeness(call, replace(TUNING, min_age_turns=1))
+    assert [ripeness.is_ripe(result) for result in call.results] == [True, True, False, False]
 
 
 def test_what_nobody_touched_for_very_long_is_buried() -> None:

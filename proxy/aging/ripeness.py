@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from headroom import commands, reading
+from headroom.shrinkers import numbered
 from headroom.values import ToolCall
 from proxy import files, mentions
 from proxy.aging.epochs import Tuning
 from proxy.files import Touch
 from proxy.values import Call, ToolResult
+
+MAX_WINDOW_CHARS = 20_000
+"""Where lines of a file are shown with numbers, the first ones have them."""
 
 
 class Files:
@@ -84,8 +88,19 @@ class Ripeness:
 
 
 def is_read(result: ToolResult) -> bool:
-    """Whether a result shows a file: it can be read again, and edits quote it."""
-    return _is_read(result.tool, result.arguments)
+    """Whether a result shows a file, as its call says or, of a command, the numbers of its lines: it can be read again, and
+    edits quote it."""
+    return _is_read(result.tool, result.arguments) or (
+        _is_command(result.tool, result.arguments) and bool(_numbers(result))
+    )
+
+
+def _numbers(result: ToolResult) -> str:
+    """ "numbered" if lines of a result are numbered one by one, as editors that work by commands show a file."""
+    if _numbers not in result.known:
+        is_numbered = numbered.find(result.text[:MAX_WINDOW_CHARS].split("\n"), is_loose=True) is not None
+        result.known[_numbers] = "numbered" if is_numbered else ""
+    return result.known[_numbers]
 
 
 def can_be_had_again(result: ToolResult) -> bool:

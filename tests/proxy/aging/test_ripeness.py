@@ -62,6 +62,14 @@ def test_what_a_command_printed_may_get_old_before_anything_is_stale() -> None:
     assert [ripeness.is_ripe(result) for result in call.results] == [True, True, False, False]
 
 
+def test_a_window_with_numbered_lines_is_a_file_whatever_command_shows_it() -> None:
+    lines = "\n".join(f"{n}:    total += rows[{n}].size" for n in range(400, 430))
+    window = f"[File: /srv/app/report.py (812 lines total)]\n(399 more lines above)\n{lines}\n(382 more lines below)"
+    assert ripe_at([run("open report.py 415", window)]) == TUNING.min_read_age_turns
+    assert ripe_at([run("make", window.replace(":", " "))]) == TUNING.min_age_turns
+    assert ripe_at([("find_users", {"city": "Wien"}, window)]) == TUNING.min_data_age_turns
+
+
 def test_what_nobody_touched_for_very_long_is_buried() -> None:
     steps = [run("make", "ok"), read("a.py", "x"), *[WAIT] * 9, edit("a.py"), *[WAIT] * 6]
     call = sessions.call(sessions.bodies(steps, "anthropic")[-1], "anthropic")

@@ -296,7 +296,7 @@ def _fill(kept: bytearray, lines: Sequence[str], many: Mapping[int, list[list[in
     for by_number, most_chars in ((False, room_chars), (True, min(least_chars, limits.filled_chars))):
         for alike in troubles:
             for index in wordings.others(lines, alike, kept, min(room_chars, most_chars), by_number=by_number):
-                room_chars -= len(lines[index])
+                room_chars = max(0, room_chars - len(lines[index]))
                 kept[index] = 1
 
 

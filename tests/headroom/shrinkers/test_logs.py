@@ -248,6 +248,13 @@ def test_a_number_far_above_the_others_stays_behind_the_name_of_its_field() -> N
     assert lines[477] in folded(lines).split("\n")
 
 
+def test_errors_that_take_more_than_their_room_leave_none_for_warnings() -> None:
+    stamp = "2024-01-02 03:00:00"
+    lines = [f"{stamp} ERROR host-{at} refused {'x' * (380 if at % 3 == 0 else 3)}" for at in range(400)]
+    told = folded([*lines, *[f"{stamp} WARN disk is nearly full"] * 60, *ticks(100)])
+    assert len(told) < 0.5 * len("\n".join(lines))
+
+
 def test_errors_that_say_the_same_word_for_word_make_room_for_others() -> None:
     lines = [refused(at // 40, "db") for at in range(800)]
     told = folded([*lines, *ticks(100)])

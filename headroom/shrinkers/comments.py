@@ -12,6 +12,7 @@ _HEAD_ROWS = 40
 _DOCUMENTATION = re.compile(r"\s*(?:///|//!|/\*\*|[rRuUbB]{0,2}(?:\"\"\"|\'\'\'))|//|/\*")
 _LETTERS = re.compile(r"\w")
 _DOCSTRING = re.compile(r"\s*[rRuUbB]{0,2}(\"\"\"|''')")
+_DEFINITION = re.compile(r"\s*(?:(?:async )?def \w+\(|class \w+[(:])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ def find(lines: Sequence[str], *, line_mark: str, has_docstrings: bool) -> Itera
         if lines[row].lstrip().startswith(line_mark):
             end = _end_of_run(lines, row, line_mark)
         else:
-            opened = _opened(lines[row], line_mark, has_docstrings)
+            opened = _opened(lines, row, line_mark, has_docstrings=has_docstrings)
             if opened and opened[0] not in unclosed:
                 end, is_alone = _closing(lines, row, *opened)
                 unclosed.update(opened[:1] if end == row else ())
-        if end > row + 1 and is_alone:
+        if end > row + 1 and is_alone and not (has_docstrings and any(map(_DEFINITION.match, lines[row:end]))):
             yield _comment(lines, row, end)
         row = max(end, row + 1)
 
@@ -65,12 +66,25 @@ def _end_of_run(lines: Sequence[str], row: int, line_mark: str) -> int:
     return row
 
 
-def _opened(line: str, line_mark: str, has_docstrings: bool) -> tuple[str, int] | None:
+def _opened(lines: Sequence[str], row: int, line_mark: str, *, has_docstrings: bool) -> tuple[str, int] | None:
     """Return what would close the comment that a row begins, and where its text starts."""
+    line = lines[row]
     if line_mark == "//" and line.lstrip().startswith("/*"):
         return "*/", line.index("/*") + 2
     quote = _DOCSTRING.match(line) if has_docstrings else None
-    return (quote[1], quote.end()) if quote else None
+    return (quote[1], quote.end()) if quote and _begins_a_body(lines, row) else None
+
+
+def _begins_a_body(lines: Sequence[str], row: int) -> bool:
+    """Return whether a docstring may begin at a row: at the top, or right below a line that opens a body.
+
+    Of a file that is shown from its middle on, the first quotes may be the end of a docstring, with code behind them.
+    """
+    for place in range(row - 1, -1, -1):
+        above = lines[place]
+        if above.strip() and not above.lstrip().startswith("#"):
+            return above.partition("  #")[0].rstrip().endswith(":")
+    return not lines[row][:1].isspace()
 
 
 def _closing(lines: Sequence[str], row: int, mark: str, start: int) -> tuple[int, bool]:

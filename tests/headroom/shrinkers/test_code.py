@@ -222,3 +222,32 @@ def test_this_repository_reads_back_by_its_own_fold_marks() -> None:
         original = text.split("\n")
         for line in outline(text, read(path.name)).split("\n"):
             assert line in original or re.fullmatch(r"\s*\.\.\. lines \d+-\d+", line), path.name
+
+
+def test_a_file_that_is_shown_from_within_a_docstring_keeps_the_code_behind_it() -> None:
+    """The first quotes close what began above the window."""
+    said = "\n".join(f"          option_{n}: Add parameter {7919 * n} to the request." for n in range(6))
+    method = '''\
+        """
+        if not path_name:
+            raise ValueError(f"Expected a value for `path_name` but received {path_name!r}")
+        return self._delete(f"/v2/boxes/{name}/snapshots/{path_name}")
+
+    def unshare(
+        self,
+        name: str,
+        *,
+        port: int | Omit = omit,
+        timeout: float | None = None,
+    ) -> BoxShare:
+        """
+        Removes the sharing grant for one port, or for every port when port is omitted.
+
+        Args:
+'''
+    end = '\n        """\n        return self._post(f"/v2/boxes/{name}/unshare", {"port": port})\n'
+    window = f"{said}\n{method}{said}{end}"
+    for text in (window, window[window.index('        """') :]):
+        shown = outline(text, read("boxes.py", offset=534), "balanced")
+        for line in method[method.index("if not") :].split("\n")[:9]:
+            assert line in shown

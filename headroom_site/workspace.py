@@ -6,7 +6,11 @@ import contextlib
 import fcntl
 import os
 import secrets
+import time
 from pathlib import Path
+
+LOOK_S = 0.1
+"""More than whoever looks whether a workspace is free holds it."""
 
 
 class WorkspaceInUse(RuntimeError):
@@ -49,7 +53,7 @@ def lock(directory: Path, url: str = "") -> int:
     """
     descriptor = os.open(directory / "headroom.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(descriptor)
     except BlockingIOError:
         holder, _, _ = os.pread(descriptor, 32, 0).decode("ascii", "replace").partition("\n")
         os.close(descriptor)
@@ -62,11 +66,31 @@ def lock(directory: Path, url: str = "") -> int:
     return descriptor
 
 
-def served_at(directory: Path) -> str:
-    """The address of the proxy that serves from this workspace now, "" when none does."""
+def _hold(descriptor: int) -> None:
+    """Take the lock, from whoever only looks as well. Raises BlockingIOError."""
     try:
-        holder, url = (directory / "headroom.lock").read_text(encoding="ascii").splitlines()
-        os.kill(int(holder), 0)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(LOOK_S)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def served_at(directory: Path) -> str:
+    """The address of the proxy that holds this workspace now, "" when none does: the number of one that is gone may be
+    another program's."""
+    try:
+        with (directory / "headroom.lock").open(encoding="ascii") as file:
+            if _is_free(file.fileno()):
+                return ""
+            _, url = file.read().splitlines()
     except (OSError, ValueError):
         return ""
     return url
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -22,6 +22,9 @@ from proxy.retrieval import files, words
 ROOT_MESSAGES = 3
 MAX_RECORDS = 20
 TOUCH_AFTER = timedelta(hours=1)
+MARKED_LEVELS = 3
+"""Cache marks stand on the blocks of a message, on those of a tool's result, and on those of a page in it. No deeper: clients
+nest what they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +58,20 @@ def _unmarked(message: Any) -> Any:
     )
 
 
-def _plain(content: Any) -> Any:
+def _plain(content: Any, levels: int = MARKED_LEVELS) -> Any:
     """Content without cache marks, and as a string where it is nothing but one text: to mark a text, clients make a block
     of it, and a string again when the mark has moved on."""
-    if not isinstance(content, list):
+    if not levels or not isinstance(content, list):
         return content
-    blocks = [_bare(block) if isinstance(block, dict) else block for block in content]
+    blocks = [_bare(block, levels - 1) if isinstance(block, dict) else block for block in content]
     if len(blocks) == 1 and isinstance(blocks[0], dict) and blocks[0].keys() == {"type", "text"}:
         return blocks[0]["text"]
     return blocks
 
 
-def _bare(block: dict[str, Any]) -> dict[str, Any]:
+def _bare(block: dict[str, Any], levels: int) -> dict[str, Any]:
     bare = {key: value for key, value in block.items() if key != "cache_control"}
-    return {**bare, "content": _plain(bare["content"])} if "content" in bare else bare
+    return {**bare, "content": _plain(bare["content"], levels)} if "content" in bare else bare
 
 
 def root(messages: Sequence[Any]) -> str:

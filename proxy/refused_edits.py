@@ -22,6 +22,8 @@ from proxy.window import records, units
 logger = logging.getLogger(__name__)
 
 MAX_KNOWN = 20_000
+MAX_REFUSED = 20
+"""Of all that goes by one name; each is looked for in every request of it."""
 
 Beginning = tuple[int, str]
 """The number of messages that a refused request had, and their digest."""
@@ -68,6 +70,8 @@ class RefusedEdits:
         refused = len(messages), records.digest(messages)
         known = self._known.get((owner, call.conversation), _Known(call.turns))
         known.refused.add(refused)
+        if len(known.refused) > MAX_REFUSED:
+            known.refused.remove(min(known.refused))
         self._remember((owner, call.conversation), known)
         try:
             await database.run(_store, owner, call.conversation, refused, datetime.now(UTC))
@@ -96,7 +100,7 @@ def _goes_on(call: Call, refused: set[Beginning]) -> bool:
 
 def _load(owner: str, conversation: str) -> set[Beginning]:
     rows = RefusedEdit.objects.filter(owner=owner, conversation=conversation)
-    return {(row.length, row.chain) for row in rows}
+    return {(row.length, row.chain) for row in rows.order_by("-id")[:MAX_REFUSED]}
 
 
 def _store(owner: str, conversation: str, refused: Beginning, now: datetime) -> None:

@@ -22,6 +22,7 @@ from proxy.response_cache import Name
 from proxy.retrieval.offers import Offered
 from proxy.upstream import Answer
 from proxy.values import Call, Exchange, Headers, Plan, Provider
+from proxy.window import limits
 from savings.journal import Journal, JournalFull, JournalUnwritable
 from savings.receipts import Admission, Origin
 
@@ -106,7 +107,16 @@ async def admit(journey: Journey, attempt: int, outgoing: Outgoing, origin: Orig
         raise
     entry, basis = None, ""
     if origin == "client":
-        request = Request(call, journey.provider.DIALECT, plan, admitted_at, outgoing.is_edited, is_observed)
+        window_tokens = limits.context_tokens(
+            here.prices,
+            journey.exchange,
+            provider=journey.provider.DIALECT,
+            upstream=journey.base_url,
+            model=call.model,
+        )
+        request = Request(
+            call, journey.provider.DIALECT, plan, admitted_at, outgoing.is_edited, is_observed, window_tokens
+        )
         entry, basis = here.books.open(admission.conversation, request), books.unknown(request)
     started = journey.exchange.started if attempt == 0 else time.perf_counter()
     return Ticket(here.journal, call_id, started, entry, basis)

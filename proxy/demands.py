@@ -48,7 +48,7 @@ _BILLED = re.compile(
 def demand(call: Call, plan: Plan, *, provider: str, upstream: str, route: str, path: str) -> Demand:
     """What one upstream call asks for. `route` is "*" for paths that are passed on unread."""
     is_unread = route == "*"
-    if not call.is_billable or (is_unread and _FREE.fullmatch(path)):
+    if not call.is_billable:
         return Demand(provider, upstream, path, call.model, is_free=True)
     if call.document is None:
         return Demand(provider, upstream, path, call.model, is_known_route=not (is_unread and _BILLED.fullmatch(path)))
@@ -66,6 +66,11 @@ def demand(call: Call, plan: Plan, *, provider: str, upstream: str, route: str, 
         has_open_end=has_open_end(document),
         tier=tier(document),
     )
+
+
+def is_free(path: str) -> bool:
+    """Whether no provider bills what is posted there."""
+    return _FREE.fullmatch(path) is not None
 
 
 def tier(document: dict[str, Any] | None) -> str:

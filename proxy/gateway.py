@@ -22,6 +22,7 @@ from proxy import (
     calls,
     conversations,
     credentials,
+    demands,
     errors,
     exchange,
     ids,
@@ -70,7 +71,7 @@ class Route:
 
 def passthrough_route(request: RoadRequest) -> Route:
     """The route of a path that we do not know: streamed both ways, to the provider whose credentials it carries."""
-    is_billable = request.method == "POST"
+    is_billable = request.method == "POST" and not demands.is_free(request.exchange.path)
     return Route(OTHER_PATHS, passthrough.choose(request.exchange), is_streamed_up=True, is_billable=is_billable)
 
 

@@ -287,6 +287,8 @@ def booked_usage(receipt: Receipt) -> tuple[Usage, Basis]:
     """The tokens to book: as reported, and where nothing was, our estimates of what was sent and relayed."""
     admission, settlement = receipt.admission, receipt.settlement
     usage = _counts(settlement.usage)
+    if not admission.is_billable:  # what it reports is of another call, or of a batch of them
+        return Usage(), "measured"
     if _is_free(receipt):
         return usage, "measured"
     has_input, has_output = usage.input_fresh is not None, usage.output is not None

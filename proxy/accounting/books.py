@@ -33,7 +33,8 @@ UNKNOWN_KEPT = "unknown-kept"
 UNKNOWN_CUT = "unknown-cut"
 """Messages had to go for the prompt to fit: nobody knows what the client had done without us."""
 UNKNOWN_EDITED = "unknown-edited"
-"""The provider was asked to clear old results, or to sum up, from some length on, which had been reached earlier without us."""
+"""The provider was asked to clear old results, to sum up or to drop items, from some length on, which had been reached earlier
+without us."""
 CLEARS_FROM_TOKENS = {"clear_tool_uses": 100_000, "compact": 150_000}
 """From when on edits of these kinds are made where the client does not say (Anthropic's and OpenAI's documentation)."""
 
@@ -59,7 +60,7 @@ class Book:
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is sent: `sizes` and `forms` are empty where the client's own bytes go out. With `is_observed` they always do,
-    and the plan is what would have been sent."""
+    and the plan is what would have been sent. `window_tokens` is the model's context window, `None` where unknown."""
 
     call: Call
     dialect: Dialect
@@ -67,6 +68,7 @@ class Request:
     at_s: float
     is_edited: bool
     is_observed: bool = False
+    window_tokens: int | None = None
 
 
 class Books:
@@ -114,9 +116,13 @@ def unknown(request: Request) -> str:
 
 
 def _may_be_edited(request: Request) -> bool:
-    """Whether the client's prompt may be so long that the provider edits it, as it was asked to (`context_management`)."""
-    asked = (request.call.document or {}).get("context_management")
+    """Whether the client's prompt may be so long that the provider edits it, as it was asked to (`context_management`,
+    `truncation`)."""
+    document = request.call.document or {}
+    asked = document.get("context_management")
     most_tokens = MAX_USUAL_FACTOR * request.plan.tokens_before
+    if document.get("truncation") == "auto" and most_tokens >= (request.window_tokens or 0):
+        return True
     for edit in bodies.items(asked.get("edits") if isinstance(asked, dict) else asked):
         kind = bodies.text(edit.get("type")) if isinstance(edit, dict) else ""
         for name, usual in CLEARS_FROM_TOKENS.items():

@@ -45,6 +45,8 @@ openai = Passthrough("openai", "openai")
 
 
 def _read_openai(answer: dict[str, Any]) -> Reading:
+    if answer.get("object") == "batch":  # its usage is that of calls to come, and grows
+        return Reading(is_complete=True)
     usage = answer.get("usage")
     if isinstance(usage, dict) and "input_tokens" in usage:
         return openai_responses.read_response(answer)

@@ -257,13 +257,31 @@ def test_a_stream_that_ends_too_early_is_partial(
 
 @pytest.mark.parametrize(
     ("method", "target"),
-    [("GET", "/v1/models"), ("POST", "/v1/messages/count_tokens"), ("DELETE", "/v1/files/f"), ("HEAD", "/")],
+    [
+        ("GET", "/v1/models"),
+        ("POST", "/v1/messages/count_tokens"),
+        ("POST", "/v1/files"),
+        ("DELETE", "/v1/files/f"),
+        ("HEAD", "/"),
+    ],
 )
 def test_what_no_provider_bills_costs_nothing(proxy: Proxy, provider: Provider, method: str, target: str) -> None:
     body = b"{}" if method == "POST" else None
     heard = wire.ask(proxy.url, wire.request(method, target.encode(), body=body), has_body=method != "HEAD")
     row = proxy.row_of((heard.header(b"x-headroom-request-id") or b"").decode())
-    assert (row["status"], row["cost_nano_usd"]) == ("complete", 0)
+    assert (row["status"], row["cost_nano_usd"], row["reason"]) == ("complete", 0, "not_a_prompt")
+
+
+def test_a_batch_is_not_billed_again_whenever_somebody_looks(proxy: Proxy, provider: Provider) -> None:
+    batch = {"id": "batch_1", "object": "batch", "model": GPT, "status": "completed"}
+    batch["usage"] = {"input_tokens": 1000, "output_tokens": 50}  # type: ignore[assignment]
+    row = row_for(proxy, provider, "/v1/batches", answers.json_answer(batch))
+    assert (row["cost_nano_usd"], row["output_tokens"]) == (None, None), "nobody knows what it is going to cost"
+    for stored in (batch, answers.response()):
+        provider.say(answers.json_answer(stored))
+        heard = wire.ask(proxy.url, wire.request("GET", b"/v1/batches/batch_1", body=None))
+        row = proxy.row_of((heard.header(b"x-headroom-request-id") or b"").decode())
+        assert (row["cost_nano_usd"], *classes(row)) == (0, *(None,) * 6)
 
 
 def test_files_and_streams_of_unknown_routes_are_complete(proxy: Proxy, provider: Provider) -> None:

@@ -249,7 +249,7 @@ def test_what_nobody_bills_is_free() -> None:
         make_receipt(http_status=529, usage=Usage()),
     ):
         entry = BOOK.priced(receipt)
-        assert (entry.price, entry.basis) == (pricing.FREE, "measured")
+        assert (entry.price, entry.usage, entry.basis) == (pricing.FREE, Usage(), "measured")
 
 
 def test_an_error_that_was_billed_is_priced() -> None:

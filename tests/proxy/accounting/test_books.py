@@ -269,6 +269,19 @@ def test_nothing_is_claimed_where_the_provider_had_cleared_results_itself(edits:
         assert (Books().open("c", request) is not None) is is_known
 
 
+@pytest.mark.parametrize(
+    ("truncation", "window_tokens", "is_known"),
+    [("auto", 14_000, False), ("auto", None, False), ("auto", 128_000, True), ("disabled", 14_000, True)],
+)
+def test_nothing_is_claimed_where_the_provider_had_dropped_items_itself(
+    truncation: str, window_tokens: int | None, is_known: bool
+) -> None:
+    document = {"model": "m", "truncation": truncation, "input": [{"role": "user", "content": "go on"}]}
+    call, plan = openai_responses.parse(json.dumps(document).encode()), Plan(tokens_before=10_000, tokens_after=5_000)
+    request = Request(call, "openai", plan, NOON, is_edited=True, window_tokens=window_tokens)
+    assert books.unknown(request) == ("" if is_known else books.UNKNOWN_EDITED)
+
+
 class Heedless(World):
     """A provider that takes marks and keeps nothing."""
 

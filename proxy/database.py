@@ -23,7 +23,8 @@ THREADS = 4
 JOB_TIMEOUT_S = 20.0
 
 LOCK_TIMEOUT_S = 5
-"""How long an agent waits for whoever keeps SQLite locked. The ledger waits longer: nobody waits for it."""
+"""How long an agent waits for whoever keeps SQLite locked, or a table or row of PostgreSQL. The ledger waits longer: nobody
+waits for it."""
 RETRY_AFTER_S = 3.0
 """How long nobody asks a database that did not answer: every wait for it would be an agent's."""
 
@@ -77,13 +78,22 @@ async def run(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 def _with_connection(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
-        if connection.vendor == "sqlite" and connection.connection is None:
+        if connection.vendor == "postgresql":
+            _give_up_on_locks()
+        elif connection.connection is None:
             _be_brief()
         return job(*args, **kwargs)
     finally:
         # These threads live as long as the process: a file stays open in each, a pooled connection goes back.
         if not settings.IS_EMBEDDED:
             close_old_connections()
+
+
+def _give_up_on_locks() -> None:
+    """End a job that waits for a lock, and not only the wait for the job: what it stored later would contradict what was
+    sent in the meantime. Connections are another's the next time, hence at each job."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
 
 
 def _be_brief() -> None:

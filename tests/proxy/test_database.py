@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 from proxy import database
 from proxy.database import JOB_TIMEOUT_S, LOCK_TIMEOUT_S, RETRY_AFTER_S, Away, Outage
+from proxy.stores import DatabaseStore
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -24,6 +26,20 @@ async def test_nobody_on_the_road_waits_for_a_checkpoint_or_long_for_a_lock(
         monkeypatch.setattr(database, "_threads", thread)
         assert await database.run(pragmas) == value
         thread.submit(connections.close_all).result()
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.usefixtures("road_database")
+async def test_nobody_on_the_road_waits_long_for_a_table_that_somebody_locked(
+    store: DatabaseStore, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_S", 1)
+    with psycopg.connect(database_url) as other:
+        other.execute("LOCK TABLE proxy_decision IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(OperationalError):
+            await store.load(["any"])
+    monkeypatch.setattr(database, "_outage", Outage())
+    assert await store.load(["any"]) == {}
 
 
 def test_a_database_that_answers_is_always_asked() -> None:

@@ -166,7 +166,7 @@ def arrange(sheet: Sheet, *, separator: str = "") -> Layout:
         tuple(inline),
         tuple(constant),
         tuple(usual),
-        separator or _separator(columns, inline),
+        separator or _separator(sheet.names, columns, inline),
         len(rows),
         sheet.is_named,
     )
@@ -203,12 +203,14 @@ def _is_close(column: Sequence[str], other: Sequence[str]) -> bool:
     return sum(1 for mine, theirs in zip(column, other, strict=True) if mine != theirs) * 2 <= len(column)
 
 
-def _separator(columns: Sequence[Sequence[str]], inline: Sequence[int]) -> str:
-    """Return a space where it keeps the columns apart, a bar where a cell may be empty or hold a varying word count."""
-    for index in inline:
-        column = columns[index]
-        if "" in column:
-            return " | "
-        if index != inline[-1] and len({cell.count(" ") for cell in column}) > 1:
-            return " | "
-    return " "
+def _separator(names: Sequence[str], columns: Sequence[Sequence[str]], inline: Sequence[int]) -> str:
+    """Return a space where it keeps the columns apart, a bar where a cell may be empty or hold a varying word count, a tab
+    where bars stand in cells."""
+    if not any(
+        "" in columns[index] or (index != inline[-1] and len({cell.count(" ") for cell in columns[index]}) > 1)
+        for index in inline
+    ):
+        return " "
+    cells = [cell for index in inline for cell in (names[index], *columns[index]) if "|" in cell or "\t" in cell]
+    has_bars = any([" | " in f" {cell} " for cell in cells])
+    return "\t" if has_bars and not any(["\t" in cell for cell in cells]) else " | "

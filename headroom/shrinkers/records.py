@@ -16,7 +16,7 @@ from headroom.values import Form, Level
 MIN_RECORDS = 2
 MAX_RECORD_LINES = 600
 _KEY = re.compile(
-    r"\s*+([^\s:=][^:=\t]{0,60}?)(?=[\s.:=|])(?: *\|(?=\s|$)| ?\.{3,} ?:? ?|\s*:(?=\s|$)|\s*=|\t+| {2,}| is (?=\S)|:(?=\S))"
+    r"\s*+(?!\|\s)([^\s:=][^:=\t]{0,60}?)(?=[\s.:=|])(?: *\|(?=\s|$)| ?\.{3,} ?:? ?|\s*:(?=\s|$)|\s*=|\t+| {2,}| is (?=\S)|:(?=\S))"
 )
 _FIELD = re.compile(r"(?:\t(?<=\S\t)|  (?<=\S  ))[ \t]*+(?=[\w(][\w./()-]{0,30}(?: [\w./()-]{1,30}){0,5}: )")
 _NUMBER = re.compile(r"\d[\da-fA-F.:]*")

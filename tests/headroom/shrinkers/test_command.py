@@ -227,6 +227,21 @@ def test_rows_of_a_database_that_stand_one_below_the_other_become_a_table(text: 
         assert ("state=open" in row) == (state == "open") and ("call first" in row) == bool(note)
 
 
+def test_bars_and_further_lines_in_values_leave_each_value_below_its_name() -> None:
+    notes = ["left | right", "plain", "a | b | c", "", "ends |"] * 3
+    out = []
+    for n, note in enumerate(notes, 1):
+        out.append(f"-[ RECORD {n} ]-+{'-' * 20}")
+        out += [f"identifier     | {n * 7919}", f"note           | {note}", f"made_in        | {n * 31} ms"]
+        out += ["query          | select 1        +", f"               | from t{n}: all"] if n % 5 == 0 else []
+    (form,) = [one for one in command.forms(Source("\n".join(out))) if one.name == "table_columns"]
+    head, *rows = [line.split("\t") for line in form.text.split("\n")]
+    assert head == ["entry", "identifier", "note", "made_in", "also"]
+    for n, (note, row) in enumerate(zip(notes, rows, strict=True), 1):
+        assert row[1:4] == [str(n * 7919), note, f"{n * 31} ms"]
+        assert (f"| from t{n}: all" in row[4]) == (n % 5 == 0)
+
+
 def test_a_tree_that_a_column_draws_keeps_its_depths() -> None:
     depths = [0, 1, 2, 2, 3, 1, 0, 1, 2, 3, 3, 1]
     names = [f"worker-{7919 * n:x}" for n in range(len(depths))]

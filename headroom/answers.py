@@ -24,20 +24,21 @@ def is_told_by(text: str, arguments: str, other: str, other_arguments: str) -> b
     >>> is_told_by("Wrote 2 bytes to a.py", '{"path": "a.py", "text": "a=1"}', *other)
     False
     """
-    if max(len(text), len(other)) > MAX_CHARS:
+    if max(len(text), len(other)) > MAX_CHARS or max(len(arguments), len(other_arguments)) > MAX_ARGUMENTS_CHARS:
         return False
     parts = _parts(text, arguments)
     return len(parts) > 1 and _are_alike(parts, _parts(other, other_arguments))
 
 
 def _are_alike(parts: Parts, others: Parts) -> bool:
+    """Whether the parts follow from the others: where those may be any of several values of their call, each has to fit."""
     return len(parts) == len(others) and all(
-        part == other if isinstance(part, str) or isinstance(other, str) else bool(part & other)
+        part == other if isinstance(part, str) or isinstance(other, str) else other <= part
         for part, other in zip(parts, others, strict=True)
     )
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _parts(text: str, arguments: str) -> Parts:
     given = _given(arguments)
     names: dict[str, list[str]] = {}
@@ -58,7 +59,7 @@ def _parts(text: str, arguments: str) -> Parts:
 def _given(arguments: str) -> dict[str, str]:
     """The texts that a call gives by name."""
     try:
-        given = json.loads(arguments) if len(arguments) <= MAX_ARGUMENTS_CHARS else None
+        given = json.loads(arguments)
     except (ValueError, RecursionError):
         return {}
     return {name: value for name, value in given.items() if isinstance(value, str)} if isinstance(given, dict) else {}

@@ -62,3 +62,19 @@ def test_amounts_count_only_with_their_unit() -> None:
 @pytest.mark.parametrize("arguments", ["", "[]", "{", '"text"', "[" * 100_000])
 def test_arguments_that_are_no_object_tell_nothing(arguments: str) -> None:
     assert not answers.is_told_by("Wrote src/a.py", arguments, "Wrote src/a.py", arguments)
+
+
+def test_where_the_first_one_may_mean_either_of_two_values_it_tells_nothing_of_others() -> None:
+    first = "The page is now called home", json.dumps({"page": "home", "name": "home"})
+    for called in ("menu", "list"):
+        given = json.dumps({"page": "menu", "name": "list"})
+        assert not answers.is_told_by(f"The page is now called {called}", given, *first)
+    assert answers.is_told_by("The page is now called menu", json.dumps({"page": "menu", "name": "menu"}), *first)
+
+
+def test_long_calls_are_not_looked_into_nor_kept() -> None:
+    answers._parts.cache_clear()
+    given = json.dumps({"path": "src/a.py", "text": "x" * answers.MAX_ARGUMENTS_CHARS})
+    assert not answers.is_told_by("Wrote src/a.py", given, "Wrote src/b.py", '{"path": "src/b.py"}')
+    assert not answers.is_told_by("Wrote src/b.py", '{"path": "src/b.py"}', "Wrote src/a.py", given)
+    assert answers._parts.cache_info().currsize == 0

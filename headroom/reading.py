@@ -15,6 +15,7 @@ _TOOLS = frozenset(
         "file_read",
         "fs_read",
         "get_file_contents",
+        "memory",
         "open",
         "open_file",
         "open_files",
@@ -32,6 +33,8 @@ _TOOLS = frozenset(
         "view_file",
     ]
 )
+_NOTES = "memory"
+"""Anthropic's tool for files of the model's own: notes, whatever their names end with."""
 _SHOWING = frozenset(["view", "read", "open", "show"])
 """What the `command` of an editor is when it shows a file; other words are edits, and no command lines either."""
 _LIKE_TOOLS = re.compile(
@@ -71,7 +74,7 @@ def is_file(call: ToolCall) -> bool:
         shown = [found[1] for found in _SHOWN.finditer(command)]
         return any(not _DATA.search(names) for names in shown)
     is_like = bool(_LIKE_TOOLS.search(call.name)) and not _NOT_TOOLS.search(call.name)
-    return (is_like or is_tool) and not _DATA.search(call.arguments[:4_000])
+    return call.name == _NOTES or ((is_like or is_tool) and not _DATA.search(call.arguments[:4_000]))
 
 
 def is_read(call: ToolCall) -> bool:

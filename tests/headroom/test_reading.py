@@ -24,6 +24,7 @@ def call(tool: str, **arguments: str) -> ToolCall:
         ),
         pytest.param(call("str_replace_editor", command="view", path="a.py"), True, True, id="another one"),
         pytest.param(call("str_replace_editor", command="insert", path="a.py"), False, True, id="an edit"),
+        pytest.param(call("memory", command="view", path="/memories/a.txt"), True, True, id="the model's own notes"),
         pytest.param(call("fs_read", path="a.py"), True, True, id="a tool of Amazon Q"),
         pytest.param(call("read_thread", id="7"), False, False, id="a tool that reads something else"),
         pytest.param(call("Bash", command="cd app && cat a.py"), True, True, id="a command"),
@@ -33,6 +34,19 @@ def call(tool: str, **arguments: str) -> ToolCall:
 )
 def test_what_shows_a_file(made: ToolCall, *, is_file: bool, is_read: bool) -> None:
     assert (reading.is_file(made), reading.is_read(made)) == (is_file, is_read)
+
+
+def test_notes_of_the_model_are_shown_whole() -> None:
+    """Every line is there because the model wanted it, and its next edit quotes one."""
+    notes = [
+        f"{n:6}\t- [2026-03-{n % 28 + 1:02}] customer {n} prefers plan {n % 7}, calls at {n % 24}:00" for n in range(99)
+    ]
+    text = "Here's the content of /memories/notes.txt with line numbers:\n" + "\n".join(notes)
+    shown = shrink(
+        text, call=call("memory", command="view", path="/memories/notes.txt"), policy=Policy(retrieval="{hash}")
+    )
+    assert not shown.is_lossy
+    assert all(note.split("\t")[1] in shown.text for note in notes)
 
 
 def test_settings_that_an_editor_shows_keep_the_spelling_that_an_edit_quotes() -> None:

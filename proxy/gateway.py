@@ -243,7 +243,8 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
             else None
         )
         if wait_s is None:
-            if is_refused and answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            goes_on = journey.plan.reason == EDIT_REFUSED and journey.call.is_continued
+            if (is_refused or goes_on) and answer.status < HTTPStatus.MULTIPLE_CHOICES:
                 await _leave_alone(journey, answer, ticket)
             return await answering.relayed(journey, answer, ticket, answering.Sent(outgoing, headers, attempt))
         tries += 1
@@ -266,9 +267,9 @@ async def _made_shorter(journey: Journey, answer: Answer, ticket: Ticket) -> Jou
 
 async def _leave_alone(journey: Journey, answer: Answer, ticket: Ticket) -> None:
     """Take note that the provider minds our edits of this conversation, and not the client's own bytes."""
-    logger.warning("request %s was refused as it had been edited; its conversation is left alone", journey.request_id)
+    logger.warning("request %s is one whose edits are refused; its conversation is left alone", journey.request_id)
     try:
-        await worker.current().refused_edits.note(journey.call, journey.principal.owner)
+        await worker.current().refused_edits.note(journey.call, journey.principal.owner, answer)
     except asyncio.CancelledError:
         await calls.discard(answer, ticket)
         raise

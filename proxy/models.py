@@ -142,7 +142,8 @@ class WindowRecord(models.Model):
 class RefusedEdit(models.Model):
     """A request that its provider refused as we had edited it, and took as the client sent it.
 
-    Whatever goes on from its `length` messages, which `chain` names, is left alone. `conversation` is the ledger's name.
+    Whatever goes on from its `length` messages, which `chain` names, is left alone. `conversation` is the ledger's name, or
+    made of the provider's where that keeps what came before.
     """
 
     owner = models.CharField(max_length=200)

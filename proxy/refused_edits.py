@@ -7,15 +7,18 @@ and whatever it minded would be refused once more at each turn.
 from __future__ import annotations
 
 import logging
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 
 from django.db import DatabaseError
 
-from proxy import database
+from proxy import database, exchange
 from proxy.models import RefusedEdit
 from proxy.providers import bodies
+from proxy.upstream import Answer
 from proxy.values import Call
 from proxy.window import records, units
 
@@ -25,8 +28,14 @@ MAX_KNOWN = 20_000
 MAX_REFUSED = 20
 """Of all that goes by one name; each is looked for in every request of it."""
 
+MAX_START_BYTES = 4096
+_ID = re.compile(rb'"id"\s*:\s*"(resp[\w-]{1,200})"')
+"""How Responses name their answers, streamed or not: nearly the first that they say."""
+
 Beginning = tuple[int, str]
 """The number of messages that a refused request had, and their digest."""
+ALL: Beginning = (0, "")
+"""Whatever goes on from what the provider keeps."""
 
 
 @dataclass(slots=True)
@@ -48,6 +57,8 @@ class RefusedEdits:
         else may have sent what came before.
 
         That very request, sent again, begins anew: many conversations may open with the same words."""
+        if call.is_continued:
+            return await self._has_kept(call, owner)
         if not call.conversation:
             return False
         known = self._known.get((owner, call.conversation))
@@ -62,19 +73,39 @@ class RefusedEdits:
         self._remember((owner, call.conversation), known)
         return _goes_on(call, known.refused)
 
-    async def note(self, call: Call, owner: str) -> None:
-        """Remember that the provider took a request as the client sent it, after it had refused it edited."""
+    async def _has_kept(self, call: Call, owner: str) -> bool:
+        """The same where the provider keeps what came before. Nobody asks for requests that have nothing to edit."""
+        name = _kept_name(call)
+        known = self._known.get((owner, name))
+        if known is None:
+            if not call.results:
+                return False
+            try:
+                known = _Known(0, await database.run(_load, owner, name))
+            except (DatabaseError, TimeoutError):
+                return False
+        self._remember((owner, name), known)
+        return bool(known.refused)
+
+    async def note(self, call: Call, owner: str, answer: Answer) -> None:
+        """Remember that the provider took a request as the client sent it, after it had refused it edited: what goes on from
+        it, or from its answer, names either."""
         messages = bodies.items((call.document or {}).get(units.where(call)))
-        if not call.conversation or not messages:
+        if call.conversation and messages and not call.is_continued:
+            await self._note(owner, call.conversation, (len(messages), records.digest(messages)), call.turns)
+        if name := _kept_name(call, await _id(answer) if "input" in (call.document or {}) else ""):
+            await self._note(owner, name, ALL, 0)
+
+    async def _note(self, owner: str, name: str, refused: Beginning, turns: int) -> None:
+        known = self._known.get((owner, name), _Known(turns))
+        if refused in known.refused:
             return
-        refused = len(messages), records.digest(messages)
-        known = self._known.get((owner, call.conversation), _Known(call.turns))
         known.refused.add(refused)
         if len(known.refused) > MAX_REFUSED:
             known.refused.remove(min(known.refused))
-        self._remember((owner, call.conversation), known)
+        self._remember((owner, name), known)
         try:
-            await database.run(_store, owner, call.conversation, refused, datetime.now(UTC))
+            await database.run(_store, owner, name, refused, datetime.now(UTC))
         except (DatabaseError, TimeoutError):
             logger.warning("that an edit was refused could not be stored; only this worker knows")
 
@@ -83,6 +114,32 @@ class RefusedEdits:
         self._known.move_to_end(name)
         while len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
+
+
+async def _id(answer: Answer) -> str:
+    """The name that a provider keeps an answer under, "" where it does not begin with that."""
+    encoding = answer.header(b"content-encoding")
+    start = await answer.peek(MAX_START_BYTES, lambda start: bool(_id_in(start, encoding)))
+    return _id_in(start, encoding)
+
+
+def _id_in(start: bytes, encoding: str) -> str:
+    decode = exchange.decoder_for(encoding)
+    try:
+        found = _ID.search(decode(start)) if decode is not None else None
+    except Exception:  # noqa: BLE001 - each codec has errors of its own
+        return ""
+    return found[1].decode() if found is not None else ""
+
+
+def _kept_name(call: Call, answer_id: str = "") -> str:
+    """The name of what the provider keeps: of the conversation that a request belongs to, or else of what it goes on from,
+    or of its own answer. "" where it keeps nothing."""
+    document = call.document or {}
+    conversation = document.get("conversation")
+    named = conversation.get("id") if isinstance(conversation, dict) else conversation
+    name = bodies.text(named) or answer_id or bodies.text(document.get("previous_response_id"))
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest() if name else ""
 
 
 def _goes_on(call: Call, refused: set[Beginning]) -> bool:

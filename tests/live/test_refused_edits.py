@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,59 @@ def test_a_refused_conversation_is_left_alone_from_then_on(
     assert [row["http_status"] for row in rows] == [200, 200, 400, 200, 200, 200]
     assert [row["reason"] for row in rows[-2:]] == ["edit_refused"] * 2
     assert [row["saved_nano_usd"] for row in rows[-2:]] == [0, 0]
+
+
+class Keeping:
+    """Keeps conversations, minds any mark of ours, and names each of its answers."""
+
+    def __init__(self, sent: set[bytes], lines: answers.Lines = ()) -> None:
+        self.sent, self.answered, self.lines = sent, 0, lines
+
+    def __call__(self, received: Received) -> answers.Answer:
+        if received.body not in self.sent and b"[headroom" in received.body:
+            return answers.json_answer(answers.openai_error("we do not like this"), 400)
+        self.answered += 1
+        name = b"resp_%d" % self.answered
+        if received.json.get("stream"):
+            return answers.chunked([event.replace(b"resp_1", name) for event in answers.response_events()])
+        body = json.dumps(answers.response()).encode().replace(b"resp_1", name)
+        if not self.lines:
+            return answers.whole(body)
+        return answers.whole(gzip.compress(body), lines=self.lines)
+
+
+def kept_turn(turn: int, way: str) -> bytes:
+    """A request of a conversation that the provider keeps: all that it brings is what is new."""
+    document: dict[str, Any] = {"model": "gpt-4o", "stream": way == "streamed"}
+    if way == "conversation":
+        document["conversation"] = {"id": "conv_refused"}
+    elif turn:
+        document["previous_response_id"] = f"resp_{turn}"
+    text = sessions.log(turn, 240)
+    output = {"type": "function_call_output", "call_id": f"c{turn}", "output": text}
+    document["input"] = [output] if turn else [{"role": "user", "content": f"Read the logs, {way}."}]
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize("way", ["whole", "streamed", "compressed", "conversation"])
+def test_what_the_provider_keeps_is_left_alone_once_it_refused_an_edit(
+    start_proxy: Callable[..., Proxy], provider: Provider, way: str
+) -> None:
+    bodies = [kept_turn(turn, way) for turn in range(TURNS)]
+    provider.script = Keeping(set(bodies), [("content-encoding", "gzip")] if way == "compressed" else ())
+    proxy = start_proxy()
+    reasons = []
+    for turn, body in enumerate(bodies):
+        if turn == TURNS - 1:
+            proxy.stop()
+            proxy.start()
+        answer = proxies.post(f"{proxy.url}/v1/responses", content=body)
+        assert answer.status_code == 200
+        assert f"resp_{turn + 1}" in answer.text
+        reasons.append(answer.headers.get("x-headroom-reason", ""))
+    assert len(provider.requests) == TURNS + 1, "it was sent twice once"
+    assert reasons[2:] == ["edit_refused"] * (TURNS - 2)
+    assert [one.body for one in provider.requests[-3:]] == bodies[-3:]
 
 
 def test_what_the_provider_minds_itself_is_held_against_nobody(proxy: Proxy, provider: Provider) -> None:

@@ -6,13 +6,14 @@ Nothing that every request needs goes this way; it is for what is new in a conve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
+from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection, connections
 
 from budgets import snapshot
 
@@ -79,8 +80,9 @@ async def run(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def _with_connection(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         if connection.vendor == "postgresql":
-            _give_up_on_locks()
-        elif connection.connection is None:
+            with _given_up_locks():
+                return job(*args, **kwargs)
+        if connection.connection is None:
             _be_brief()
         return job(*args, **kwargs)
     finally:
@@ -89,11 +91,18 @@ def _with_connection(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
             close_old_connections()
 
 
-def _give_up_on_locks() -> None:
+@contextlib.contextmanager
+def _given_up_locks() -> Iterator[None]:
     """End a job that waits for a lock, and not only the wait for the job: what it stored later would contradict what was
-    sent in the meantime. Connections are another's the next time, hence at each job."""
+    sent in the meantime. The connection is another's the next time, who may have to wait longer."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
+    try:
+        yield
+    finally:
+        if connection.connection is not None:
+            with contextlib.suppress(Error), connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
 
 
 def _be_brief() -> None:

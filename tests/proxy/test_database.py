@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -40,6 +41,23 @@ async def test_nobody_on_the_road_waits_long_for_a_table_that_somebody_locked(
             await store.load(["any"])
     monkeypatch.setattr(database, "_outage", Outage())
     assert await store.load(["any"]) == {}
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.usefixtures("store")
+async def test_who_gets_the_connection_next_waits_as_long_as_it_likes() -> None:
+    def lock_timeout() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            return str(cursor.fetchone()[0])
+
+    def failing() -> None:
+        raise OperationalError("as when somebody else has the lock")
+
+    assert await database.run(lock_timeout) == f"{LOCK_TIMEOUT_S}s"
+    with pytest.raises(OperationalError):
+        await database.run(failing)
+    assert await asyncio.get_running_loop().run_in_executor(database._threads, lock_timeout) == "0"
 
 
 def test_a_database_that_answers_is_always_asked() -> None:

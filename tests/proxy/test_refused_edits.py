@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from proxy import database
 from proxy.models import RefusedEdit
 from proxy.refused_edits import MAX_REFUSED, RefusedEdits
+from proxy.upstream import Answer
 from proxy.values import Call
 
 
@@ -19,8 +21,10 @@ def call(length: int) -> Call:
 @pytest.mark.usefixtures("store")
 async def test_no_more_is_looked_for_than_what_was_refused_last() -> None:
     refused, last = RefusedEdits(), MAX_REFUSED + 9
+    response: Any = SimpleNamespace()
+    taken = Answer(200, [], response)
     for length in range(1, last + 1):
-        await refused.note(call(length), "local")
+        await refused.note(call(length), "local", taken)
     assert await database.run(RefusedEdit.objects.count) == last
     for worker in (refused, RefusedEdits()):
         assert await worker.has(call(last + 1), "local")

@@ -105,6 +105,9 @@ class Conversations:
             reread = _read_again(call, stands, standing, hidden)
             made, results = await self._decide(new, stands, gone, policy, room, calls, owner)
             held = await self._held(owner, made, results, reread, call.conversation)
+            if look is not None and not any(held.get(key) is one for key, one in made.items()):
+                standing = await self.aging.caught_up(look, standing)  # another worker had this very request first
+                gone = standing.deepened | hidden
             stands = [Stand(s.key, s.result, s.decided or held.get(s.key)) for s in stands]
             policy = _pinned(policy, stands)
         referred: frozenset[str] = frozenset() if hidden else _referred_calls(call, owner, stands)

@@ -55,6 +55,12 @@ class Aging:
         standing = self._standings.get((_last_asked(chains, look.stands), turns - 1))
         return standing or await self._stored(look.owner, chains, turns) or Standing()
 
+    async def caught_up(self, look: Look, standing: Standing) -> Standing:
+        """The standing of a request that another worker had first: with what began there, and without what only this one
+        knows, which is when the conversation asked last."""
+        stored = await self._stored(look.owner, _chains(look.owner, look.stands), look.call.turns)
+        return stored or replace(standing, asked_at_s=None)
+
     async def age(self, look: Look, standing: Standing) -> Aged:
         """Look a conversation over and say what its older results go out as."""
         request = (_chains(look.owner, look.stands)[-1], look.call.turns)

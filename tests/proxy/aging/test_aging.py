@@ -164,6 +164,24 @@ async def test_a_pause_longer_than_the_cache_lives_is_the_moment_to_shorten() ->
     assert (await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)).epoch == "cold"
 
 
+async def test_after_a_pause_two_workers_send_the_same_for_the_same_request(store: DatabaseStore) -> None:
+    """The client tries again after the pause, and another worker gets it: the one that knows when the last request was."""
+    bodies = sessions.bodies([read(f"src/m{n}.py", module(f"m{n}", 20)) for n in range(13)], "anthropic")
+    knows, other = Conversations(store), Conversations(store)
+    before: list[Any] = []
+    late_s = NOON_S + 900
+    for turn, worker, at_s in (
+        *((turn, knows, NOON_S + turn) for turn in range(9)),
+        *(
+            (turn, worker, late_s + turn)
+            for turn, worker in ((9, other), (9, knows), (10, other), (11, other), (12, knows))
+        ),
+    ):
+        sent = sessions.sent(bodies[turn], await planned(worker, bodies[turn], "anthropic", at_s=at_s), "anthropic")
+        assert_extends(before, sent)
+        before = sent
+
+
 async def test_a_clock_that_jumps_back_changes_nothing() -> None:
     road, bodies = Conversations(NoStore()), sessions.bodies(long_session(12), "anthropic")
     before: list[Any] = []

@@ -227,7 +227,8 @@ def _calibrated(memory: Memory, account: Account, sent_tokens: int) -> Memory:
     thought, found = _up_to(account.thought, len(account.thought)), _up_to(account.found, len(account.found))
     seen, whole = memory.seen, memory.whole
     if not memory.sent_tokens:
-        whole = (sent_tokens - account.sealed(seen.factors(1.0))) / account.sent.total
+        sealed = account.sealed(seen.factors(1.0)) if thought or found else 0.0
+        whole = (sent_tokens - sealed) / account.sent.total
         least, most = (USUAL_LEAST, USUAL_MOST) if thought or found else (MIN_FACTOR, MAX_FACTOR)
         whole = min(max(whole, least), most)
     elif account.client_common_units >= account.last_units:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from operator import add, mul
+from operator import add
 
 SPREAD = 0.1
 """How far the factors of results and of the rest usually are from that of a first prompt, and from each other."""
@@ -28,6 +28,8 @@ MAX_INHERITED = 3000.0
 MIN_FACTOR, MAX_FACTOR = 0.3, 4.0
 """Further out, we have not understood the prompt."""
 FIGURES = 5
+LEGIBLE = 2
+"""The first two of them can be counted here."""
 _PLACES = {pair: n for n, pair in enumerate(combinations_with_replacement(range(FIGURES), 2))}
 
 
@@ -115,22 +117,20 @@ class Seen:
         """The factors which such weights hold to that of the first prompt, those of results and of the rest to each other as
         well: linear equations, solved from the first to the last."""
         last = FIGURES - 1
-        held = (2 * weight, 2 * weight, *[sealed_weight] * (last - 2))
-        to_whole = (weight, weight, *[sealed_weight] * (last - 2))
-        rows = [
-            [*(self._product(n, m) + (held[n] if n == m else 0.0) for m in range(last)), self._product(n, last)]
-            for n in range(last)
-        ]
+        held = (*[weight] * LEGIBLE, *[sealed_weight] * (last - LEGIBLE))
+        # Most prompts hold nothing sealed; what was never there stays with the first prompt's factor.
+        there = [n for n in range(last) if n < LEGIBLE or self._product(n, n)]
+        rows = [[*(self._product(n, m) for m in there), self._product(n, last) + whole * held[n]] for n in there]
+        for place, n in enumerate(there):
+            rows[place][place] += held[n] + (weight if n < LEGIBLE else 0.0)
         rows[0][1] -= weight
         rows[1][0] -= weight
-        for row, part in zip(rows, to_whole, strict=True):
-            row[last] += part * whole
         for n, pivot in enumerate(rows):
             for row in rows[n + 1 :]:
                 share = row[n] / pivot[n]
                 row[n:] = [left - share * right for left, right in zip(row[n:], pivot[n:], strict=True)]
-        fitted = [0.0] * last
-        for n in reversed(range(last)):
-            known = sum(map(mul, rows[n][n + 1 : last], fitted[n + 1 :]))
-            fitted[n] = (rows[n][last] - known) / rows[n][n]
+        fitted = [whole] * last
+        for place in reversed(range(len(there))):
+            known = sum(rows[place][k] * fitted[there[k]] for k in range(place + 1, len(there)))
+            fitted[there[place]] = (rows[place][-1] - known) / rows[place][place]
         return fitted

@@ -175,6 +175,17 @@ async def discard(answer: Answer, ticket: Ticket) -> None:
     await answer.close()
 
 
+async def abandon(answer: Answer, ticket: Ticket) -> None:
+    """Settle an answer whose client is gone before any of it was passed on."""
+    ticket.settle(
+        "partial",
+        http_status=answer.status,
+        provider_request_id=provider_request_id(answer),
+        error="the client hung up",
+    )
+    await answer.close()
+
+
 def outgoing_headers(journey: Journey, *, drops_encoding: bool) -> Headers:
     """The client's header lines without those that concern this hop, our own, and any key of ours."""
     dropped = (

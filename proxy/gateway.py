@@ -270,8 +270,8 @@ async def _leave_alone(journey: Journey, answer: Answer, ticket: Ticket) -> None
     logger.warning("request %s is one whose edits are refused; its conversation is left alone", journey.request_id)
     try:
         await worker.current().refused_edits.note(journey.call, journey.principal.owner, answer)
-    except asyncio.CancelledError:
-        await calls.discard(answer, ticket)
+    except asyncio.CancelledError:  # unlike a refusal, this answer is billed
+        await calls.abandon(answer, ticket)
         raise
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.live import answers, proxies
+from tests.live import answers, proxies, wire
+from tests.live.answers import FOREVER
 from tests.live.provider import Provider, Received
 from tests.live.proxies import Proxy
 from tests.proxy.accounting import sessions
@@ -113,6 +115,24 @@ def test_what_the_provider_keeps_is_left_alone_once_it_refused_an_edit(
     assert len(provider.requests) == TURNS + 1, "it was sent twice once"
     assert reasons[2:] == ["edit_refused"] * (TURNS - 2)
     assert [one.body for one in provider.requests[-3:]] == bodies[-3:]
+
+
+def test_a_client_that_leaves_while_an_answer_is_looked_at_leaves_no_call_without_its_price(
+    proxy: Proxy, provider: Provider
+) -> None:
+    nameless = answers.chunked([answers.event({"type": "response.in_progress"}), FOREVER])
+    provider.say(answers.json_answer(answers.openai_error("we do not like this"), 400), nameless)
+    session = uuid.uuid4().hex
+    lines = [(b"x-headroom-session-id", session.encode())]
+    with wire.connected(proxy.url) as connection:
+        connection.send(wire.request(target=b"/v1/responses", body=kept_turn(1, "streamed"), lines=lines))
+        provider.wait_until(lambda: len(provider.requests) == 2)
+        connection.close()
+    provider.wait_until(lambda: provider.last.is_left)
+    rows = proxies.eventually(lambda: proxy.rows("session = ?", session), lambda rows: len(rows) == 2)
+    assert [(row["status"], row["http_status"]) for row in rows] == [("complete", 400), ("partial", 200)]
+    assert rows[1]["error"] == "the client hung up"
+    assert rows[1]["input_fresh_tokens"] > 0 and rows[1]["cost_nano_usd"] > 0
 
 
 def test_what_the_provider_minds_itself_is_held_against_nobody(proxy: Proxy, provider: Provider) -> None:

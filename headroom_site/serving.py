@@ -105,7 +105,8 @@ class _Parts:
             next_chores_s = time.monotonic() + CHORES_EVERY_S
             try:
                 now, lifetime = datetime.now(UTC), decisions.lifetime()
-                decisions.touch(self.worker.conversations.memory.take_used(), now, lifetime)
+                with self.worker.conversations.memory.used() as used:
+                    decisions.touch(used, now, lifetime)
                 decisions.prune(now, lifetime)
                 standings.prune(now)
                 records.prune(now, lifetime)
@@ -121,7 +122,8 @@ class _Parts:
     def note_progress(self) -> None:
         """Write down what came of epochs so far."""
         try:
-            standings.note_progress(self.worker.conversations.aging.take_progress())
+            with self.worker.conversations.aging.progress() as progress:
+                standings.note_progress(progress)
         except DatabaseError as exc:
             logger.info("what came of epochs was not written down: %s", exc)
         finally:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -167,11 +168,17 @@ class Memory:
                 _, evicted = self._entries.popitem(last=False)
                 self._bytes -= _size(evicted)
 
-    def take_used(self) -> list[str]:
-        """The keys that were replayed since the last call."""
+    @contextmanager
+    def used(self) -> Iterator[list[str]]:
+        """The keys that were replayed since the last time, in order. If they cannot be prolonged, they are told again."""
         with self._lock:
-            used, self._used = list(self._used), set()
-            return used
+            used, self._used = self._used, set()
+        try:
+            yield sorted(used)
+        except BaseException:
+            with self._lock:
+                self._used |= used
+            raise
 
     def clear(self) -> None:
         with self._lock:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -21,7 +22,7 @@ from proxy.aging import epochs, prompt_cache
 from proxy.aging.deep_forms import DeepForms
 from proxy.aging.epochs import Billing, Candidate, Tuning
 from proxy.aging.ripeness import Ripeness
-from proxy.aging.values import Aged, Beginning, EpochStore, Gain, Look, PastEpoch, Progress, Stand, Standing
+from proxy.aging.values import Aged, Beginning, EpochStore, Gain, Look, PastEpoch, Place, Progress, Stand, Standing
 from proxy.decisions import Decided, Memory
 from proxy.offload import Offload
 
@@ -74,8 +75,7 @@ class Aging:
         if trigger:
             forms = await self._forms.in_force(look, standing)
         for epoch in standing.epochs:
-            place = (look.owner, epoch.chain, epoch.turn)
-            self._progress[place] = max(look.call.turns, self._progress.get(place, 0))
+            self._note_progress((look.owner, epoch.chain, epoch.turn), look.call.turns)
         self._remember(request, replace(standing, asked_at_s=look.at_s))
         return Aged(forms, prompt_cache.mark(look, standing), trigger, standing.deepened)
 
@@ -88,10 +88,19 @@ class Aging:
                 await self._forms.size(stand, look, is_buried=is_buried)
                 await asyncio.sleep(0)  # requests go first
 
-    def take_progress(self) -> Progress:
-        """How far conversations got since the last call."""
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """How far conversations got since the last time. If it cannot be written down, it is told again."""
         progress, self._progress = self._progress, {}
-        return progress
+        try:
+            yield progress
+        except BaseException:
+            for place, turns in progress.items():
+                self._note_progress(place, turns)
+            raise
+
+    def _note_progress(self, place: Place, turns: int) -> None:
+        self._progress[place] = max(turns, self._progress.get(place, 0))
 
     async def _stored(self, owner: str, chains: list[str], turns: int) -> Standing | None:
         try:

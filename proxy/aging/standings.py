@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, transaction
@@ -15,6 +14,8 @@ from proxy.retrieval import files
 
 KEPT_FOR = timedelta(days=90)
 """Longer than any conversation lives: what came of epochs is worth looking at for a while."""
+MAX_PLACES = 400
+"""So many epochs are written to in one transaction at most, so that nobody waits long."""
 
 
 def load(owner: str, chains: list[str], turns: int) -> Standing | None:
@@ -70,15 +71,19 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
 
 def note_progress(progress: Progress) -> None:
     """Write down how far conversations got since their epochs: what came of those."""
-    if not progress:
-        return
-    chains: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
-    for (owner, chain, _), last_turn in progress.items():
-        chains[owner, last_turn].append(chain)
-    with transaction.atomic():
-        for (owner, last_turn), reached in chains.items():
-            rows = EpochRecord.objects.filter(owner=owner, chain__in=reached, turn__lt=last_turn)
-            rows.filter(last_turn__lt=last_turn).update(last_turn=last_turn)
+    places = list(progress)
+    for start in range(0, len(places), MAX_PLACES):
+        owners, chains, _ = zip(*places[start : start + MAX_PLACES], strict=True)
+        with transaction.atomic():
+            rows = EpochRecord.objects.filter(owner__in=set(owners), chain__in=chains)
+            moved = []
+            # In order: workers that write of the same conversations would wait for each other otherwise.
+            for row in rows.order_by("id").select_for_update():
+                last_turn = progress.get((row.owner, row.chain, row.turn), 0)
+                if last_turn > row.last_turn:
+                    row.last_turn = last_turn
+                    moved.append(row)
+            EpochRecord.objects.bulk_update(moved, ["last_turn"])
 
 
 def prune(now: datetime) -> int:

@@ -13,8 +13,10 @@ from proxy.aging.epochs import Billing, Epoch
 from proxy.decisions import Decided
 from proxy.values import Call, Outline, Path, Provider, ToolResult, light
 
-Progress = dict[tuple[str, str, int], int]
-"""How many answers a conversation has by now that had an epoch: by its owner, the epoch's chain and its turn."""
+Place = tuple[str, str, int]
+"""Where an epoch began: its owner, chain and turn."""
+Progress = dict[Place, int]
+"""How many answers a conversation has by now that had an epoch."""
 
 
 @light

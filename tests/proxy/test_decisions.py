@@ -57,8 +57,12 @@ def test_memory_notes_what_was_replayed() -> None:
     memory.put("a", make_decided())
     memory.put("b", None)
     memory.get("a"), memory.get("b")
-    assert memory.take_used() == ["a"]
-    assert memory.take_used() == []
+    with pytest.raises(DatabaseError), memory.used():
+        raise DatabaseError("as when it is away")
+    with memory.used() as used:
+        assert used == ["a"], "what could not be prolonged is told again"
+    with memory.used() as used:
+        assert used == []
 
 
 def store(owner: str, key: str, made: Decided, now: datetime = NOON, text: str = "the whole text") -> Decided:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
+from django.db import DatabaseError, connections
 
 from headroom import pipeline
 from headroom.values import Policy, Shrunk, ToolCall
@@ -91,7 +94,10 @@ async def test_the_one_marker_that_says_how_originals_can_be_had_still_does_when
 async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> None:
     road, bodies = Conversations(store), sessions.bodies(long_session(24), "openai")
     plans = [await planned(road, body) for body in bodies]
-    await database.run(standings.note_progress, road.aging.take_progress())
+    with pytest.raises(DatabaseError), road.aging.progress():
+        raise DatabaseError("as when it is away")
+    with road.aging.progress() as progress:
+        await database.run(standings.note_progress, progress)
     first = await database.run(EpochRecord.objects.order_by("turn").first)
     assert first is not None
     assert first.turn == next(turn for turn, plan in enumerate(plans) if plan.epoch)
@@ -99,7 +105,37 @@ async def test_what_came_of_an_epoch_is_written_down(store: DatabaseStore) -> No
     assert first.realised_gain > first.predicted_cost
     names = await database.run(lambda: {*Decision.objects.values_list("conversation", flat=True)})
     assert names == {first.conversation} == {"its name"}
-    assert road.aging.take_progress() == {}
+    with road.aging.progress() as progress:
+        assert progress == {}
+
+
+@pytest.mark.usefixtures("road_database")
+def test_workers_that_write_of_the_same_conversations_do_not_wait_for_each_other() -> None:
+    names = [f"chain {n}" for n in range(60)]
+    rows = [
+        EpochRecord(
+            owner="local",
+            chain=name,
+            turn=9,
+            last_turn=9,
+            saved_tokens=0,
+            predicted_cost=0,
+            predicted_gain=0,
+            created_at=datetime.now(UTC),
+        )
+        for name in names
+    ]
+    EpochRecord.objects.bulk_create(rows)
+    orders = [names, names[::-1]]
+    with ThreadPoolExecutor(2) as threads:
+        for turn in range(100, 2500, 100):
+            told = [{("local", name, 9): turn + k for k, name in enumerate(order)} for order in orders]
+            for written in [threads.submit(standings.note_progress, progress) for progress in told]:
+                written.result()
+        for _ in orders:
+            threads.submit(connections.close_all).result()
+    reached = dict(EpochRecord.objects.values_list("chain", "last_turn"))
+    assert reached == {name: turn + max(k, 59 - k) for k, name in enumerate(names)}
 
 
 async def test_what_a_cold_cache_need_not_be_written_counts_at_once(store: DatabaseStore) -> None:

@@ -202,7 +202,7 @@ async def stop() -> None:
     if parts.embedded is not None:
         await asyncio.to_thread(parts.embedded.stop)
     await parts.worker.pool.close()
-    parts.worker.conversations.offload.close()
+    await parts.worker.conversations.close()
     await parts.till.close()
     await asyncio.to_thread(parts.flusher.stop)
     if parts.mirror is not None:

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 NOT_FORWARDED = frozenset((b"host", b"content-length", b"expect"))
 OWN_KEY = keys.MARK.encode()
 
+_under_way: set[asyncio.Task[None]] = set()
+"""The event loop itself holds its tasks loosely."""
+
 
 @dataclass(frozen=True, slots=True)
 class Journey:
@@ -149,7 +152,9 @@ async def send(
     journey: Journey, ticket: Ticket, headers: Headers, content: bytes | AsyncIterable[bytes] | None, *, may_retry: bool
 ) -> Answer | None:
     """The answer, or `None` when nothing could be sent and it may be tried again. Settles what it raises for."""
-    asyncio.get_running_loop().call_soon(ticket.note)
+    meanwhile = asyncio.get_running_loop().create_task(_meanwhile(ticket))
+    _under_way.add(meanwhile)
+    meanwhile.add_done_callback(_under_way.discard)
     try:
         answer = await worker.current().pool.send(
             journey.exchange.method, journey.base_url, journey.exchange.target, headers, content
@@ -167,6 +172,13 @@ async def send(
         raise
     ticket.first_byte()
     return answer
+
+
+async def _meanwhile(ticket: Ticket) -> None:
+    """What can wait until the request is on its way, and is best done before the client asks again."""
+    await asyncio.sleep(0)  # what writes the request may be a task that was begun after this one
+    ticket.note()
+    await worker.current().conversations.aging.look_ahead()
 
 
 async def discard(answer: Answer, ticket: Ticket) -> None:

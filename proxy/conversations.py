@@ -26,7 +26,7 @@ from proxy.offload import Offload
 from proxy.recall import recalled, remembered
 from proxy.repeats import Earlier, Repeats
 from proxy.retrieval import words
-from proxy.stores import DatabaseStore, ObservedStore, Store
+from proxy.stores import Store, usual_store
 from proxy.values import Call, Plan, Provider, ToolResult
 from proxy.window.fitting import Window
 
@@ -64,12 +64,17 @@ class Conversations:
     """The conversations of one worker."""
 
     def __init__(self, store: Store | None = None, offload: Offload | None = None) -> None:
-        self.store = store or (ObservedStore() if settings.OBSERVE else DatabaseStore())
+        self.store = store or usual_store()
         self.memory = decisions.Memory()
         self.offload = offload or Offload(settings.ML_MODEL_DIR)
         self._repeats = Repeats()
         self.aging = Aging(self.store, self.memory, self.offload)
         self.window = Window(self.store, self.offload)
+
+    async def close(self) -> None:
+        """Finish what is being stored, and let go of helpers."""
+        self.offload.close()
+        await self.store.settled()
 
     async def plan(
         self,

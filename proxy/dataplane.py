@@ -18,7 +18,7 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, get_resolver
 
-from proxy import exchange, upstream, worker
+from proxy import exchange, upstream
 from proxy.exchange import BodyReader, ClientGone
 from proxy.providers import passthrough
 from proxy.requests import OwnError, RelayResponse, RoadRequest
@@ -64,8 +64,6 @@ async def handle(scope: Scope, receive: exchange.Receive, send: Send) -> None:
         hang_up.stop_watching()
         if isinstance(response, RelayResponse):
             await response.relay.close()
-    # The client has its answer, and has something to do before it asks for the next one.
-    await worker.current().conversations.aging.look_ahead()
 
 
 class HangUp:

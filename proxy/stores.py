@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
+
+from django.conf import settings
+from django.db import DatabaseError
 
 from proxy import database, decisions
 from proxy.aging import standings
@@ -13,6 +18,8 @@ from proxy.aging.values import Beginning, EpochStore, Held, Standing
 from proxy.decisions import Batch, Decided
 from proxy.learning import uses
 from proxy.retrieval import files, lookup
+
+logger = logging.getLogger(__name__)
 
 
 class Store(EpochStore, Protocol):
@@ -26,12 +33,18 @@ class Store(EpochStore, Protocol):
         were made before, store nothing and return only those: the rest has to be decided with them in view. `reread` are
         the keys of earlier forms whose files the new results show once more."""
 
+    async def settled(self) -> None:
+        """Wait for what is still being stored."""
+
 
 class DatabaseStore:
     """The store that all workers share."""
 
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         return await database.run(decisions.load, keys)
+
+    async def settled(self) -> None:
+        pass
 
     async def save(self, batch: Batch) -> dict[str, Decided]:
         return await database.run(_save, batch)
@@ -44,6 +57,34 @@ class DatabaseStore:
 
     async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         return await database.run(standings.store, owner, beginning, datetime.now(UTC), decisions.lifetime())
+
+
+class SoleStore(DatabaseStore):
+    """The store of the only worker there is, whom nobody can be ahead of.
+
+    Decisions that leave nothing out are stored while the provider is at work. If the process is killed in that moment, the
+    client asks again, and the same is decided again.
+    """
+
+    def __init__(self) -> None:
+        self._saving: set[asyncio.Task[None]] = set()
+
+    async def save_new(self, batch: Batch, reread: Sequence[str] = ()) -> dict[str, Decided]:
+        if any(decided.original_hash for decided in batch.made.values()):
+            return await super().save_new(batch, reread)
+        task = asyncio.get_running_loop().create_task(self._save_behind(batch, reread))
+        self._saving.add(task)
+        task.add_done_callback(self._saving.discard)
+        return batch.made
+
+    async def settled(self) -> None:
+        await asyncio.gather(*self._saving)
+
+    async def _save_behind(self, batch: Batch, reread: Sequence[str]) -> None:
+        try:
+            await super().save_new(batch, reread)
+        except (DatabaseError, TimeoutError):
+            logger.warning("the decision store is down; what it should have kept is only remembered")
 
 
 def _save(batch: Batch) -> dict[str, Decided]:
@@ -103,8 +144,18 @@ def _without_text(decided: Decided) -> Decided:
     return replace(decided, form="\n".join(lines), original_hash="")
 
 
+def usual_store() -> Store:
+    """The store that the settings ask for."""
+    if settings.OBSERVE:
+        return ObservedStore()
+    return SoleStore() if settings.IS_EMBEDDED else DatabaseStore()
+
+
 class NoStore:
     """Remembers nothing beyond the process: for replays of recorded sessions."""
+
+    async def settled(self) -> None:
+        pass
 
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         return {}

@@ -85,8 +85,9 @@ class Aging:
         while self._asked:
             look, standing = self._asked.popleft()
             for stand, is_buried, _ in _ripe(look, standing, earlier):
-                await self._forms.size(stand, look, is_buried=is_buried)
-                await asyncio.sleep(0)  # requests go first
+                if self._forms.known_size(stand, is_buried=is_buried) is None:
+                    await asyncio.sleep(0)  # requests and answers go first
+                    await self._forms.size(stand, look, is_buried=is_buried)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

@@ -36,16 +36,21 @@ class DeepForms:
         forms = await recalled(list(keyed), self._memory, self._store)
         return {stand.key: forms[key] for key, stand in keyed.items() if key in forms}
 
+    def known_size(self, stand: Stand, *, is_buried: bool) -> int | None:
+        """What `size` returned before, `None` where nobody asked."""
+        return self._sizes.get(_size_key(stand, is_buried=is_buried))
+
     async def size(self, stand: Stand, look: Look, *, is_buried: bool) -> int:
         """The tokens of a deep form. Without the names that were spoken of: by the result alone, so that every worker sees
         the same gain."""
-        key = decisions.buried_key(stand.key) if is_buried else stand.key
-        if key not in self._sizes:
-            made = await self._made(stand, look, [], is_buried=is_buried, is_told=True)
-            self._sizes[key] = made.tokens_after
-            while len(self._sizes) > MAX_SIZES:
-                self._sizes.popitem(last=False)
-        return self._sizes[key]
+        known = self.known_size(stand, is_buried=is_buried)
+        if known is not None:
+            return known
+        made = await self._made(stand, look, [], is_buried=is_buried, is_told=True)
+        self._sizes[_size_key(stand, is_buried=is_buried)] = made.tokens_after
+        while len(self._sizes) > MAX_SIZES:
+            self._sizes.popitem(last=False)
+        return made.tokens_after
 
     async def fresh(
         self, gains: Sequence[Gain], look: Look, after: Standing, telling: AbstractSet[str]
@@ -81,3 +86,7 @@ class DeepForms:
         if is_read(result):
             return self._tuning.deep_read_share
         return self._tuning.deep_share if can_be_had_again(result) else None
+
+
+def _size_key(stand: Stand, *, is_buried: bool) -> str:
+    return decisions.buried_key(stand.key) if is_buried else stand.key

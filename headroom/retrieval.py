@@ -137,9 +137,11 @@ def _found(lines: Sequence[str], query: str, first: int, last: int, max_tokens: 
         left -= cost
         shown |= around
         matches.append(Match(line=pieces[at].number, text=pieces[at].text))
-    head = f"{len(ranked):,} of {len(lines):,} lines match"
-    if not is_as_asked:
-        head = f"no line matches the pattern; {len(ranked):,} of {len(lines):,} lines have words of it"
+    is_cut = len(pieces) > last - first + 1
+    share = (
+        f"{len(ranked):,} of {len(pieces):,} pieces of lines" if is_cut else f"{len(ranked):,} of {len(lines):,} lines"
+    )
+    head = f"{share} match" if is_as_asked else f"no line matches the pattern; {share} have words of it"
     if len(matches) < len(ranked):
         head += f"; the best {len(matches):,} are shown"
     return Excerpt(f"{head}, in order:\n{_shown(pieces, shown)}", tuple(matches), len(lines))

@@ -138,6 +138,8 @@ def test_one_endless_line_is_searched_in_pieces() -> None:
     excerpt = retrieval.answer(text, query="failed")
     assert excerpt.matches[0]["line"] == 1 and '"id": 4000, "state": "failed"' in excerpt.content
     assert len(excerpt.content) < 2_000
+    assert excerpt.content.startswith("1 of 1,"), "pieces are counted where they are what is shown"
+    assert "pieces of lines match" in excerpt.content
 
 
 def test_nothing_found_says_so() -> None:

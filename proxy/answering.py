@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from django.conf import settings
 
-from proxy import cached_answers, calls, exchange, rendering, upstream
+from proxy import cached_answers, calls, exchange, rendering, upstream, worker
 from proxy.calls import Journey, Outgoing
 from proxy.providers import passthrough
 from proxy.relay import ChunkFilter, Relay, Ticket
@@ -47,7 +47,14 @@ async def relayed(journey: Journey, answer: Answer, ticket: Ticket, sent: Sent) 
         weaver,
         again=Again(journey, sent),
         opened=lambda answer, ticket, weaver: _opened(journey, answer, ticket, weaver),
-        place=Place(journey.principal.owner, journey.route, journey.provider.DIALECT, journey.call, journey.offer),
+        place=Place(
+            journey.principal.owner,
+            journey.route,
+            dialect=journey.provider.DIALECT,
+            call=journey.call,
+            known=journey.offer,
+            helper=worker.current().conversations.offload,
+        ),
         last_filter=chunk_filter,
     )
     if is_event_stream:

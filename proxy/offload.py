@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, TypeVar
 
-from headroom import pipeline, tokens
+from headroom import pipeline, retrieval, tokens
 from headroom.messages import Result, compress
 from headroom.values import Policy, Scope, Shrunk, ToolCall
 from proxy import lineage
@@ -42,7 +42,7 @@ class Busy(RuntimeError):
     """The helper has more to do than anybody wants to wait for."""
 
     def __init__(self) -> None:
-        super().__init__("too much is being compressed at the moment; try again soon")
+        super().__init__("too much is being worked on at the moment; try again soon")
 
 
 class Offload:
@@ -103,6 +103,19 @@ class Offload:
         if size_chars <= self._inline_max_chars:
             return work()
         return await self._helped(size_chars, work)
+
+    async def excerpt(
+        self, text: str, *, query: str, start_line: int | None, end_line: int | None
+    ) -> retrieval.Excerpt:
+        """Search an original, wherever its size says. Raises Busy, also where the helper dies of it."""
+        work = partial(retrieval.answer, text, query=query, start_line=start_line, end_line=end_line)
+        if len(text) <= self._inline_max_chars:
+            return work()
+        try:
+            return await self._helped(len(text), work)
+        except BrokenProcessPool as exc:
+            self.close()
+            raise Busy from exc
 
     async def _helped(self, size_chars: int, work: Callable[[], T]) -> T:
         """Have the helper do it, unless so much waits for it already. Raises Busy."""

@@ -10,12 +10,14 @@ from django.db import DatabaseError
 from django.db.models import Count, Sum
 from django.http import HttpResponse, JsonResponse
 
-from proxy import database, decisions, errors, own_routes
+from headroom.retrieval import Excerpt
+from proxy import database, decisions, errors, own_routes, worker
 from proxy.models import Original
+from proxy.offload import Busy
 from proxy.own_routes import BadRequest, field
 from proxy.requests import OwnError, RoadRequest
 from proxy.retrieval import lookup, words
-from proxy.retrieval.lookup import Gone, Wanted
+from proxy.retrieval.lookup import Found, Gone, Wanted
 
 
 async def retrieve(request: RoadRequest, hash: str = "") -> HttpResponse:
@@ -24,15 +26,17 @@ async def retrieve(request: RoadRequest, hash: str = "") -> HttpResponse:
         principal, document = await own_routes.read(request)
         wanted = _wanted(document | ({"hash": hash} if hash else {}))
         found = await database.run(lookup.fetch, principal.owner, wanted)
+        if isinstance(found, Gone):
+            return _detail(HTTPStatus.NOT_FOUND, str(found))
+        return JsonResponse(lookup.report(found, await _excerpt(found, wanted) if wanted.is_partial else None))
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, "openai")
     except BadRequest as exc:
         return _detail(HTTPStatus.BAD_REQUEST, str(exc))
     except (DatabaseError, TimeoutError):
         return _detail(HTTPStatus.SERVICE_UNAVAILABLE, AWAY)
-    if isinstance(found, Gone):
-        return _detail(HTTPStatus.NOT_FOUND, str(found))
-    return JsonResponse(lookup.report(found, wanted))
+    except Busy as exc:
+        return _detail(HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
 
 
 async def answer_tool_call(request: RoadRequest) -> HttpResponse:
@@ -42,20 +46,25 @@ async def answer_tool_call(request: RoadRequest) -> HttpResponse:
         provider = field(document, "provider", str, "anthropic")
         call_id, wanted = _tool_call(field(document, "tool_call", dict, {}))
         found = await database.run(lookup.fetch, principal.owner, wanted)
+        part = None if isinstance(found, Gone) else await _excerpt(found, wanted)
     except tuple(errors.HTTP) as exc:
         return OwnError.of(exc, "openai")
     except BadRequest as exc:
         return _detail(HTTPStatus.BAD_REQUEST, str(exc))
     except (DatabaseError, TimeoutError):
         return _detail(HTTPStatus.SERVICE_UNAVAILABLE, AWAY)
-    is_gone = isinstance(found, Gone)
-    content = lookup.for_model(found, wanted)
+    except Busy as exc:
+        return _detail(HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
+    content = str(found) if part is None else part.content
     if provider == "openai":
         result: dict[str, Any] = {"role": "tool", "tool_call_id": call_id, "content": content}
     else:
-        result = {"type": "tool_result", "tool_use_id": call_id, "content": content, "is_error": is_gone}
-    answer = {"hash": found.hash, "error": content} if isinstance(found, Gone) else lookup.report(found, wanted)
-    return JsonResponse({"tool_result": result, "success": not is_gone, "data": answer})
+        result = {"type": "tool_result", "tool_use_id": call_id, "content": content, "is_error": part is None}
+    if isinstance(found, Gone):
+        answer: dict[str, Any] = {"hash": found.hash, "error": content}
+    else:
+        answer = lookup.report(found, part if wanted.is_partial else None)
+    return JsonResponse({"tool_result": result, "success": part is not None, "data": answer})
 
 
 async def stats(request: RoadRequest) -> HttpResponse:
@@ -70,6 +79,10 @@ async def stats(request: RoadRequest) -> HttpResponse:
 
 
 AWAY = "the originals cannot be read at the moment: the database does not answer. Try again."
+
+
+async def _excerpt(found: Found, wanted: Wanted) -> Excerpt:
+    return await lookup.excerpt(found, wanted, worker.current().conversations.offload)
 
 
 def _detail(status: HTTPStatus, text: str) -> HttpResponse:

@@ -85,12 +85,12 @@ def at(document: Any, path: Path) -> Any:
     return document
 
 
-def spelled(text: str) -> bytes:
-    """A JSON string in UTF-8; escapes only where JSON demands them."""
+def spelled(value: Any) -> bytes:
+    """A JSON value in UTF-8; escapes only where JSON demands them, or UTF-8 has no other way. Raises TypeError, ValueError."""
     try:
-        return orjson.dumps(text)
+        return orjson.dumps(value)
     except (TypeError, ValueError):  # a lone surrogate has no UTF-8
-        return json.dumps(text).encode("ascii")
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def _holds(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bool:
@@ -254,6 +254,6 @@ def replace_items(body: bytes, key: str, edits: Sequence[Edit]) -> bytes:
 
 def _spelled_whole(value: Any) -> bytes:
     try:
-        return orjson.dumps(value)
-    except (TypeError, ValueError) as exc:  # a lone surrogate has no UTF-8
+        return spelled(value)
+    except (TypeError, ValueError) as exc:
         raise Unspliceable("what takes the place cannot be spelled") from exc

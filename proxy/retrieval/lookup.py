@@ -15,6 +15,7 @@ from proxy import decisions
 from proxy.learning import parts, uses
 from proxy.learning.parts import Part
 from proxy.models import Original
+from proxy.offload import Offload
 from proxy.retrieval import words
 from proxy.values import ToolResult
 
@@ -72,6 +73,8 @@ class Gone:
 def fetch(owner: str, wanted: Wanted) -> Found | Gone:
     """The original, which then lives on and is counted as asked for; or why there is none. Runs queries."""
     hash = wanted.hash
+    if not words.is_name(hash):
+        return Gone(hash)
     now = datetime.now(UTC)
     row = Original.objects.filter(owner=owner, hash=hash).first()
     if row is None:
@@ -107,18 +110,13 @@ def _lines(owner: str, hash: str) -> int:
     return decisions.unpack(row.content).count("\n") + 1 if row is not None and row.content else 1
 
 
-def excerpt(found: Found, wanted: Wanted) -> retrieval.Excerpt:
-    """The part that was asked for; of a long original without a wish its table of contents."""
-    return retrieval.answer(found.text, query=wanted.query, start_line=wanted.start_line, end_line=wanted.end_line)
+async def excerpt(found: Found, wanted: Wanted, helper: Offload) -> retrieval.Excerpt:
+    """The part that was asked for; of a long original without a wish its table of contents. Raises Busy."""
+    return await helper.excerpt(found.text, query=wanted.query, start_line=wanted.start_line, end_line=wanted.end_line)
 
 
-def for_model(found: Found | Gone, wanted: Wanted) -> str:
-    """What a model reads as the result of its `headroom_retrieve` call."""
-    return str(found) if isinstance(found, Gone) else excerpt(found, wanted).content
-
-
-def report(found: Found, wanted: Wanted) -> dict[str, Any]:
-    """The answer of the retrieve routes."""
+def report(found: Found, part: retrieval.Excerpt | None) -> dict[str, Any]:
+    """The answer of the retrieve routes, with the part that was asked for if it was not all."""
     answer: dict[str, Any] = {
         "hash": found.hash,
         "original_content": found.text,
@@ -128,11 +126,6 @@ def report(found: Found, wanted: Wanted) -> dict[str, Any]:
         "tool_name": found.tool,
         "retrieval_count": found.retrieval_count,
     }
-    if wanted.is_partial:
-        part = excerpt(found, wanted)
-        answer |= {
-            "content": part.content,
-            "matches": list(part.matches),
-            "total_lines": part.total_lines,
-        }
+    if part is not None:
+        answer |= {"content": part.content, "matches": list(part.matches), "total_lines": part.total_lines}
     return answer

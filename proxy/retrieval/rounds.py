@@ -10,11 +10,13 @@ from typing import Any, Protocol
 from django.db import DatabaseError
 
 from proxy import database, errors, exchange
+from proxy.offload import Busy, Offload
 from proxy.relay import ChunkFilter, Relay, Ticket, provider_request_id
 from proxy.retrieval import lookup, tool, turns
 from proxy.retrieval.offers import Offered
 from proxy.retrieval.weaving import chat, messages, responses
 from proxy.retrieval.weaving.base import OwnCall, Said, Weaver
+from proxy.splice import Unspliceable
 from proxy.upstream import Answer
 from proxy.values import Call, Dialect
 
@@ -31,6 +33,7 @@ NOT_TAKEN = (
     "the original was not taken back into this conversation, perhaps because it is too long for it. Go on without."
 )
 """What stands in the place of a lookup whose round the provider refused: without us there had been no such round."""
+CANNOT_BE_SENT: tuple[type[Exception], ...] = (*errors.HTTP, Unspliceable)
 REFUSES_ROUND = frozenset((400, 413, 422))
 UNCLEAR = Said(
     "hash is missing: give the 24 hex digits from the line that begins with `[headroom left out`.", is_error=True
@@ -178,7 +181,7 @@ class Rounds:
     async def _another(self, behind: list[Any], *, is_instead: bool = False) -> bytes:
         try:
             answer, ticket = await self._again(behind, is_instead=is_instead)
-        except tuple(errors.HTTP) as exc:
+        except CANNOT_BE_SENT as exc:
             status, code = errors.status_and_code(exc)
             return self._refused(status, errors.body(self._place.dialect, status, code, str(exc)))
         if answer.status == 200:
@@ -200,8 +203,10 @@ class Rounds:
 class Place:
     """Where the rounds of one request belong: whose they are, and to which conversation."""
 
-    def __init__(self, owner: str, route: str, dialect: Dialect, call: Call, known: Offered) -> None:
-        self._owner, self._route, self._known = owner, route, known
+    def __init__(
+        self, owner: str, route: str, *, dialect: Dialect, call: Call, known: Offered, helper: Offload
+    ) -> None:
+        self._owner, self._route, self._known, self._helper = owner, route, known, helper
         self._root, self._place = turns.root(call, route), turns.answers(call, route)
         self.dialect = dialect
 
@@ -212,9 +217,11 @@ class Place:
             return UNCLEAR
         try:
             found = await database.run(lookup.fetch, self._owner, wanted)
-        except (DatabaseError, TimeoutError):
+            if isinstance(found, lookup.Gone):
+                return Said(str(found), is_error=True)
+            return Said((await lookup.excerpt(found, wanted, self._helper)).content)
+        except (DatabaseError, TimeoutError, Busy):
             return AWAY
-        return Said(lookup.for_model(found, wanted), is_error=isinstance(found, lookup.Gone))
 
     async def record(self, weaver: Weaver, said: Sequence[Said]) -> None:
         """Record a turn before its client has the end of it. One that is lost goes out as the client has it."""

@@ -5,6 +5,7 @@ The words are part of prompts that providers have cached: conversations that wer
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from proxy import own_routes
@@ -74,4 +75,6 @@ def wanted(arguments: Any) -> Wanted | None:
 def _line(value: Any) -> int | None:
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 12:
         value = int(value)
-    return max(1, int(value)) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return max(1, int(value))

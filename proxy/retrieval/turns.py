@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from proxy import splice
 from proxy.decisions import pack, unpack
 from proxy.models import RetrievalOffer, RetrievalTurn
 from proxy.providers import bodies
@@ -196,14 +197,14 @@ def load(owner: str, root: str) -> dict[str, Turn]:
 
 def store(owner: str, root: str, identity: str, turn: Turn, now: datetime) -> None:
     """Record a turn before its client sees the end of it. Runs a query."""
-    spelled = orjson.dumps([turn.rounds, turn.shown, turn.last_calls, turn.results]).decode()
+    spelled = splice.spelled([turn.rounds, turn.shown, turn.last_calls, turn.results]).decode()
     RetrievalTurn.objects.update_or_create(
         owner=owner, root=root, identity=identity, defaults={"turn": pack(spelled), "created_at": now}
     )
 
 
 def _read(stored: bytes | memoryview) -> Turn:
-    rounds, shown, calls, results = orjson.loads(unpack(stored))
+    rounds, shown, calls, results = splice.loads(unpack(stored).encode())
     return Turn(
         tuple(tuple(one) for one in rounds), tuple(shown), tuple((place, call) for place, call in calls), tuple(results)
     )

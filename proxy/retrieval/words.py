@@ -87,6 +87,11 @@ def is_retrieval(call: ToolCall) -> bool:
     )
 
 
+def is_name(hash: str) -> bool:
+    """Whether an original can have this name. Databases take no text whatever: some characters are an error there."""
+    return bool(_NAME.fullmatch(hash))
+
+
 def hashes(marker: str) -> list[str]:
     """The names of originals in a marker."""
     return _NAME.findall(marker)

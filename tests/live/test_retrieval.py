@@ -77,6 +77,13 @@ def test_parts_of_an_original_and_when_it_expired(http: httpx.Client, proxy: Pro
     assert "run the tool again" in never.json()["detail"]
 
 
+@pytest.mark.parametrize("hash", [r"\u0000", r"\ud800", "../../secret.key", "a" * 100_000])
+def test_what_can_be_no_name_is_not_found(http: httpx.Client, proxy: Proxy, hash: str) -> None:
+    answer = http.post(f"{proxy.v1}/retrieve", content=f'{{"hash": "{hash}"}}')
+    assert answer.status_code == 404
+    assert "run the tool again" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("asked", [{}, {"hash": 5}, {"hash": "a" * 24, "start_line": "one"}, []])
 def test_what_cannot_be_understood_is_named(http: httpx.Client, proxy: Proxy, asked: Any) -> None:
     answer = http.post(f"{proxy.v1}/retrieve", content=json.dumps(asked))

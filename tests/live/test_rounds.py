@@ -319,6 +319,50 @@ def test_lookups_in_a_row_come_to_an_end_and_bad_hashes_are_explained(
     assert len(provider.requests) == 5
 
 
+ODD = [
+    {"hash": "\ud800"},
+    {"hash": "\0" * 24},
+    {"hash": "0" * 24, "query": "\ud83d"},
+    {"hash": "0" * 24, "start_line": 10**12, "end_line": -1},
+]
+
+
+@ALL
+@EACH
+def test_whatever_a_model_asks_for_is_answered_and_sent_back_as_it_was(
+    client_of: Callable[..., Client], provider: Provider, kind: type[Client], is_streaming: bool
+) -> None:
+    client = client_of(kind, is_streaming=is_streaming)
+    calls: list[Part] = [("call", f"own{n}", NAME, arguments) for n, arguments in enumerate(ODD)]
+    provider.script = models.script(lambda document: [("say", "Done.")] if own_results(document) else calls)
+    assert texts(client, client.ask(f"odd {client.path}{is_streaming}")) == "Done."
+    assert all("run the tool again" in told for told in own_results(provider.last.json))
+    seen = provider.last.json[key_of(client)]
+    assert all(
+        json.dumps(arguments)[1:-1] in json.dumps(seen).replace("\\\\", "\\").replace('\\"', '"') for arguments in ODD
+    )
+    client.ask("thanks")
+    assert provider.last.json[key_of(client)][: len(seen)] == seen
+
+
+@ALL
+def test_a_round_that_cannot_be_spelled_ends_in_an_error(
+    offering: Proxy, provider: Provider, http: httpx.Client, is_streaming: bool
+) -> None:
+    endless = models.script(lambda document: [("call", "own1", NAME, {"hash": "0" * 24, "start_line": 5e300})])
+    provider.say(
+        lambda received: [
+            piece.replace(b"e+300", b"e+900") if isinstance(piece, bytes) else piece for piece in endless(received)
+        ]
+    )
+    asked = {"model": "m", "max_tokens": 9, "stream": is_streaming, "tools": Messages.tools}
+    asked["messages"] = [{"role": "user", "content": f"no end {is_streaming}"}]
+    answer = http.post(f"{offering.v1}/messages", json=asked)
+    assert answer.status_code == (200 if is_streaming else 500)
+    assert "api_error" in answer.text
+    assert NAME not in answer.text
+
+
 @ALL
 def test_a_round_that_fails_is_the_providers_error(
     offering: Proxy, provider: Provider, http: httpx.Client, is_streaming: bool

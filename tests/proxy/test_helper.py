@@ -7,13 +7,14 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from headroom import pipeline
+from headroom import pipeline, retrieval
 from headroom.values import Policy, Shrunk, ToolCall
 from proxy import offload
-from proxy.offload import Offload
+from proxy.offload import Busy, Offload
 
 CALL = ToolCall("Bash", '{"command": "cat app.log"}')
 LOG = "\n".join(f"2024-01-02 03:04:{at % 60:02} INFO served /items/{at * 7} in {at % 90} ms" for at in range(900))
@@ -49,6 +50,22 @@ def test_the_helper_starts_early_gives_the_same_bytes_and_may_die(helper: Offloa
         dead = await shrink(helper, LOG)
         assert (dead.text, dead.reason) == (LOG, "failed:helper_process")
         assert (await shrink(helper, LOG)).is_changed, "a new helper takes over"
+
+    asyncio.run(story())
+
+
+def test_a_large_original_is_searched_in_the_helper(helper: Offload) -> None:
+    asked: dict[str, Any] = {"query": "items/417", "start_line": None, "end_line": None}
+    expected = retrieval.answer(HUGE, **asked)
+
+    async def story() -> None:
+        before = {child.pid for child in multiprocessing.active_children()}
+        assert await helper.excerpt(HUGE, **asked) == expected
+        (searching,) = {child.pid for child in multiprocessing.active_children()} - before
+        os.kill(searching or 0, signal.SIGKILL)
+        with pytest.raises(Busy):
+            await helper.excerpt(HUGE, **asked)
+        assert await helper.excerpt(HUGE, **asked) == expected, "a new helper takes over"
 
     asyncio.run(story())
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
-
+from proxy import splice
 from proxy.providers import bodies
 from proxy.retrieval.turns import Turn
 from proxy.sse import END_OF_EVENT
@@ -110,7 +109,7 @@ def _document(raw: bytes) -> dict[str, Any] | None:
 def event(document: dict[str, Any], *, is_named: bool = True) -> bytes:
     """One event as the providers write them."""
     name = b"event: " + str(document.get("type", "")).encode() + b"\n" if is_named else b""
-    return name + b"data: " + orjson.dumps(document) + b"\n\n"
+    return name + b"data: " + splice.spelled(document) + b"\n\n"
 
 
 def summed(usages: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
+from proxy import splice
 from proxy.providers import bodies
 from proxy.retrieval.turns import Turn
 from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, retold, summed
@@ -236,7 +235,7 @@ class ChatJson(_Completion):
         }
         if any(self._usages):
             answer["usage"] = summed(self._usages)
-        return orjson.dumps(answer)
+        return splice.spelled(answer)
 
     def refused(self, body: bytes) -> bytes:
         return body

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
+from proxy import splice
 from proxy.providers import bodies
 from proxy.retrieval.turns import Turn
 from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, retold, summed
@@ -194,7 +193,7 @@ class MessageJson(_Message):
         return b"" if self.is_held else body
 
     def ending(self) -> bytes:
-        return orjson.dumps(
+        return splice.spelled(
             {
                 **self._message,
                 "id": self._id,

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
+from proxy import splice
 from proxy.providers import bodies
 from proxy.retrieval.turns import Turn
 from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, retold, summed
@@ -186,7 +185,7 @@ class ResponseJson(_Response):
         return b"" if self.is_held else body
 
     def ending(self) -> bytes:
-        return orjson.dumps(self._whole(self._response))
+        return splice.spelled(self._whole(self._response))
 
     def refused(self, body: bytes) -> bytes:
         return body

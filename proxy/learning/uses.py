@@ -11,9 +11,11 @@ from typing import Protocol
 from django.conf import settings
 from django.db.models import F
 
+from headroom.values import ToolCall
 from proxy import attribution, files, rows
 from proxy.learning.models import FormUse
 from proxy.learning.parts import Part
+from proxy.retrieval import words
 from proxy.values import ToolResult
 
 KEPT_FOR = timedelta(days=14)
@@ -56,8 +58,7 @@ def of_decisions(made: Mapping[str, Made], results: Mapping[str, ToolResult]) ->
     found = []
     for key, one in made.items():
         result = results[key]
-        touch = files.touched(result.tool, result.arguments)
-        is_file = touch is not None and touch.act == "read" and touch.is_whole
+        is_file = _is_file(result)
         if result.tool and (is_file or one.original_hash):
             level = DROPPED if one.label == DROPPED else one.level
             found.append(
@@ -73,6 +74,13 @@ def of_decisions(made: Mapping[str, Made], results: Mapping[str, ToolResult]) ->
                 )
             )
     return found
+
+
+def _is_file(result: ToolResult) -> bool:
+    """Whether a file was read as a whole. A kept original is none: nobody edits it, or looks at it again to see what is new."""
+    touch = files.touched(result.tool, result.arguments)
+    is_whole = touch is not None and touch.act == "read" and touch.is_whole
+    return is_whole and not words.is_retrieval(ToolCall(result.tool, result.arguments))
 
 
 def key_of(owner: str, hash: str, tool: str) -> str:

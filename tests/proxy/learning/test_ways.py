@@ -55,6 +55,13 @@ def test_an_agent_that_reads_the_file_of_a_marker_is_noted() -> None:
     assert asked() == Part.HEAD
 
 
+def test_the_file_of_a_marker_is_none_that_others_are_compared_with() -> None:
+    for n, path in enumerate((f"/home/me/.headroom/originals/local/{HASH}.txt", "/src/a.py")):
+        result = make_result(TEXT, tool="Read", arguments=json.dumps({"file_path": path}))
+        decisions.store(Batch("local", {str(n): make_decided(original_hash="")}, {str(n): result}), NOW, LIFE)
+    assert [use.key for use in FormUse.objects.filter(is_file=True)] == ["1"]
+
+
 def test_what_was_dropped_is_noted_for_each_tool_that_was_in_it() -> None:
     record = Record("chain", 4, ((1, 4, f"[headroom left out 3 messages; GET /v1/retrieve/{HASH}]"),))
     kept = [Kept(HASH, TEXT, "Bash Read", 500, 20, 1)]

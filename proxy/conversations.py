@@ -23,11 +23,11 @@ from proxy.aging.values import Aged, Look, Stand, Standing
 from proxy.decisions import Batch, Decided
 from proxy.learning import rereads
 from proxy.offload import Offload
-from proxy.recall import recalled, remembered
+from proxy.recall import recalled
 from proxy.repeats import Earlier, Repeats
 from proxy.retrieval import words
 from proxy.stores import Store, usual_store
-from proxy.values import Call, Plan, Provider, ToolResult
+from proxy.values import Call, Path, Plan, Provider, ToolResult
 from proxy.window.fitting import Window
 
 logger = logging.getLogger(__name__)
@@ -147,8 +147,8 @@ class Conversations:
         """Where results stand. Of those that may be new only memory is asked: whoever comes to store a decision about them
         learns of an earlier one."""
         keyed = [(decisions.key_of(owner, result), result) for result in results]
-        unknown = [key for key, result in keyed if key not in self.memory and not result.is_newest]
-        stored: dict[str, Decided] = {}
+        found = self.memory.find(key for key, _ in keyed)
+        unknown = [key for key, result in keyed if key not in found and not result.is_newest]
         if unknown:
             try:
                 stored = await self.store.load(unknown)
@@ -157,8 +157,8 @@ class Conversations:
             else:
                 for key in unknown:
                     self.memory.put(key, stored.get(key))
-        # A request may hold more than the memory does; what was just read must not be lost to eviction.
-        return [Stand(key, r, stored[key] if key in stored else remembered(key, self.memory)) for key, r in keyed]
+                found |= stored
+        return [Stand(key, result, found.get(key)) for key, result in keyed]
 
     async def _decide(
         self,
@@ -294,29 +294,36 @@ def _without_loss(decided: Decided) -> Decided:
 
 
 def _plan(call: Call, stands: Sequence[Stand], aged: Aged, policy_version: int) -> Plan:
-    outcomes = [(stand.result, aged.forms.get(stand.key) or stand.decided) for stand in stands]
-    before = {stand.result.path: stand.decided.tokens_before for stand in stands if stand.decided is not None}
-    replacements = {result.path: made.form for result, made in outcomes if made is not None and made.form is not None}
-    counted = [(result, made) for result, made in outcomes if made is not None]
-    uncounted_bytes = max(0, len(call.body) - sum(len(result.text) for result, _ in counted))
-    rest = uncounted_bytes // BYTES_PER_TOKEN
-    labels = [made.label for _, made in counted if made.form is not None]
+    replacements: dict[Path, str] = {}
+    labels: dict[str, None] = {}
+    sizes: dict[Path, tuple[int, int]] = {}
+    uncounted_chars, before, after = len(call.body), 0, 0
+    for stand in stands:
+        path, made = stand.result.path, aged.forms.get(stand.key) or stand.decided
+        if made is None:
+            continue
+        if made.form is not None:
+            replacements[path] = made.form
+            labels[made.label] = None
+        size = (stand.decided or made).tokens_before, made.tokens_after
+        sizes[path] = size
+        before, after = before + size[0], after + size[1]
+        uncounted_chars -= len(stand.result.text)
+    rest = max(0, uncounted_chars) // BYTES_PER_TOKEN
     return Plan(
         replacements=replacements,
         mark=aged.mark,
         epoch=aged.epoch,
-        tokens_before=rest + sum(before.get(result.path, made.tokens_before) for result, made in counted),
-        tokens_after=rest + sum(made.tokens_after for _, made in counted),
-        transforms=tuple(dict.fromkeys(labels)) + ((f"epoch:{aged.epoch}",) if aged.epoch else ()),
-        reason="" if replacements else _reason(outcomes),
-        sizes={
-            result.path: (before.get(result.path, made.tokens_before), made.tokens_after) for result, made in counted
-        },
+        tokens_before=rest + before,
+        tokens_after=rest + after,
+        transforms=(*labels, *([f"epoch:{aged.epoch}"] if aged.epoch else [])),
+        reason="" if replacements else _reason(stands),
+        sizes=sizes,
         policy_version=policy_version,
     )
 
 
-def _reason(outcomes: list[tuple[ToolResult, Decided | None]]) -> str:
+def _reason(stands: Sequence[Stand]) -> str:
     """Why nothing was shortened: the reason for the newest result, or that all of them are history."""
-    newest = [made.reason for result, made in outcomes if result.is_newest and made is not None]
+    newest = [stand.decided.reason for stand in stands if stand.result.is_newest and stand.decided is not None]
     return newest[-1] if newest else "history"

@@ -147,17 +147,17 @@ class Memory:
         self._used: set[str] = set()
         self._lock = threading.Lock()
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._entries
-
-    def get(self, key: str) -> Decided | None:
-        """The decision, and a note that it was used."""
+    def find(self, keys: Iterable[str]) -> dict[str, Decided | None]:
+        """What is remembered under these keys, and a note that it was used."""
+        found: dict[str, Decided | None] = {}
         with self._lock:
-            decided = self._entries[key]
-            self._entries.move_to_end(key)
-            if decided is not None:
-                self._used.add(key)
-            return decided
+            for key in keys:
+                if key in self._entries:
+                    self._entries.move_to_end(key)
+                    decided = found[key] = self._entries[key]
+                    if decided is not None:
+                        self._used.add(key)
+        return found
 
     def put(self, key: str, decided: Decided | None) -> None:
         with self._lock:

@@ -23,7 +23,7 @@ class Loads(Protocol):
 async def recalled(keys: Sequence[str], memory: Memory, store: Loads) -> dict[str, Decided]:
     """The decisions among these keys. Those that are stored are missing while the store is down: their results go out
     longer than they did."""
-    found = {key: decided for key in keys if (decided := remembered(key, memory)) is not None}
+    found = {key: decided for key, decided in memory.find(keys).items() if decided is not None}
     unknown = [key for key in keys if key not in found]
     if unknown:
         try:
@@ -35,8 +35,3 @@ async def recalled(keys: Sequence[str], memory: Memory, store: Loads) -> dict[st
             memory.put(key, decided)
         found |= stored
     return found
-
-
-def remembered(key: str, memory: Memory) -> Decided | None:
-    """The decision, if one is remembered."""
-    return memory.get(key) if key in memory else None

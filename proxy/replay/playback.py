@@ -216,13 +216,13 @@ class Playback:
 
     def _first_time(self, key: str) -> Decided | None:
         """The decision under this key, unless it was counted before."""
-        if key in self._counted or key not in self._road.memory:
+        if key in self._counted or (decided := self._remembered(key)) is None:
             return None
         self._counted.add(key)
-        return self._remembered(key)
+        return decided
 
     def _remembered(self, key: str) -> Decided | None:
-        return self._road.memory.get(key) if key in self._road.memory else None
+        return self._road.memory.find([key]).get(key)
 
     def _add_form(self, name: str, tokens_before: int, tokens_after: int) -> None:
         self._forms[name] = self._forms.get(name, Form()) + Form(1, tokens_before, tokens_after)

@@ -37,6 +37,7 @@ _WRAPPERS = frozenset(
         "unbuffer",
     ]
 )
+_LINE_KEYS = ("command", "cmd", "script", "CommandLine")
 _SHELLS = frozenset(["sh", "bash", "zsh", "dash", "ksh"])
 _RUNNERS = frozenset(
     [
@@ -134,7 +135,7 @@ def given(call: ToolCall) -> str | None:
         return "\n".join(run)[:MAX_CHARS] if run else None
     if not isinstance(arguments, dict):
         return ""
-    command = arguments.get("command") or arguments.get("cmd") or arguments.get("script") or ""
+    command = next((arguments[key] for key in _LINE_KEYS if arguments.get(key)), "")
     if isinstance(command, list):
         words = [part for part in command if isinstance(part, str)]
         script = _script(words)

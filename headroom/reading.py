@@ -12,6 +12,7 @@ _TOOLS = frozenset(
     [
         "cat",
         "fetch_file",
+        "file_editor",
         "file_read",
         "fs_read",
         "get_file_contents",
@@ -37,10 +38,12 @@ _NOTES = "memory"
 """Anthropic's tool for files of the model's own: notes, whatever their names end with."""
 _SHOWING = frozenset(["view", "read", "open", "show"])
 """What the `command` of an editor is when it shows a file; other words are edits, and no command lines either."""
-_LIKE_TOOLS = re.compile(
-    r"read|view|open_file|get_file|cat_file|fs_read|file_read|str_replace|text_editor", re.IGNORECASE
+_LIKE_TOOLS = re.compile(r"(?:^|_)(?:read|view)(?:_|$)|open_(?:\w+_)?file|get_file|cat_file|str_replace|text_editor")
+_NOT_TOOLS = re.compile(
+    r"webpage|screenshot|log|url|query|search|process|terminal|shell|bash|command|output|console|info|outline"
 )
-_NOT_TOOLS = re.compile(r"thread|spread|webpage|screenshot|log|url|query|search", re.IGNORECASE)
+_NAMES_FILE = re.compile(r'(?i)"\w{0,40}(?:path|(?<!pro)file|uri)\w{0,40}"\s*:')
+_WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|-")
 _PRINTS_FILE = re.compile(r"(?:cd [^;&|]{1,300}(?:&&|;)\s*)?(?:sudo )?(?:cat|head|tail|nl|bat|less|more|sed -n)\b")
 _PIPED = re.compile(r"[|>](?!\|)\s*(?!head|tail|cat|nl|less|more)\w")
 _SHOWN = re.compile(
@@ -73,8 +76,7 @@ def is_file(call: ToolCall) -> bool:
     if command and not is_tool:
         shown = [found[1] for found in _SHOWN.finditer(command)]
         return any(not _DATA.search(names) for names in shown)
-    is_like = bool(_LIKE_TOOLS.search(call.name)) and not _NOT_TOOLS.search(call.name)
-    return call.name == _NOTES or ((is_like or is_tool) and not _DATA.search(call.arguments[:4_000]))
+    return call.name == _NOTES or ((is_tool or _is_like_tool(call)) and not _DATA.search(call.arguments[:4_000]))
 
 
 def is_read(call: ToolCall) -> bool:
@@ -103,3 +105,9 @@ def is_document(call: ToolCall) -> bool:
 
 def _is_tool(call: ToolCall) -> bool:
     return call.name.lower().rpartition("__")[2] in _TOOLS
+
+
+def _is_like_tool(call: ToolCall) -> bool:
+    """Return whether a tool's name says that it reads, and its arguments what: mails and pages are read as well."""
+    name = _WORD_STARTS.sub("_", call.name).lower()
+    return bool(_LIKE_TOOLS.search(name) and not _NOT_TOOLS.search(name) and _NAMES_FILE.search(call.arguments[:4_000]))

@@ -18,13 +18,28 @@ Act = Literal["read", "change", "write"]
 
 MAX_ARGUMENT_CHARS = 8_000
 MAX_PATCH_CHARS = 100_000
-_PATH_KEYS = ("file_path", "path", "filename", "file", "target_file", "notebook_path", "filePath", "relative_path")
-_RANGE_KEYS = frozenset(
-    ["offset", "limit", "view_range", "start_line", "end_line", "line_start", "line_end", "start", "end", "lines"]
+# Spelled without capitals and signs: agents say `file_path`, `filePath` and `AbsolutePath`.
+_PATH_KEYS = (
+    "filepath",
+    "path",
+    "filename",
+    "file",
+    "targetfile",
+    "notebookpath",
+    "relativepath",
+    "absolutepath",
+    "pathinproject",
 )
-_CHANGES = re.compile(r"edit|replace|insert|patch|update|modify", re.IGNORECASE)
+_RANGE_KEY = re.compile(
+    r"(?:view|read|line)?(?:offset|limit|length|ranges?|lines?|start|end|head|tail|number)(?:line|$)"
+)
+_CHANGES = re.compile(r"edit|replace|insert|patch|update|modify|apply", re.IGNORECASE)
+_KEY_SIGNS = re.compile(r"[^a-zA-Z]")
 _WRITES = re.compile(r"write|create|save", re.IGNORECASE)
-_QUOTED_PATH = re.compile(r'"(?:file_path|path|filename|file|filePath)"\s*:\s*"((?:[^"\\]|\\.){1,500})"')
+_QUOTED_PATH = re.compile(
+    r'"(?:(?:target|relative|absolute)_?)?(?:path|file|file_?path|file_?name)"\s*:\s*"((?:[^"\\]|\\.){1,500})"',
+    re.IGNORECASE,
+)
 _PARTIAL = frozenset(["head", "tail", "sed", "awk"])
 # A patch may be the whole argument (Codex's own tool), or a string in JSON, where a line ends in two characters.
 _PATCHED = re.compile(r"(?:\A|\n|\\n)\*\*\* (Update|Add) File: ([^\n\\\"]{1,300})")
@@ -64,22 +79,21 @@ def touched(tool: str, arguments: str) -> Touch | None:
     if given is None:
         found = _QUOTED_PATH.search(arguments[:MAX_ARGUMENT_CHARS])
         return Touch(found[1], _act(tool, {}), is_whole=False) if found else None
-    if path := _path_in(given):
-        ranged = any(given.get(key) not in (None, "", []) for key in _RANGE_KEYS)
-        return Touch(_plain(path), _act(tool, given), is_whole=not ranged)
-    return _by_command(ToolCall(tool, arguments))
+    named = _named(tool, given)
+    return named[0] if len(named) == 1 else None if named else _by_command(ToolCall(tool, arguments))
 
 
 @lru_cache(maxsize=8192)
 def touches(tool: str, arguments: str) -> tuple[Touch, ...]:
-    """The files that a call is about: the one that it names, else those that a patch or a line of shell changes or shows.
+    """The files that a call is about: those that it names, else those that a patch or a line of shell changes or shows.
 
     What is written into a named file is not read: it may say anything, of patches too.
     """
     given = _given(arguments)
-    is_named = bool(_path_in(given)) if given is not None else arguments.lstrip()[:1] == "{"
+    if given is not None and (named := _named(tool, given)):
+        return named
     one = touched(tool, arguments)
-    if is_named and one is not None:
+    if given is None and arguments.lstrip()[:1] == "{" and one is not None:
         return (one,)
     found = [
         Touch(_plain(path.strip()), "change" if verb == "Update" else "write", is_whole=True)
@@ -89,8 +103,27 @@ def touches(tool: str, arguments: str) -> tuple[Touch, ...]:
     return tuple(dict.fromkeys(found)) if found or one is None else (one,)
 
 
-def _path_in(given: dict[str, Any]) -> str:
-    return next((given[key] for key in _PATH_KEYS if isinstance(given.get(key), str) and given[key]), "")
+def _named(tool: str, given: dict[str, Any]) -> tuple[Touch, ...]:
+    """The file that the arguments name, else those that the parts of one argument do, each with its own range of lines."""
+    act = _act(tool, given)
+    if one := _one_named(act, given):
+        return (one,)
+    for value in given.values():
+        if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+            found = [one for part in value if (one := _one_named(act, part))]
+            if found:
+                return tuple(dict.fromkeys(found))
+    paths = given.get("paths")
+    if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
+        return tuple(dict.fromkeys(Touch(_plain(path), act, is_whole=True) for path in paths if path))
+    return ()
+
+
+def _one_named(act: Act, given: dict[str, Any]) -> Touch | None:
+    values = {_KEY_SIGNS.sub("", key).lower(): value for key, value in given.items()}
+    path = next((values[key] for key in _PATH_KEYS if isinstance(values.get(key), str) and values[key]), "")
+    is_part = any(value and _RANGE_KEY.match(key) for key, value in values.items())
+    return Touch(_plain(path), act, is_whole=not is_part) if path else None
 
 
 def _by_shell(call: ToolCall) -> Iterator[Touch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -16,6 +17,9 @@ from proxy.values import Call, ToolResult
 MAX_WINDOW_CHARS = 20_000
 """Where lines of a file are shown with numbers, the first ones have them."""
 
+_RUNS = re.compile(r"bash|shell|terminal|process|stdin", re.IGNORECASE)
+"""Tools that say more of what a command printed have no command line: `BashOutput`, `write_stdin`, `read-process`."""
+
 
 class Files:
     """What a conversation did to its files: when each was last touched, and when last shown or written as a whole."""
@@ -29,22 +33,23 @@ class Files:
                 self._touched[touch.path] = result.age_turns
                 if touch.act != "read":
                     self._changed.add(touch.path)
-                if touch.act == "write" or (touch.act == "read" and touch.is_whole):
+                if touch.act == "write" or (
+                    touch.act == "read" and touch.is_whole and _shows(result.tool, result.arguments)
+                ):
                     self._renewed[touch.path] = result.age_turns
 
-    def idle_turns(self, touch: Touch | None, age_turns: int) -> int:
-        """How long nobody has touched the file."""
-        if touch is None:
-            return age_turns
-        return min((self._touched[name] for name in touch.names if name in self._touched), default=age_turns)
+    def idle_turns(self, touches: Sequence[Touch], age_turns: int) -> int:
+        """How long nobody has touched any of these files."""
+        names = (name for touch in touches for name in touch.names)
+        return min((self._touched[name] for name in names if name in self._touched), default=age_turns)
 
-    def was_changed(self, touch: Touch | None) -> bool:
-        """Whether the file was edited: what was edited once is often edited again, from the copy that was read then."""
-        return touch is not None and not self._changed.isdisjoint(touch.names)
+    def was_changed(self, touches: Sequence[Touch]) -> bool:
+        """Whether a file was edited: what was edited once is often edited again, from the copy that was read then."""
+        return any(not self._changed.isdisjoint(touch.names) for touch in touches)
 
-    def is_stale(self, touch: Touch | None, age_turns: int) -> bool:
-        """Whether a newer copy of the whole file follows."""
-        return touch is not None and self._renewed.get(touch.path, age_turns) < age_turns
+    def are_stale(self, touches: Sequence[Touch], age_turns: int) -> bool:
+        """Whether newer copies of all of these files follow."""
+        return bool(touches) and all(self._renewed.get(touch.path, age_turns) < age_turns for touch in touches)
 
 
 class Ripeness:
@@ -59,32 +64,30 @@ class Ripeness:
         age_turns, tuning = result.age_turns, self._tuning
         if age_turns < min(tuning.min_stale_age_turns, tuning.min_age_turns):
             return False
-        touch = files.touched(result.tool, result.arguments)
-        if age_turns >= tuning.min_stale_age_turns and self._files.is_stale(touch, age_turns):
+        touches = files.touches(result.tool, result.arguments)
+        if age_turns >= tuning.min_stale_age_turns and self._files.are_stale(touches, age_turns):
             return True
         if not is_read(result):
             return age_turns >= (tuning.min_age_turns if can_be_had_again(result) else tuning.min_data_age_turns)
-        idle_turns = self._files.idle_turns(touch, age_turns)
+        idle_turns = self._files.idle_turns(touches, age_turns)
         if idle_turns < tuning.min_read_age_turns:
             return False
-        if idle_turns < tuning.min_edited_age_turns and self._files.was_changed(touch):
+        if idle_turns < tuning.min_edited_age_turns and self._files.was_changed(touches):
             return False
-        return age_turns >= tuning.min_named_age_turns or not self._was_asked_for(touch)
+        return age_turns >= tuning.min_named_age_turns or not self._were_asked_for(touches)
 
     def is_buried(self, result: ToolResult) -> bool:
         """Whether a result that is ripe is so old that one line of it will do."""
-        touch = files.touched(result.tool, result.arguments)
-        idle_turns = self._files.idle_turns(touch, result.age_turns)
+        idle_turns = self._files.idle_turns(files.touches(result.tool, result.arguments), result.age_turns)
         return min(result.age_turns, idle_turns) >= self._tuning.min_buried_age_turns
 
-    def _was_asked_for(self, touch: Touch | None) -> bool:
+    def _were_asked_for(self, touches: Sequence[Touch]) -> bool:
         """Whether the user named a document, which may be carried out step by step, or a file that was edited since: the
         work is about that one."""
-        if touch is None or not (files.is_document(touch) or self._files.was_changed(touch)):
-            return False
-        if self._asked is None:
+        names = [touch.name for touch in touches if files.is_document(touch) or self._files.was_changed([touch])]
+        if names and self._asked is None:
             self._asked = mentions.asked(self._call)
-        return any(touch.name in text for text in self._asked)
+        return any(name in text for text in self._asked or () for name in names)
 
 
 def is_read(result: ToolResult) -> bool:
@@ -110,7 +113,14 @@ def can_be_had_again(result: ToolResult) -> bool:
 
 @lru_cache(maxsize=8192)
 def _is_command(tool: str, arguments: str) -> bool:
-    return bool(commands.line(ToolCall(tool, arguments)))
+    return bool(_RUNS.search(tool)) or bool(commands.line(ToolCall(tool, arguments)))
+
+
+@lru_cache(maxsize=8192)
+def _shows(tool: str, arguments: str) -> bool:
+    """Whether a result is a copy of a file: what was found in it, or a list of what is in a folder, is none."""
+    call = ToolCall(tool, arguments)
+    return reading.is_read(call) or reading.is_file(call)
 
 
 @lru_cache(maxsize=8192)

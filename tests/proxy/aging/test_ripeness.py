@@ -45,6 +45,16 @@ def ripe_at(steps: list[Step], task: str = "go on") -> int | None:
         pytest.param([read("a.py", "x"), edit("a.py")], 8, id="a file that was edited"),
         pytest.param([read("a.py", "x"), read("a.py", "x")], 1, id="a file with a newer copy"),
         pytest.param([read("a.py", "x"), edit("b.py")], 4, id="another file was edited"),
+        pytest.param([read("a.py", "x"), ("Grep", {"path": "a.py", "pattern": "x"}, "1:x")], 5, id="a search in it"),
+        pytest.param(
+            [read("a.py", "x"), ("read_file", {"filePath": "a.py", "startLine": 1, "endLine": 9}, "x")], 5, id="a part"
+        ),
+        pytest.param([("read_file", {"absolute_path": "a.py"}, "x"), edit("a.py")], 8, id="read as Gemini CLI does"),
+        pytest.param(
+            [read("a.py", "x"), ("apply_diff", {"path": "a.py", "diff": "x"}, "ok")], 8, id="edited by a diff"
+        ),
+        pytest.param([("read_many_files", {"paths": ["a.py", "b.py"]}, "x"), edit("b.py")], 8, id="one of several"),
+        pytest.param([("BashOutput", {"bash_id": "7"}, "ok")], 3, id="more of what a command printed"),
     ],
 )
 def test_results_get_old_at_their_own_pace(steps: list[Step], turns: int) -> None:
@@ -98,6 +108,21 @@ def test_a_file_that_the_user_named_stays_once_it_was_edited() -> None:
         ("str_replace_editor", '{"command": "view", "path": "a.py"}', Touch("a.py", "read", is_whole=True)),
         ("str_replace_editor", '{"command": "create", "path": "a.py"}', Touch("a.py", "write", is_whole=True)),
         ("str_replace_editor", '{"command": "str_replace", "path": "a"}', Touch("a", "change", is_whole=True)),
+        (
+            "view_file",
+            '{"AbsolutePath": "/a.py", "StartLine": 0, "EndLine": 9}',
+            Touch("/a.py", "read", is_whole=False),
+        ),
+        ("read_file", '{"absolute_path": "/a.py", "offset": 0}', Touch("/a.py", "read", is_whole=True)),
+        ("read_file", '{"files": [{"path": "a.py", "line_ranges": [[1, 9]]}]}', Touch("a.py", "read", is_whole=False)),
+        ("fs_read", '{"operations": [{"path": "a.py", "start_line": 7}]}', Touch("a.py", "read", is_whole=False)),
+        ("read_files", '{"paths": ["a.py", "b.py"]}', None),
+        ("replace_file_content", '{"TargetFile": "/a.py"}', Touch("/a.py", "change", is_whole=True)),
+        (
+            "edit_files",
+            f'{{"replacements": [{{"filePath": "a.py", "newString": "{"x" * 9_000}"}}]}}',
+            Touch("a.py", "change", is_whole=False),
+        ),
         ("Bash", '{"command": "cat src/a.py"}', Touch("src/a.py", "read", is_whole=True)),
         ("Bash", '{"command": "cd x && sed -n 1,9p src/a.py"}', Touch("src/a.py", "read", is_whole=False)),
         ("Bash", '{"command": "make"}', None),
@@ -134,6 +159,7 @@ CHANGED, ADDED = Touch("src/a.py", "change", is_whole=True), Touch("src/b.py", "
         ("exec", f"await tools.apply_patch(`{PATCH}`)", (CHANGED, ADDED)),
         ("shell", {"command": ["bash", "-lc", "cat src/a.py"]}, (Touch("src/a.py", "read", is_whole=True),)),
         ("Edit", {"file_path": "src/a.py", "old_string": "a > b.c"}, (CHANGED,)),
+        ("edit", {"replacements": [{"filePath": "src/a.py"}, {"filePath": "src/a.py"}]}, (CHANGED,)),
         ("Write", {"file_path": "src/b.py", "content": PATCH}, (ADDED,)),
         ("str_replace_editor", {"command": "create", "path": "src/b.py", "file_text": PATCH}, (ADDED,)),
         ("apply_patch", {"input": PATCH + "\n" + "x" * 9_000}, (CHANGED, ADDED)),

@@ -18,6 +18,9 @@ from proxy.values import Headers
 
 KEEPALIVE_S = 30.0
 READ_BUFFER_BYTES = 2**17
+_BEFORE_ANYTHING_WAS_WRITTEN = "Cannot write to closing transport"
+"""What aiohttp says where the other side had closed a kept connection by the time that the request was to go out. Lines and
+body go out together, so that nothing of either did."""
 _NO_AUTO_HEADERS = frozenset((hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE))
 
 
@@ -61,6 +64,8 @@ class Transport:
         except aiohttp.ClientConnectorError as exc:
             raise UpstreamUnreachable(f"{target.host}: {exc}") from exc
         except (aiohttp.ClientError, OSError) as exc:
+            if isinstance(body, bytes) and str(exc.__cause__) == _BEFORE_ANYTHING_WAS_WRITTEN:
+                raise UpstreamUnreachable(f"{target.host}: it had closed the connection") from exc
             raise UpstreamBroke(f"{type(exc).__name__}: {exc}") from exc
         return Response(response)
 

@@ -22,6 +22,8 @@ Run = Callable[..., Awaitable[Any]]
 
 WISHES_AT_ONCE = 4
 """What one question takes for calls that are not sent yet is what a worker killed at that moment keeps from the others."""
+LEASES_KEPT = 2
+"""Calls are leased for at their highest price: many at once leave the most of it when they end, which others may need."""
 DATABASE_AWAY = (DatabaseError, InterfaceError, TimeoutError)
 
 
@@ -146,13 +148,17 @@ class Purse:
         """Nothing is in it, out of it, or on its way to it."""
         return not (self.outstanding or self.available_nano_usd or self.unused or self._wishes or self._asking)
 
+    @property
+    def is_overfull(self) -> bool:
+        """Whether calls that ended left more than what later ones are likely to need."""
+        return self.available_nano_usd > LEASES_KEPT * self._last_lease
+
     def empty(self, *, but_lease: bool = False) -> list[Reserved]:
         """Everything that can go back to the database, as it is no longer in this purse."""
         with self.lock:
             unused, self.unused = self.unused, []
-            if but_lease:
-                return unused
-            available, self.available_nano_usd = self.available_nano_usd, 0
+            kept = min(self.available_nano_usd, LEASES_KEPT * self._last_lease) if but_lease else 0
+            available, self.available_nano_usd = self.available_nano_usd - kept, kept
         if available and self.period_id is not None:
             unused.append(Reserved(self.period_id, available, is_leased=True))
         return unused

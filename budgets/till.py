@@ -288,7 +288,8 @@ class Till:
             close_old_connections()
 
     def tidy(self, *, is_last: bool = False) -> None:
-        """Return what is not needed: unused holds, leases that idle, that ended, or that others need near the limit."""
+        """Return what is not needed: unused holds, leases that idle, that ended, that grew too large, or that
+        others need near the limit."""
         purses = [purse for purse in list(self._purses.values()) if purse.period_id is not None]
         leasing = [purse.period_id for purse in purses if purse.available_nano_usd and purse.period_id is not None]
         near = balances.is_near(leasing) if leasing else set()
@@ -297,7 +298,7 @@ class Till:
             is_idle = time.monotonic() - purse.used_at_s > IDLE_S
             if is_last or is_idle or not is_current or purse.period_id in near:
                 self._give_back(purse, purse.empty())
-            elif purse.unused:
+            elif purse.unused or purse.is_overfull:
                 self._give_back(purse, purse.empty(but_lease=True))
             if not is_current and purse.is_done_with:
                 self._forget(purse)

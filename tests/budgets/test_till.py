@@ -177,6 +177,20 @@ async def test_calls_that_end_leave_what_they_did_not_need(open_till) -> None:
     assert standing(budget)[2] == 0
 
 
+async def test_what_many_calls_at_once_left_is_for_others(open_till, switch) -> None:
+    budget = make_budget(1000, policy="strict")
+    till = open_till()
+    holds = [await admit(till, max_output_tokens=60_000) for _ in range(300)]
+    await till.close()
+    book(till.post, *(priced(1000, *hold.reserved) for hold in holds))
+    assert standing(budget)[2] > 200 * USD, "all that they could have cost"
+    till.tidy()
+    assert 0 < standing(budget)[2] <= 40 * USD, "two leases of 2 %"
+    jobs = switch.jobs
+    await admit(till)
+    assert switch.jobs == jobs, "the next call asks nobody"
+
+
 async def test_what_is_dearer_than_expected_calls_leases_back_where_the_limit_may_be_near(open_till) -> None:
     make_budget(10)
     till = open_till()

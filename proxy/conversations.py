@@ -102,7 +102,10 @@ class Conversations:
             look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
         standing = await self.aging.standing(look) if look is not None else Standing()
         gone = standing.deepened | hidden
-        while new := {s.key: s.result for s in stands if s.decided is None and s.result.is_newest}:
+        whole = self._gone_out_whole(stands)
+        while new := {
+            s.key: s.result for s in stands if s.decided is None and s.result.is_newest and s.key not in whole
+        }:
             # Usually once; what turns out to be decided already is news for what is not.
             room = _room_above_minimum(call, provider, stands, USUAL_READ_SHARE if billing is None else billing.read)
             # The calls before the last answer stay as they are; with the context window full, they may be out of view as well.
@@ -159,6 +162,11 @@ class Conversations:
                     self.memory.put(key, stored.get(key))
                 found |= stored
         return [Stand(key, result, found.get(key)) for key, result in keyed]
+
+    def _gone_out_whole(self, stands: Sequence[Stand]) -> set[str]:
+        """The keys of newest results that were looked for and not found: they stood deeper, and the history was taken back."""
+        known = self.memory.find(stand.key for stand in stands if stand.result.is_newest)
+        return {key for key, decided in known.items() if decided is None}
 
     async def _decide(
         self,

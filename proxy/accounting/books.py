@@ -43,8 +43,8 @@ CLEARS_FROM_TOKENS = {"clear_tool_uses": 100_000, "compact": 150_000}
 class Book:
     """One conversation: what tells its units apart and their sizes, the forms of its results, and both caches.
 
-    `rest` are tokens of each unit without results, `thought` and `found` those that only the provider can read; `before`
-    and `forms` are of each result, in order.
+    `rest` are tokens of each unit without results, `thought` and `found` those that only the provider can read; `results`
+    (what tells them apart), `before` and `forms` are of each result, in order.
     """
 
     model: str = ""
@@ -52,6 +52,7 @@ class Book:
     rest: array[int] = field(default_factory=lambda: array("L"))
     thought: array[int] = field(default_factory=lambda: array("I"))
     found: array[int] = field(default_factory=lambda: array("I"))
+    results: array[int] = field(default_factory=lambda: array("q"))
     before: array[int] = field(default_factory=lambda: array("L"))
     forms: array[int] = field(default_factory=lambda: array("q"))
     memory: Memory = field(default_factory=Memory)
@@ -176,11 +177,11 @@ def _noted(book: Book, request: Request) -> Account:
     marked = anthropic.marks(request.call) if request.dialect == "anthropic" else []
     layout = sizing.layout(document, request.dialect, book.layout, len(marked))
     is_first, last_units = book.layout is None, len(book.rest)
-    common = _common_units(book, layout, request.call.model)
     units_of = [layout.unit_of(result.path) for result in request.call.results]
+    known = _note_results(book, request)
+    common = min([_common_units(book, layout, request.call.model), *units_of[known : len(book.before)]])
     _extend(book, layout, request, common, units_of)
-    known = sum(unit < common for unit in units_of)
-    own_common = _size_results(book, request, units_of, known)
+    own_common = _size_results(book, request, units_of, min(known, sum(unit < common for unit in units_of)))
     client, ours = list(book.rest), list(book.rest)
     sizes = request.plan.sizes
     is_planned = request.is_edited or request.is_observed
@@ -225,6 +226,16 @@ def _common_units(book: Book, layout: Layout, model: str) -> int:
     return next(n for n in range(length) if then[n] != now[n])
 
 
+def _note_results(book: Book, request: Request) -> int:
+    """How many first results the client left as they were: looked at one by one, so that what it changed among them is not
+    taken for another form of ours."""
+    now = array("q", (hash((r.call_id, r.tool, r.arguments, r.text)) for r in request.call.results))
+    then, book.results = book.results, now
+    return next(
+        (n for n, (old, new) in enumerate(zip(then, now, strict=False)) if old != new), min(len(then), len(now))
+    )
+
+
 def _extend(book: Book, layout: Layout, request: Request, common: int, units_of: list[int]) -> None:
     """Size up the units that are new."""
     with_results = set(units_of)
@@ -243,7 +254,6 @@ def _size_results(book: Book, request: Request, units_of: list[int], known: int)
     is_planned = request.is_edited or request.is_observed
     replacements: Mapping[Path, str] = request.plan.replacements if is_planned else {}
     sizes: Sizes = request.plan.sizes
-    known = min(known, len(book.before))
     del book.before[known:]
     own_common = NO_CHANGE
     for n, result in enumerate(request.call.results):

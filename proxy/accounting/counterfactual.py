@@ -402,9 +402,9 @@ def _outcome(account: Account, memory: Memory, usage: Usage, sent_tokens: int) -
         return "hit"
     if account.at_s - memory.cached_at_s > memory.life_s:
         return "ttl_expiry"
-    if account.sent.common_units < min(account.client_common_units, account.last_units):
-        return "own_change"
-    return "prefix_change" if account.client_common_units < account.last_units else "unknown"
+    if account.client_common_units < account.last_units:  # whatever we changed: it does not go on from the last request
+        return "prefix_change"
+    return "own_change" if account.sent.common_units < account.last_units else "unknown"
 
 
 def _caches(account: Account, usage: Usage, sent_tokens: int) -> bool:

@@ -1,14 +1,14 @@
 """The standings of conversations: when an epoch begins, and what it changes.
 
 A conversation is known by the chain of its tool results: what it read so far, in order. Forks share a chain as far as they
-share a past; a compacted history starts a new one. Each chain has a standing: which results go out in their deep form.
+share a past, and what was sent of that last; a compacted history starts a new one. Each chain has a standing: which results go out in their deep form.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +21,7 @@ from proxy import decisions, policies
 from proxy.aging import epochs, prompt_cache
 from proxy.aging.deep_forms import DeepForms
 from proxy.aging.epochs import Billing, Candidate, Tuning
+from proxy.aging.lines import Lines
 from proxy.aging.ripeness import Ripeness
 from proxy.aging.values import Aged, Beginning, EpochStore, Gain, Look, PastEpoch, Place, Progress, Stand, Standing
 from proxy.decisions import Decided, Memory
@@ -28,7 +29,6 @@ from proxy.offload import Offload
 
 logger = logging.getLogger(__name__)
 
-MAX_STANDINGS = 50_000
 MAX_AHEAD = 16
 """So many requests are kept until there is time to look ahead."""
 FIRST_TURN = 2
@@ -43,18 +43,22 @@ class Aging:
         self._store, self._memory = store, memory
         self._tuning = tuning or Tuning()
         self._forms = DeepForms(store, memory, offload, self._tuning)
-        self._standings: OrderedDict[tuple[str, int], Standing] = OrderedDict()
+        self._lines = Lines()
         self._progress: Progress = {}
         self._asked: deque[tuple[Look, Standing]] = deque(maxlen=MAX_AHEAD)
 
     async def standing(self, look: Look) -> Standing:
-        """How the conversation of a request stands before it."""
+        """How the conversation of a request stands before it, with all that began for results that are still there: also
+        where the client took back or changed what came after them."""
         chains, turns = _chains(look.owner, look.stands), look.call.turns
-        again = self._standings.get((chains[-1], turns))
-        if again is not None:  # this very request was here before
-            return again
-        standing = self._standings.get((_last_asked(chains, look.stands), turns - 1))
-        return standing or await self._stored(look.owner, chains, turns) or Standing()
+        past = chains
+        standing = self._lines.get(chains[-1], turns)  # this very request was here before
+        if standing is None and (asked := _asked_before(chains, look.stands)):
+            standing, past = self._lines.get(asked[-1], turns - 1), asked
+        if standing is None:  # another worker may have had the one before
+            standing, past = await self._stored(look.owner, chains, turns) or Standing(), chains
+        last = self._lines.last(past)
+        return standing if last is None else _joined(standing, last, look)
 
     async def caught_up(self, look: Look, standing: Standing) -> Standing:
         """The standing of a request that another worker had first: with what began there, and without what only this one
@@ -64,19 +68,20 @@ class Aging:
 
     async def age(self, look: Look, standing: Standing) -> Aged:
         """Look a conversation over and say what its older results go out as."""
-        request = (_chains(look.owner, look.stands)[-1], look.call.turns)
+        chains = _chains(look.owner, look.stands)
+        is_new = self._lines.get(chains[-1], look.call.turns) is None
         forms = await self._forms.in_force(look, standing)
         trigger = ""
-        if request not in self._standings:
+        if is_new:
             if _is_due(look.call.turns) or prompt_cache.may_be_cold(standing, look.at_s):
-                standing, trigger = await self._advance(look, request[0], standing, forms)
+                standing, trigger = await self._advance(look, chains[-1], standing, forms)
             if _is_due(look.call.turns + 1):
                 self._asked.append((look, standing))
         if trigger:
             forms = await self._forms.in_force(look, standing)
         for epoch in standing.epochs:
             self._note_progress((look.owner, epoch.chain, epoch.turn), look.call.turns)
-        self._remember(request, replace(standing, asked_at_s=look.at_s))
+        self._lines.put(chains, look.call.turns, replace(standing, asked_at_s=look.at_s))
         return Aged(forms, prompt_cache.mark(look, standing), trigger, standing.deepened)
 
     async def look_ahead(self) -> None:
@@ -172,13 +177,6 @@ class Aging:
                 going.add(stand.key)
         return gains
 
-    def _remember(self, request: tuple[str, int], standing: Standing) -> None:
-        """Keep how a conversation stands after a request: its chain, and how many answers there were."""
-        self._standings[request] = standing
-        self._standings.move_to_end(request)
-        while len(self._standings) > MAX_STANDINGS:
-            self._standings.popitem(last=False)
-
 
 def _is_due(turns: int) -> bool:
     """Whether a conversation of so many answers is looked over now: the longer it is, the less a few turns matter."""
@@ -230,7 +228,23 @@ def _link(before: bytes, key: str) -> tuple[bytes, str]:
     return link, link.hex()
 
 
-def _last_asked(chains: Sequence[str], stands: Sequence[Stand]) -> str:
-    """The chain as it was when the conversation asked last: up to the newest results. "" before the second request."""
-    old = [chain for chain, stand in zip(chains, stands, strict=True) if not stand.result.is_newest]
-    return old[-1] if old else ""
+def _asked_before(chains: Sequence[str], stands: Sequence[Stand]) -> list[str]:
+    """The chain as it was when the conversation asked last: up to the newest results."""
+    return [chain for chain, stand in zip(chains, stands, strict=True) if not stand.result.is_newest]
+
+
+def _joined(standing: Standing, other: Standing, look: Look) -> Standing:
+    """A standing with what another one of the same conversation has begun for the results of this request.
+
+    The provider has what was sent last: going back to what was sent before would change it once more."""
+    if other is standing:
+        return standing
+    keys = {stand.key for stand in look.stands}
+    return Standing(
+        standing.deepened | (other.deepened & keys),
+        standing.buried | (other.buried & keys),
+        other.mark_key if other.mark_key in keys else standing.mark_key,
+        max(standing.epoch_turn, min(other.epoch_turn, look.call.turns)),
+        tuple(dict.fromkeys((*standing.epochs, *other.epochs))),
+        other.asked_at_s if standing.asked_at_s is not None else None,
+    )

@@ -25,6 +25,7 @@ from tests.proxy.accounting import sessions
 PROVIDERS: dict[str, Any] = {"anthropic": anthropic, "openai": openai_chat}
 WEIGHTS = {"anthropic": (1.0, 0.1, 1.25, 2.0), "openai": (1.0, 0.5, 1.0, 1.0)}
 NOON = 1_780_000_000.0
+LINES = "\n".join(f"something else, line {n}" for n in range(200))
 
 
 @dataclass
@@ -231,6 +232,24 @@ def test_what_the_client_changes_is_laid_at_its_door() -> None:
     world.send(bodies[8].replace(b"Find out why", b"Explain why"), at_s=NOON + 50)
     assert world.outcomes[-1] == "prefix_change"
     assert world.is_honest, (world.direct - world.ours, world.claimed)
+
+
+@pytest.mark.parametrize("change", ["repeat", "drop", "edit", "name"])
+def test_what_the_client_changes_in_the_midst_is_not_taken_for_a_change_of_ours(change: str) -> None:
+    """Most messages of a history are not looked at again, but forms are."""
+    world = World("anthropic")
+    for turn in range(16):
+        messages = sessions.history("anthropic", turn)
+        if turn == 12:
+            call, result = messages[9:11]
+            changed = {**result["content"][0], **({"tool_use_id": "other"} if change == "name" else {"content": LINES})}
+            instead = {"repeat": [call, result, call, result], "drop": []}.get(
+                change, [call, {**result, "content": [changed]}]
+            )
+            messages[9:11] = instead
+        world.send(sessions.body("anthropic", messages), at_s=NOON + 5 * turn)
+    assert world.outcomes == ["cold_start", *["hit"] * 11, "prefix_change", *world.outcomes[13:]]
+    assert "own_change" not in world.outcomes
 
 
 def test_a_request_that_goes_out_as_it_came_saves_nothing() -> None:

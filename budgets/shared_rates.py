@@ -192,7 +192,7 @@ class SharedBuckets:
     def _lost(self, exc: Exception) -> None:
         if not self._problem:
             log.error(
-                "Redis does not answer (%s): until it does, this worker lets pass one %dth of every rate limit",
+                "Redis does not answer (%s): until it does, this worker lets pass 1/%d of every rate limit",
                 type(exc).__name__,
                 self._workers,
             )

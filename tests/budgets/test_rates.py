@@ -198,7 +198,7 @@ async def test_without_redis_each_worker_keeps_to_its_share_and_says_so_once(cap
     assert sum(not wait for wait in waits) == 10
     assert not buckets.is_whole
     assert [record.getMessage() for record in caplog.records] == [
-        "Redis does not answer (ConnectionError): until it does, this worker lets pass one 4th of every rate limit"
+        "Redis does not answer (ConnectionError): until it does, this worker lets pass 1/4 of every rate limit"
     ]
     await buckets.close()
 

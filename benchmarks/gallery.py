@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ EXHIBITS = (
 
 def main() -> None:
     """Write the page."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     PAGE.write_text(page())
     print(f"{PAGE.relative_to(ROOT)}: {len(EXHIBITS)} outputs")
 

@@ -42,6 +42,7 @@ from savings.flusher import Flusher
 from savings.journal import Journal
 from savings.mirror import Mirror
 from savings.observability import prometheus
+from savings.poller import Poller
 from savings.pricing import PriceBook, PricedReceipt
 
 logger = logging.getLogger("headroom.serving")
@@ -79,6 +80,13 @@ class _Parts:
         self.worker.bodies = self.observers.bodies
         self.unpriced = alerts.Unpriced(self.prices)
         self.watch = Watch(self.journal)
+        self.refused = Poller(
+            self.worker.refused_edits.refresh,
+            name="refused edits",
+            interval_s=refused_edits.INTERVAL_S,
+            what="refused edits",
+            log=logger,
+        )
         self.embedded = Embedded() if settings.HAS_EMBEDDED_WORKER else None
         if self.embedded is not None:
             self.worker.is_periodic_work_done = self.embedded.is_working
@@ -171,6 +179,7 @@ async def start() -> None:
         await _parts.worker.answers.open()
     await asyncio.to_thread(snapshot.start)
     await asyncio.to_thread(in_force.start)
+    await asyncio.to_thread(_parts.refused.start)
     _parts.flusher.start()
     _parts.till.start()
     _parts.chores.start()
@@ -216,6 +225,7 @@ async def stop() -> None:
     if parts.worker.answers is not None:
         await parts.worker.answers.close()
     await asyncio.to_thread(in_force.stop)
+    await asyncio.to_thread(parts.refused.stop)
     await asyncio.to_thread(snapshot.stop)
     await asyncio.to_thread(database.close)
     await asyncio.to_thread(_close_pool)

@@ -169,7 +169,7 @@ async def _plan(client: Exchange, route: Route, call: Call, principal: gate.Prin
     try:
         if settings.OBSERVE:
             return await _look(client, route.provider, call, principal, None).planned(frozenset()), None
-        if await worker.current().refused_edits.has(call, principal.owner):
+        if worker.current().refused_edits.has(call, principal.owner):
             return conversations.untouched(call, EDIT_REFUSED), None
         offer = await worker.current().offers.find(call, route.name, principal.owner)
         plan = await room.plan(_look(client, route.provider, call, principal, offer))
@@ -244,8 +244,8 @@ async def _forward(journey: Journey, raw: bytes | None, body: BodyReader) -> Rel
         )
         if wait_s is None:
             goes_on = journey.plan.reason == EDIT_REFUSED and journey.call.is_continued
-            if (is_refused or goes_on) and answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                await _leave_alone(journey, answer, ticket)
+            if answer.status < HTTPStatus.MULTIPLE_CHOICES and (is_refused or goes_on or outgoing.is_edited):
+                await _note_edits(journey, answer, ticket, are_taken=outgoing.is_edited)
             return await answering.relayed(journey, answer, ticket, answering.Sent(outgoing, headers, attempt))
         tries += 1
         await calls.discard(answer, ticket)
@@ -265,11 +265,15 @@ async def _made_shorter(journey: Journey, answer: Answer, ticket: Ticket) -> Jou
     return replace(journey, plan=plan) if plan is not None else None
 
 
-async def _leave_alone(journey: Journey, answer: Answer, ticket: Ticket) -> None:
-    """Take note that the provider minds our edits of this conversation, and not the client's own bytes."""
-    logger.warning("request %s is one whose edits are refused; its conversation is left alone", journey.request_id)
+async def _note_edits(journey: Journey, answer: Answer, ticket: Ticket, *, are_taken: bool) -> None:
+    """Take note whether the provider takes our edits of this conversation, or the client's own bytes only."""
+    known, owner = worker.current().refused_edits, journey.principal.owner
     try:
-        await worker.current().refused_edits.note(journey.call, journey.principal.owner, answer)
+        if are_taken:
+            await known.forget(journey.call, owner)
+        else:
+            logger.warning("request %s is one whose edits were refused", journey.request_id)
+            await known.note(journey.call, owner, answer)
     except asyncio.CancelledError:  # unlike a refusal, this answer is billed
         await calls.abandon(answer, ticket)
         raise

@@ -142,14 +142,16 @@ class WindowRecord(models.Model):
 class RefusedEdit(models.Model):
     """A request that its provider refused as we had edited it, and took as the client sent it.
 
-    Whatever goes on from its `length` messages, which `chain` names, is left alone. `conversation` is the ledger's name, or
-    made of the provider's where that keeps what came before.
+    Whatever goes on from its `length` messages, which `chain` names, is left alone if it was the second refusal `in_a_row`.
+    `conversation` is the ledger's name, or made of the provider's where that keeps what came before.
     """
 
     owner = models.CharField(max_length=200)
     conversation = models.CharField(max_length=40)
     chain = models.CharField(max_length=32)
     length = models.PositiveIntegerField()
+    # For workers of an older version, which leave a conversation alone at once.
+    in_a_row = models.PositiveSmallIntegerField(default=2, db_default=2)
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:

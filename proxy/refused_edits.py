@@ -1,19 +1,21 @@
 """Conversations whose provider refused what we had made of a request and took the client's own: they are left alone.
 
-The provider has the client's bytes in its cache from then on, so later requests are quickest and cheapest as they come;
-and whatever it minded would be refused once more at each turn.
+Once may be a coincidence; the second time in a row it is our edits that it minds. The provider has the client's bytes in its
+cache from then on, so later requests are quickest and cheapest as they come; and whatever it minded would be refused once
+more at each turn.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from typing import Any, ParamSpec
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
+from django.db.models import Count, Max
 
 from proxy import database, exchange
 from proxy.models import RefusedEdit
@@ -22,98 +24,92 @@ from proxy.upstream import Answer
 from proxy.values import Call
 from proxy.window import records, units
 
+P = ParamSpec("P")
+
 logger = logging.getLogger(__name__)
 
+INTERVAL_S = 2.0
 MAX_KNOWN = 20_000
 MAX_REFUSED = 20
 """Of all that goes by one name; each is looked for in every request of it."""
+LEFT_ALONE_FROM = 2
+"""So many refusals in a row are no coincidence."""
 
 MAX_START_BYTES = 4096
 _ID = re.compile(rb'"id"\s*:\s*"(resp[\w-]{1,200})"')
 """How Responses name their answers, streamed or not: nearly the first that they say."""
 
+Name = tuple[str, str]
+"""Whose conversation, and how it is called."""
 Beginning = tuple[int, str]
 """The number of messages that a refused request had, and their digest."""
 ALL: Beginning = (0, "")
 """Whatever goes on from what the provider keeps."""
 
 
-@dataclass(slots=True)
-class _Known:
-    """What this worker knows of a conversation, and how many answers that had when it was here last."""
-
-    turns: int
-    refused: set[Beginning] = field(default_factory=set)
-
-
 class RefusedEdits:
-    """The conversations of one worker of which an edit was refused, by any worker."""
+    """The requests of which an edit was refused, by any worker: in memory, as they were two seconds ago at most."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+        self._known: dict[Name, dict[Beginning, int]] = {}
+        self._revision = (0, 0)
 
-    async def has(self, call: Call, owner: str) -> bool:
-        """Whether a request goes on from one that was refused when it was edited. The database is asked only when somebody
-        else may have sent what came before.
+    def refresh(self) -> None:
+        """Look at what was noted, if that has changed. Runs queries; for a thread in which nobody waits."""
+        revision = _revision()
+        if revision != self._revision:
+            self._known, self._revision = _load(), revision
+
+    def has(self, call: Call, owner: str) -> bool:
+        """Whether a request goes on from one that was refused when it was edited, for the second time in a row. No I/O.
 
         That very request, sent again, begins anew: many conversations may open with the same words."""
-        if call.is_continued:
-            return await self._has_kept(call, owner)
-        if not call.conversation:
-            return False
-        known = self._known.get((owner, call.conversation))
-        if (known is None and call.turns) or (known is not None and known.turns < call.turns - 1):
-            try:
-                found = await database.run(_load, owner, call.conversation)
-            except (DatabaseError, TimeoutError):
-                return _goes_on(call, known.refused if known is not None else set())
-            known = _Known(call.turns, found)
-        known = known or _Known(call.turns)
-        known.turns = max(known.turns, call.turns)
-        self._remember((owner, call.conversation), known)
-        return _goes_on(call, known.refused)
-
-    async def _has_kept(self, call: Call, owner: str) -> bool:
-        """The same where the provider keeps what came before. Nobody asks for requests that have nothing to edit."""
-        name = _kept_name(call)
-        known = self._known.get((owner, name))
-        if known is None:
-            if not call.results:
-                return False
-            try:
-                known = _Known(0, await database.run(_load, owner, name))
-            except (DatabaseError, TimeoutError):
-                return False
-        self._remember((owner, name), known)
-        return bool(known.refused)
+        return any(
+            in_a_row >= LEFT_ALONE_FROM and (beginning == ALL or beginning[0] < len(_messages(call)))
+            for beginning, in_a_row in self._found(call, owner).items()
+        )
 
     async def note(self, call: Call, owner: str, answer: Answer) -> None:
         """Remember that the provider took a request as the client sent it, after it had refused it edited: what goes on from
         it, or from its answer, names either."""
-        messages = bodies.items((call.document or {}).get(units.where(call)))
+        in_a_row = max(self._found(call, owner).values(), default=0) + 1
+        messages = _messages(call)
         if call.conversation and messages and not call.is_continued:
-            await self._note(owner, call.conversation, (len(messages), records.digest(messages)), call.turns)
+            refused = (len(messages), records.digest(messages))
+            await self._note((owner, call.conversation), refused, in_a_row)
         if name := _kept_name(call, await _id(answer) if "input" in (call.document or {}) else ""):
-            await self._note(owner, name, ALL, 0)
+            await self._note((owner, name), ALL, in_a_row)
 
-    async def _note(self, owner: str, name: str, refused: Beginning, turns: int) -> None:
-        known = self._known.get((owner, name), _Known(turns))
-        if refused in known.refused:
-            return
-        known.refused.add(refused)
-        if len(known.refused) > MAX_REFUSED:
-            known.refused.remove(min(known.refused))
-        self._remember((owner, name), known)
-        try:
-            await database.run(_store, owner, name, refused, datetime.now(UTC))
-        except (DatabaseError, TimeoutError):
-            logger.warning("that an edit was refused could not be stored; only this worker knows")
+    async def forget(self, call: Call, owner: str) -> None:
+        """Take note that the provider took an edited request: what it had refused before that was a coincidence."""
+        for beginning in list(self._found(call, owner)):
+            name = owner, _kept_name(call) if beginning == ALL else call.conversation
+            self._known.get(name, {}).pop(beginning, None)
+            await _stored(_delete, name, beginning)
 
-    def _remember(self, name: tuple[str, str], known: _Known) -> None:
-        self._known[name] = known
-        self._known.move_to_end(name)
-        while len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
+    async def _note(self, name: Name, refused: Beginning, in_a_row: int) -> None:
+        in_a_row = min(in_a_row, LEFT_ALONE_FROM)
+        await _stored(_store, name, refused, in_a_row, datetime.now(UTC))
+        known = self._known.setdefault(name, {})
+        known[refused] = in_a_row
+        if len(known) > MAX_REFUSED:
+            del known[min(known)]
+        if len(self._known) > MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+
+    def _found(self, call: Call, owner: str) -> dict[Beginning, int]:
+        """What is known of what a request goes on from, or of itself: how often in a row it was refused."""
+        if call.is_continued:
+            return self._known.get((owner, _kept_name(call)), {})
+        known = self._known.get((owner, call.conversation))
+        if not known:
+            return {}
+        messages = _messages(call)
+        return {
+            one: in_a_row
+            for one, in_a_row in known.items()
+            if one[0] <= len(messages) and records.digest(messages[: one[0]]) == one[1]
+        }
 
 
 async def _id(answer: Answer) -> str:
@@ -142,28 +138,51 @@ def _kept_name(call: Call, answer_id: str = "") -> str:
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest() if name else ""
 
 
-def _goes_on(call: Call, refused: set[Beginning]) -> bool:
-    if not refused:
-        return False
-    messages = bodies.items((call.document or {}).get(units.where(call)))
-    found = {one for one in refused if one[0] <= len(messages) and records.digest(messages[: one[0]]) == one[1]}
-    again = {one for one in found if one[0] == len(messages)}
-    refused -= again
-    return bool(found - again)
+def _messages(call: Call) -> list[Any]:
+    return bodies.items((call.document or {}).get(units.where(call)))
 
 
 # In the database.
 
 
-def _load(owner: str, conversation: str) -> set[Beginning]:
-    rows = RefusedEdit.objects.filter(owner=owner, conversation=conversation)
-    return {(row.length, row.chain) for row in rows.order_by("-id")[:MAX_REFUSED]}
+async def _stored(job: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Write down what is known, if the database is there."""
+    try:
+        await database.run(job, *args, **kwargs)
+    except (DatabaseError, TimeoutError):
+        logger.warning("what a provider makes of edits could not be stored; only this worker knows")
 
 
-def _store(owner: str, conversation: str, refused: Beginning, now: datetime) -> None:
-    length, chain = refused
-    row = RefusedEdit(owner=owner, conversation=conversation, chain=chain, length=length, created_at=now)
-    RefusedEdit.objects.bulk_create([row], ignore_conflicts=True)
+def _revision() -> tuple[int, int]:
+    """What is another one whenever a row came or went."""
+    found = RefusedEdit.objects.aggregate(newest=Max("id"), count=Count("id"))
+    return found["newest"] or 0, found["count"]
+
+
+def _load() -> dict[Name, dict[Beginning, int]]:
+    known: dict[Name, dict[Beginning, int]] = {}
+    newest = RefusedEdit.objects.order_by("-id").values_list("owner", "conversation", "length", "chain", "in_a_row")
+    for owner, conversation, length, chain, in_a_row in newest[:MAX_KNOWN]:
+        of_name = known.setdefault((owner, conversation), {})
+        if len(of_name) < MAX_REFUSED:
+            of_name[length, chain] = in_a_row
+    return known
+
+
+def _store(name: Name, refused: Beginning, in_a_row: int, now: datetime) -> None:
+    """Write a refusal down anew: other workers look at new rows."""
+    (owner, conversation), (length, chain) = name, refused
+    row = RefusedEdit(
+        owner=owner, conversation=conversation, chain=chain, length=length, in_a_row=in_a_row, created_at=now
+    )
+    with transaction.atomic():
+        _delete(name, refused)
+        RefusedEdit.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def _delete(name: Name, refused: Beginning) -> None:
+    owner, conversation = name
+    RefusedEdit.objects.filter(owner=owner, conversation=conversation, chain=refused[1]).delete()
 
 
 def prune(now: datetime, lifetime: timedelta) -> int:

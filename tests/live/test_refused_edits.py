@@ -1,9 +1,10 @@
-"""A provider that takes what clients send and minds what we make of it is asked twice once, and not at every turn."""
+"""A provider that takes what clients send and minds what we make of it is asked twice two times, and not at every turn."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from proxy import refused_edits
 from tests.live import answers, proxies, wire
 from tests.live.answers import FOREVER
 from tests.live.provider import Provider, Received
@@ -18,7 +20,7 @@ from tests.live.proxies import Proxy
 from tests.proxy.accounting import sessions
 
 PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions"}
-TURNS = 5
+TURNS = 6
 REFUSED_AT = 2
 """The turn from which on the provider minds."""
 
@@ -55,13 +57,26 @@ def test_a_refused_conversation_is_left_alone_from_then_on(
             proxy.stop()
             proxy.start()
         reasons.append(ask(proxy, dialect, body))
-    assert reasons == ["no_tool_results", "", "edit_refused", "edit_refused", "edit_refused"]
-    assert len(provider.requests) == TURNS + 1, "it was sent twice once"
+    assert reasons == ["no_tool_results", "", *["edit_refused"] * 4]
+    assert len(provider.requests) == TURNS + 2, "it was sent twice two times"
     assert [one.body for one in provider.requests[-3:]] == bodies[-3:]
-    rows = proxies.eventually(proxy.rows, lambda rows: len(rows) == TURNS + 1)
-    assert [row["http_status"] for row in rows] == [200, 200, 400, 200, 200, 200]
+    rows = proxies.eventually(proxy.rows, lambda rows: len(rows) == TURNS + 2)
+    assert [row["http_status"] for row in rows] == [200, 200, 400, 200, 400, 200, 200, 200]
     assert [row["reason"] for row in rows[-2:]] == ["edit_refused"] * 2
     assert [row["saved_nano_usd"] for row in rows[-2:]] == [0, 0]
+
+
+def test_one_refusal_does_not_leave_a_conversation_alone(proxy: Proxy, provider: Provider) -> None:
+    bodies = list(sessions.requests("anthropic", 12, lines=240))
+    refusal = answers.json_answer(answers.anthropic_error("invalid_request_error", "a whim"), 400)
+    reasons = []
+    for turn, body in enumerate(bodies):
+        if turn in (2, 5, 9):
+            provider.say(refusal)
+        reasons.append(ask(proxy, "anthropic", body))
+    assert [turn for turn, reason in enumerate(reasons) if reason == "edit_refused"] == [2, 5, 9]
+    assert set(reasons[3:5]) == {""}
+    assert len(provider.requests) == len(bodies) + 3
 
 
 class Keeping:
@@ -112,8 +127,8 @@ def test_what_the_provider_keeps_is_left_alone_once_it_refused_an_edit(
         assert answer.status_code == 200
         assert f"resp_{turn + 1}" in answer.text
         reasons.append(answer.headers.get("x-headroom-reason", ""))
-    assert len(provider.requests) == TURNS + 1, "it was sent twice once"
-    assert reasons[2:] == ["edit_refused"] * (TURNS - 2)
+    assert len(provider.requests) == TURNS + 2, "it was sent twice two times"
+    assert reasons[3:] == ["edit_refused"] * (TURNS - 3)
     assert [one.body for one in provider.requests[-3:]] == bodies[-3:]
 
 
@@ -178,4 +193,6 @@ def test_all_workers_know_of_a_refusal(provider: Provider, tmp_path: Path, migra
     ):
         for turn, body in enumerate(bodies):
             ask((one, other)[turn % 2], "anthropic", body)
-        assert len(provider.requests) == TURNS + 1
+            if turn >= REFUSED_AT:
+                time.sleep(refused_edits.INTERVAL_S + 0.5)
+        assert len(provider.requests) == TURNS + 2

@@ -44,6 +44,9 @@ _PARTIAL = frozenset(["head", "tail", "sed", "awk"])
 # A patch may be the whole argument (Codex's own tool), or a string in JSON, where a line ends in two characters.
 _PATCHED = re.compile(r"(?:\A|\n|\\n)\*\*\* (Update|Add) File: ([^\n\\\"]{1,300})")
 _WRITTEN = re.compile(r"(?<![\d&>=-])(>>?)(?![>&=])\s*([\w./@+-]{1,300})")
+_PYTHON = re.compile(r"\bpython[\d.]*\s+(?:-\s*)?(?:<<|-c\b)")
+_PYTHON_WRITES = re.compile(r"\.write(?:_text|_bytes|lines)?\(")
+_PYTHON_PATH = re.compile(r"""["']([\w./@+-]{1,200}\.[A-Za-z]\w{0,7})["']""")
 _IN_PLACE = re.compile(r"-\w*i\S*|--in-place\S*")
 
 
@@ -127,8 +130,11 @@ def _one_named(act: Act, given: dict[str, Any]) -> Touch | None:
 
 
 def _by_shell(call: ToolCall) -> Iterator[Touch]:
-    """What a line of shell writes into files. The text of a here-document is not read: it may say anything."""
+    """What a line of shell writes into files. The text of a here-document is not read, unless Python runs it: it may say
+    anything."""
     line = commands.given(call) or ""
+    if _PYTHON.search(line) and _PYTHON_WRITES.search(line):
+        yield from (Touch(_plain(path), "change", is_whole=True) for path in _PYTHON_PATH.findall(line))
     line = line.partition("\n")[0] if "<<" in line else line
     for arrow, path in _WRITTEN.findall(line):
         if _looks_like_path(path) and not path.startswith("/dev/"):

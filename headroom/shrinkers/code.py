@@ -11,9 +11,9 @@ from headroom.values import Form, Source
 
 _MIN_ROWS = 12
 # At first sight a comment keeps its first line where it is long, beside code where it is longer.
-_LONG_COMMENT_ROWS = 4
+_LONG_COMMENT_ROWS = 5
 _COMMENT_KEPT_ROWS = 1
-_DOCUMENTATION_ROWS = 3
+_DOCUMENTATION_ROWS = 5
 _HASH_LANGUAGES = ("bash", "python", "ruby")
 _WORD = re.compile(r"[A-Za-z_]\w{3,}")
 _PATH = re.compile(r"[\w@.~+-]*/[\w@./~+-]*|\b[\w-]+\.[A-Za-z]{1,4}\b")

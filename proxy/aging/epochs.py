@@ -29,9 +29,10 @@ class Tuning:
 
     What a command printed is old enough after `min_age_turns`, the data that any other tool brought after
     `min_data_age_turns`, and either as soon as `min_stale_age_turns` when a newer copy of its file follows.
-    A file that was read stays for `min_read_age_turns` in which nobody touched it, one that was edited for
-    `min_edited_age_turns`: the next edit quotes it. A document that the user named stays for `min_named_age_turns`: it may
-    be carried out step by step. Of output that is old enough `deep_share` is left, of files, which stay on disk as they are,
+    A file that was read stays for `min_read_age_turns` in which nobody touched it, for up to `max_read_age_turns` in
+    conversations whose edits come late, and for `min_unedited_age_turns` where none came yet: many agents read all files
+    first. One that was edited stays for `min_edited_age_turns`: the next edit quotes it. A document that the user named
+    stays for `min_named_age_turns`: it may be carried out step by step. Of output that is old enough `deep_share` is left, of files, which stay on disk as they are,
     `deep_read_share`. What is that old and was not touched for `min_buried_age_turns` is buried: one line of it is left.
 
     `horizon_share` of the turns so far are counted on to follow: most sessions end soon, and those that do not are the
@@ -44,6 +45,8 @@ class Tuning:
     min_age_turns: int = 1
     min_data_age_turns: int = 4
     min_read_age_turns: int = 3
+    max_read_age_turns: int = 30
+    min_unedited_age_turns: int = 12
     min_stale_age_turns: int = 2
     min_edited_age_turns: int = 40
     min_named_age_turns: int = 120

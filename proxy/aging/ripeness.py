@@ -16,6 +16,8 @@ from proxy.values import Call, ToolResult
 
 MAX_WINDOW_CHARS = 20_000
 """Where lines of a file are shown with numbers, the first ones have them."""
+LAST_LAGS = 4
+"""Edits that are looked at: an agent that begins with one thing may go on with another."""
 
 _RUNS = re.compile(r"bash|shell|terminal|process|stdin", re.IGNORECASE)
 """Tools that say more of what a command printed have no command line: `BashOutput`, `write_stdin`, `read-process`."""
@@ -28,8 +30,10 @@ class Files:
         self._touched: dict[str, int] = {}
         self._renewed: dict[str, int] = {}
         self._changed: set[str] = set()
+        self._lags: list[int] = []
         for result in results:
             for touch in files.touches(result.tool, result.arguments):
+                self._note_lag(touch, result.age_turns)
                 self._touched[touch.path] = result.age_turns
                 if touch.act != "read":
                     self._changed.add(touch.path)
@@ -37,6 +41,22 @@ class Files:
                     touch.act == "read" and touch.is_whole and _shows(result.tool, result.arguments)
                 ):
                     self._renewed[touch.path] = result.age_turns
+
+    def _note_lag(self, touch: Touch, age_turns: int) -> None:
+        """Note after how many turns a file that was read is edited for the first time."""
+        read_at = [self._touched[name] for name in touch.names if name in self._touched]
+        if touch.act == "change" and read_at and not self.was_changed([touch]):
+            self._lags.append(min(read_at) - age_turns)
+
+    def read_age_turns(self, tuning: Tuning) -> int:
+        """For how many turns files stay that nobody touches: twice what the last edits of this agent took to come.
+
+        Some read a file right before they edit it, others read all of them first.
+        """
+        if not self._lags:
+            return tuning.min_unedited_age_turns
+        longest = max(self._lags[-LAST_LAGS:])
+        return min(tuning.min_read_age_turns + 2 * max(0, longest - 1), tuning.max_read_age_turns)
 
     def idle_turns(self, touches: Sequence[Touch], age_turns: int) -> int:
         """How long nobody has touched any of these files."""
@@ -70,7 +90,7 @@ class Ripeness:
         if not is_read(result):
             return age_turns >= (tuning.min_age_turns if can_be_had_again(result) else tuning.min_data_age_turns)
         idle_turns = self._files.idle_turns(touches, age_turns)
-        if idle_turns < tuning.min_read_age_turns:
+        if idle_turns < self._files.read_age_turns(tuning):
             return False
         if idle_turns < tuning.min_edited_age_turns and self._files.was_changed(touches):
             return False

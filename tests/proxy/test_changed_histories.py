@@ -27,7 +27,9 @@ from tests.proxy.sessions import PROVIDERS, Step, edit, log, module, read, run
 TURNS = 20
 STEPS: list[Step] = [
     *(read(f"src/{name}.py", module(name, 25)) for name in ("alpha", "beta", "gamma")),
-    *(run(f"make step-{n}", log(n % 6 + 1, 70)) for n in range(6)),
+    read("src/delta.py", module("delta", 2)),
+    edit("src/delta.py"),
+    *(run(f"make step-{n}", log(n % 6 + 1, 70)) for n in range(2, 6)),
     edit("src/alpha.py"),
     read("src/alpha.py", module("alpha", 25)),
     *(run(f"make step-{n}", log(n % 6 + 1, 70)) for n in range(6, TURNS - 5)),

@@ -84,6 +84,14 @@ def test_licences_are_shortened_at_first_sight() -> None:
     )
 
 
+@pytest.mark.parametrize(("rows", "is_whole"), [(4, True), (5, False)])
+def test_only_long_docstrings_are_shortened_at_first_sight(rows: int, *, is_whole: bool) -> None:
+    """An edit quotes the short ones."""
+    said = "\n".join(f"    It says what happens in the case of {n} and of more." for n in range(rows - 2))
+    text = "".join(f'def part_{n}(rows):\n    """Part of it.\n\n{said}"""\n    return rows[{n}]\n\n' for n in range(9))
+    assert (outline(text, read("parts.py"), "balanced") == text) == is_whole
+
+
 def test_code_aware_switched_off_folds_no_bodies() -> None:
     program = programs.PROGRAMS[0]
     assert "value7" in outline(program.text, read(program.path), code_aware=False)

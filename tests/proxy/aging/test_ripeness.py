@@ -19,6 +19,8 @@ TUNING = Tuning(
     min_age_turns=3,
     min_data_age_turns=4,
     min_read_age_turns=5,
+    max_read_age_turns=10,
+    min_unedited_age_turns=5,
     min_stale_age_turns=2,
     min_edited_age_turns=8,
     min_named_age_turns=12,
@@ -59,6 +61,35 @@ def ripe_at(steps: list[Step], task: str = "go on") -> int | None:
 )
 def test_results_get_old_at_their_own_pace(steps: list[Step], turns: int) -> None:
     assert ripe_at(steps) == turns
+
+
+def later_by(turns: int, path: str) -> list[Step]:
+    """A file is read, and edited so many turns later."""
+    return [read(path, "x"), *[WAIT] * (turns - 1), edit(path)]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "turns"),
+    [
+        pytest.param([], 6, id="no edit so far"),
+        pytest.param(later_by(1, "b.py"), 5, id="edits come at once"),
+        pytest.param(later_by(3, "b.py"), 9, id="edits come late"),
+        pytest.param(later_by(6, "b.py"), 10, id="edits come very late"),
+        pytest.param([*later_by(3, "b.py"), *[edit("b.py"), WAIT] * 2], 9, id="more edits of the same file"),
+        pytest.param(
+            [*later_by(6, "b.py"), *(step for name in "cdef" for step in later_by(1, name))], 5, id="not any more"
+        ),
+        pytest.param([("Write", {"file_path": "b.py", "content": "x"}, "ok")], 6, id="a new file"),
+    ],
+)
+def test_files_stay_for_as_long_as_edits_take_to_come(earlier: list[Step], turns: int) -> None:
+    tuning = replace(TUNING, min_unedited_age_turns=6)
+    steps = [*earlier, read("a.py", "x")]
+    for more in range(20):
+        call = sessions.call(sessions.bodies([*steps, *[WAIT] * more], "anthropic")[-1], "anthropic")
+        if Ripeness(call, tuning).is_ripe(call.results[len(earlier)]):
+            break
+    assert more == turns
 
 
 def test_what_a_command_printed_may_get_old_before_anything_is_stale() -> None:
@@ -147,6 +178,8 @@ CHANGED, ADDED = Touch("src/a.py", "change", is_whole=True), Touch("src/b.py", "
         ("shell", {"command": ["bash", "-lc", "cat > src/b.py <<'EOF'\nx > src/c.py\nEOF"]}, (ADDED,)),
         ("exec_command", {"cmd": "sed -i 's|x|y|; s/a/b/' src/a.py && make"}, (CHANGED,)),
         ("exec_command", {"cmd": "echo x >> ./src/a.py"}, (CHANGED,)),
+        ("bash", {"command": "python3 - <<'EOF'\np = 'src/a.py'\nopen(p, 'w').write(x)\nEOF"}, (CHANGED,)),
+        ("bash", {"command": "python3 - <<'EOF'\nprint(open('src/a.py').read())\nEOF"}, ()),
         ("exec_command", {"cmd": "echo x | tee src/b.py"}, (ADDED,)),
         ("exec_command", {"cmd": "make 2>&1 > /dev/null; awk '$1 > 5' src/a.py"}, ()),
         ("exec_command", {"cmd": "cat src/a.py"}, (Touch("src/a.py", "read", is_whole=True),)),

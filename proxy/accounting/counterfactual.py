@@ -198,7 +198,8 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
         life_s=max((LIFE_S[ttl] for _, ttl in account.sent.marks), default=LIFE_S["5m"]),
     )
     basis = BASIS_SAME if is_same else BASIS_MODEL if is_expected else BASIS_MIRROR
-    return Reckoning(replace(other, output=usage.output), basis, _outcome(account, memory, usage, sent_tokens), after)
+    outcome = _outcome(account, memory, usage, sent_tokens, scales[0])
+    return Reckoning(replace(other, output=usage.output), basis, outcome, after)
 
 
 def _heeded(account: Account, scale: _Scale, reached: int) -> Account:
@@ -325,6 +326,14 @@ def _is_about(tokens: float, expected: float, share: float = TOLERANCE_SHARE) ->
     return abs(tokens - expected) <= max(TOLERANCE_TOKENS, STEP_TOKENS, share * max(tokens, expected))
 
 
+def _is_change_read(read_tokens: int, sent: _Scale) -> bool:
+    """Whether so much was read that what we changed was in the cache already."""
+    account = sent.account
+    changed_at, ended_at = sent.up_to(account.sent.common_units), sent.up_to(max(account.turn_ends, default=0))
+    is_clear = not _is_about(read_tokens, changed_at, CHANGED_TOLERANCE_SHARE) or _is_about(read_tokens, ended_at)
+    return read_tokens > changed_at and is_clear
+
+
 def _mirrored(read_tokens: int, scales: tuple[_Scale, _Scale], account: Account) -> float:
     """How far the other side is read when the sent one was read so far."""
     if not read_tokens:
@@ -390,7 +399,9 @@ def spread(entries: list[Entry], end: int) -> list[Entry]:
     return entries
 
 
-def _outcome(account: Account, memory: Memory, usage: Usage, sent_tokens: int) -> CacheOutcome:
+def _outcome(
+    account: Account, memory: Memory, usage: Usage, sent_tokens: int, scale: _Scale | None = None
+) -> CacheOutcome:
     read_tokens = usage.cache_read
     if read_tokens is None:
         return ""
@@ -404,7 +415,10 @@ def _outcome(account: Account, memory: Memory, usage: Usage, sent_tokens: int) -
         return "ttl_expiry"
     if account.client_common_units < account.last_units:  # whatever we changed: it does not go on from the last request
         return "prefix_change"
-    return "own_change" if account.sent.common_units < account.last_units else "unknown"
+    if account.sent.common_units >= account.last_units:
+        return "unknown"
+    # Another worker may have changed it, in a request that this one has not seen.
+    return "hit" if scale is not None and _is_change_read(read_tokens, scale) else "own_change"
 
 
 def _caches(account: Account, usage: Usage, sent_tokens: int) -> bool:

@@ -234,6 +234,16 @@ def test_what_the_client_changes_is_laid_at_its_door() -> None:
     assert world.is_honest, (world.direct - world.ours, world.claimed)
 
 
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+def test_what_began_at_another_worker_is_no_change_at_this_one(dialect: str) -> None:
+    world, workers = World(dialect, epoch_at=16), [Books(), Books()]
+    for n, body in enumerate(sessions.requests(dialect, 24, lines=25)):
+        world.books = workers[n % 2]
+        world.send(body, at_s=NOON + 5 * n)
+    assert [n for n, outcome in enumerate(world.outcomes) if outcome == "own_change"] == [16]
+    assert set(world.outcomes[17:]) == {"hit"}
+
+
 @pytest.mark.parametrize("change", ["repeat", "drop", "edit", "name"])
 def test_what_the_client_changes_in_the_midst_is_not_taken_for_a_change_of_ours(change: str) -> None:
     """Most messages of a history are not looked at again, but forms are."""

@@ -25,6 +25,9 @@ _BANNER = re.compile(
     r"(?=.{12})([-*=#])[-*=#]*+[\[ ]{1,3}((?:[A-Za-z]{1,20} )?\d+\.?(?: [A-Za-z]{1,20})?)[\] ]{1,3}[-*=#+]*\1\s*"
 )
 
+# The end of a block alone: what stands before it is a quotation, whose lines keep their blanks and their places.
+_CLOSES = re.compile(r"</[\w:.-]+>|[\W_]+")
+
 
 class Entry(NamedTuple):
     """One line of a record: what names it (with the lines it stands under), its text, how deep it stands."""
@@ -52,7 +55,7 @@ def forms(text: str, level: Level, *, wanted: str = "") -> Iterable[Form]:
         return
     start, records = found
     shared = _shared(records)
-    if shared:
+    if any(not _CLOSES.fullmatch(entry.text[:200]) for entry in shared.values()):
         yield _blocks(lines[:start], records, shared)
     items = _table(lines[:start], records)
     if items:

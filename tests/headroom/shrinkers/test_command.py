@@ -265,3 +265,13 @@ def test_a_cell_that_a_wide_neighbour_pushes_aside_is_not_set_in() -> None:
 def test_the_branches_of_a_tree_in_a_line_by_itself_keep_their_depth() -> None:
     assert drawn.squeeze("root  6064      Ss      \\_ bash") == "root  6064  Ss      \\_ bash"
     assert drawn.squeeze("app      1.2      └── core") == "app  1.2      └── core"
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends"), [('<match path="/app/part_{}.py" line={}>', "</match>"), ("### part_{}.py, L{}\n```", "```")]
+)
+def test_quotations_between_marks_keep_their_blanks_and_their_lines(begins: str, ends: str) -> None:
+    """What an editor found in files is quoted by the next edit; only the marks are alike in all of it."""
+    lines = [f"        rows_{n} = load(part[{n * 7}], limit={n})\n            if total > {n * n}:" for n in range(40)]
+    text = "\n".join(f"{begins.format(n, n * 31)}\n{line}\n{ends}" for n, line in enumerate(lines))
+    assert all(line in best(text) for line in lines)

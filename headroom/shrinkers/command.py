@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from headroom import reading
-from headroom.shrinkers import drawn, fixed, kubernetes, listing, outline, records, tree
+from headroom.shrinkers import drawn, fixed, kubernetes, listing, outline, records, sections, tree
 from headroom.shrinkers.grid import Item
 from headroom.values import Form, Source
 
@@ -16,10 +16,16 @@ MOSTLY = 5
 """Where all but one line in five are rows of tables, nothing else comes near the tables' forms."""
 # Our own words above rows and entries: what was written shorter once is not read as a command's output again.
 _FOLDED = re.compile(
-    r"^(?:Unless a (?:row|line) says otherwise in brackets: |In all [\d,]+ rows: |[\d,]+ (?:entries\. Unless|lines like “))",
+    r"^(?:Unless a (?:row|line) says otherwise in brackets: |In all [\d,]+ rows: |[\d,]+ (?:entries\. Unless|lines like “)|\[where a line begins with a point)",
     re.MULTILINE,
 )
-_FOLDED_WORDS = (" says otherwise in brackets: ", "In all ", " entries. Unless", " lines like “")
+_FOLDED_WORDS = (
+    " says otherwise in brackets: ",
+    "In all ",
+    " entries. Unless",
+    " lines like “",
+    "[where a line begins with",
+)
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -30,6 +36,7 @@ def forms(source: Source) -> Iterable[Form]:
     if records.is_bannered(text):
         yield from records.forms(text, level, wanted=wanted)
         return
+    yield from sections.forms(text)
     items = fixed.read(text)
     yield from drawn.forms(items, level, wanted=wanted)
     if level != "lossless":

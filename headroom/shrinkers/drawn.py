@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from headroom.shrinkers import others, sample, trouble
 from headroom.shrinkers.grid import PROBED_ROWS, Item, Layout, Row, Sheet, arrange, weight
@@ -15,6 +16,12 @@ TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
 """A table that costs no more than this is shown whole."""
 
 ROWS_SHOWN: dict[Level, int] = {"balanced": 60, "deep": 12}
+MOSTLY_NAMES, NAMES_WORTH = 0.5, 3
+"""Where names are more than half of what the rows say, saying these alone saves little: so many times as much is shown."""
+
+WORTH_HIDING = 1.5
+"""Where two rows of three are shown anyhow, a second look for the others costs more than they do."""
+
 # What begins with a character, and not with a look behind, is found much faster.
 _PADDING = re.compile(r"  (?<=[^\s:|→>-]  ) ++(?=\S)(?!\\_|[├└│])")
 _BEFORE_COLON = re.compile(r"(?:\t(?<=\S\t)[ \t]*+| (?<=\S ) ++)(?=[:=] )")
@@ -104,17 +111,29 @@ def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str, troubled: C
     mean = max(1.0, sum(weight(layout.write(row)) + 1 for row in probe) / len(probe))
     if mean * len(rows) <= TOKENS_SHOWN[level]:
         return None
-    keep = max(ROWS_SHOWN[level], int(TOKENS_SHOWN[level] / mean))
-    if len(rows) <= keep + keep // 8:
-        return None
     width = len(sheet.names)
-    cells = [row.cells if len(row.cells) == width else ("",) * width for row in rows]
+    cells = [row.cells if len(row.cells) == width else _unfit(sheet, row) for row in rows]
     columns = [[row[index] for row in cells] for index in range(width)]
+    budget = TOKENS_SHOWN[level]
+    if level == "balanced" and others.share(columns, sum(map(len, chain.from_iterable(cells)))) > MOSTLY_NAMES:
+        budget *= NAMES_WORTH
+    keep = max(ROWS_SHOWN[level], int(budget / mean))
+    if len(rows) <= keep * WORTH_HIDING:
+        return None
     reported = [index for index, row in enumerate(rows) if id(row) in troubled]
     picked = sample.pick([row.line for row in rows], columns, keep, wanted=wanted, reported=reported)
-    named = zip(sheet.names, columns, strict=True) if sheet.is_named else ()
+    named = zip(sheet.names, columns, strict=True)
     row_chars = sum(len(row.line) for row in rows)
-    return Shown(frozenset(picked), others.names(level, named, picked, len(rows), row_chars))
+    told = others.names(level, named, picked, len(rows), row_chars)
+    if not told and sheet.is_named:
+        told = others.beginnings(level, sheet.names[-1], columns[-1], picked, row_chars)
+    return Shown(frozenset(picked), told)
+
+
+def _unfit(sheet: Sheet, row: Row) -> tuple[str, ...]:
+    """Return what can be told of a row that does not fit: its first word, where columns are words."""
+    first = "" if sheet.is_named else row.line.split(maxsplit=1)[0]
+    return (first, *[""] * (len(sheet.names) - 1))
 
 
 def _written(

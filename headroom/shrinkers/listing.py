@@ -10,7 +10,7 @@ from headroom.shrinkers import sample
 from headroom.shrinkers.grid import PROBED_ROWS, weight
 from headroom.values import Form, Level
 
-TOKENS_SHOWN: dict[Level, int] = {"balanced": 4000, "deep": 700}
+TOKENS_SHOWN: dict[Level, int] = {"balanced": 12_000, "deep": 700}
 MIN_NAMES = 30
 ALWAYS_SHOWN = 8
 _NAME = re.compile(r"(?=[^A-Za-z\n]*[A-Za-z])[^\s,;|={}<>\"]+(?: [^\s,;|={}<>\"]+){0,3}$")

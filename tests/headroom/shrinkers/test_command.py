@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headroom.shrinkers import command, drawn, fixed, grid, listing, records, trouble
+from headroom.shrinkers import command, drawn, fixed, grid, listing, records, sections, trouble
 from headroom.values import Policy, Source, ToolCall
 from tests.examples import examples
 from tests.headroom.shrinkers import golden, texts
@@ -275,3 +275,31 @@ def test_quotations_between_marks_keep_their_blanks_and_their_lines(begins: str,
     lines = [f"        rows_{n} = load(part[{n * 7}], limit={n})\n            if total > {n * n}:" for n in range(40)]
     text = "\n".join(f"{begins.format(n, n * 31)}\n{line}\n{ends}" for n, line in enumerate(lines))
     assert all(line in best(text) for line in lines)
+
+
+def test_names_in_sections_are_left_alone_where_that_could_be_misread() -> None:
+    settings = [
+        f"branch.{name}.remote=origin\nbranch.{name}.merge=refs/heads/{name}\nbranch.{name}.rebase=true"
+        for name in "abcd"
+    ]
+    (form,) = sections.forms("\n".join(settings))
+    assert form.text.split("\n")[1:5] == ["branch.a.", ".remote=origin", ".merge=refs/heads/a", ".rebase=true"]
+    for odd in (".hidden = 1", "The end."):
+        assert list(sections.forms("\n".join([*settings, odd]))) == []
+    assert list(sections.forms("\n".join(f"{name}.py: 7" for name in "abcdefgh"))) == []
+
+
+def test_a_row_that_hides_little_is_not_worth_a_second_look() -> None:
+    head = "NAME                 STATE    COMMENT"
+    text = "\n".join(
+        [
+            head,
+            *(
+                f"{f'unit-{n * 7919:x}':<20} running  started with {n * 31 % 977} of {n * 17 % 577} and {n * 7 % 91}, then {n * 5 % 89}"
+                for n in range(250)
+            ),
+        ]
+    )
+    kept = [form for form in command.forms(Source(text)) if form.is_lossy]
+    assert kept == []
+    assert any(form.is_lossy for form in command.forms(Source(text + text.partition("\n")[2] * 3)))

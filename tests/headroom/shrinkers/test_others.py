@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import product
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_what_is_no_name_is_passed_over_for_what_is_one(column: list[str]) -> No
 
 
 def test_names_that_cost_too_much_or_old_rows_are_not_said() -> None:
-    assert others.names("balanced", [("name", NAMES)], (), 100, 4_000) == []
+    assert others.names("balanced", [("name", NAMES)], (), 100, 2_500) == []
     assert others.names("deep", [("name", NAMES)], (), 100, 100_000) == []
 
 
@@ -57,3 +58,63 @@ def test_every_name_of_a_long_table_can_be_read(kind: str) -> None:
     assert found.left_out and found.tokens_after < found.tokens_before
     assert all(str(row["name"]) in found.text for row in rows)
     assert not all(str(row["hash"]) in found.text for row in rows)
+
+
+def test_links_are_named_without_what_they_point_to_and_padding_is_no_part_of_a_name() -> None:
+    called = [f"  {name} -> ../lib/{name}.so.2  " for name in NAMES]
+    assert others.names("balanced", [("name", called)], range(90), 100, 50_000) == [
+        "name of the others: " + ", ".join(NAMES[90:])
+    ]
+
+
+def test_rows_without_a_name_are_told_by_how_they_begin() -> None:
+    values = [*NAMES[:90], *["/usr/bin/worker --" + "verbose" * 20] * 9, "tail"]
+    (said,) = others.beginnings("balanced", "COMMAND", values, range(90), 10_000)
+    assert said.startswith("COMMAND of the others, as it begins: 9× /usr/bin/worker --verbose")
+    assert said.endswith("…; tail")
+    assert others.beginnings("balanced", "COMMAND", values, range(90), 50) == []
+    assert others.beginnings("deep", "COMMAND", values, range(90), 10_000) == []
+    numbers = [str(number) for number in range(100)]
+    assert others.beginnings("balanced", "PID", numbers, range(90), 10_000) == []
+
+
+def listing(name: str) -> str:
+    number = sum(map(ord, name)) * 7919
+    return f"-rwxr-xr-x 1 root root {number % 9_999_999:>8} Jan {1 + number % 28:>2}  2023 {name}"
+
+
+def process(number: int, name: str) -> str:
+    used = number * 7919
+    return f"root {used % 32768:>8} {used % 97 / 10:>4} {used % 9_999_999:>8} Sl {number % 24:02}:{used % 60:02} /opt/{name}/bin/{name} --data /var/lib/{name} --listen 127.0.0.1:{used % 65536}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(["total 1234", *(listing(f"{name}-{word}") for name in NAMES for word in WORDS[:6])]),
+        "\n".join(["USER      PID %CPU      RSS STAT START COMMAND", *(process(*one) for one in enumerate(NAMES * 3))]),
+    ],
+    ids=["ls -l", "ps aux"],
+)
+def test_everything_a_command_lists_is_named(text: str) -> None:
+    found = shrink(text, call=ToolCall("Bash", '{"command": "x"}'), policy=Policy(level="balanced"))
+    assert found.left_out and found.tokens_after < 0.6 * found.tokens_before
+    names = {line.split()[-1] if line.startswith("-") else line.split("/")[2] for line in text.split("\n")[1:]}
+    assert [name for name in names if name not in found.text] == []
+
+
+def test_of_settings_every_name_and_value_stays() -> None:
+    settings = {
+        f"net.{one}.{other}.{word}_{of}": n for n, (one, other, word, of) in enumerate(product(WORDS[:6], repeat=4))
+    }
+    text = "\n".join(f"{name} = {value}" for name, value in settings.items())
+    found = shrink(text, call=ToolCall("Bash", '{"command": "sysctl -a"}'), policy=Policy(level="balanced"))
+    assert found.form == "sections" and not found.left_out
+    section, read = "", {}
+    for line in found.text.split("\n")[1:]:
+        if line.endswith("."):
+            section = line[:-1]
+        else:
+            name, value = line.split(" = ")
+            read[section + name] = int(value)
+    assert read == settings

@@ -45,7 +45,7 @@ class Tuning:
     min_age_turns: int = 1
     min_data_age_turns: int = 4
     min_read_age_turns: int = 3
-    max_read_age_turns: int = 30
+    max_read_age_turns: int = 45
     min_unedited_age_turns: int = 12
     min_stale_age_turns: int = 2
     min_edited_age_turns: int = 40

@@ -310,7 +310,7 @@ class _Work:
     def _measured(self, kind: str, form: Form, weigh: Callable[[str], int]) -> _Candidate:
         text = form.text
         if form.is_lossy:
-            text = f"{text.rstrip()}\n{marker(form.left_out, self.policy, self.digest)}"
+            text = "\n".join([text.rstrip("\n"), marker(form.left_out, self.policy, self.digest)])
         found = _Candidate(text, weigh(text), kind, form.name, form.left_out, len(self.attempts))
         self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy, kind, self.round))
         return found

@@ -67,6 +67,11 @@ def is_quotable(source: Source) -> bool:
     return source.policy.level != "deep" and is_file(source.call)
 
 
+def is_nothing_else(source: Source) -> bool:
+    """Return whether the text is a file that an edit may quote, as `is_quotable` says, with no other output beside it."""
+    return is_quotable(source) and is_read(source.call)
+
+
 def is_file(call: ToolCall) -> bool:
     """Return whether a call shows a file as it is, alone or among other things, and not one of data."""
     command = commands.given(call)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from headroom import reading
 from headroom.shrinkers import terminal
 from headroom.values import Form, Source
 
@@ -15,7 +16,9 @@ _COMPLAINT = re.compile(r"(?:find|fd|grep|ls|rg|git|xargs|du|tree|sort|head): ")
 
 
 def forms(source: Source) -> Iterable[Form]:
-    """Yield the list with each folder once; nothing when the text is no list of paths."""
+    """Yield the list with each folder once; nothing when the text is no list of paths, or a file that an edit may quote."""
+    if reading.is_nothing_else(source):
+        return
     lines = terminal.strip_escapes(source.text).replace("\r\n", "\n").strip("\n").split("\n")
     paths = sum(1 for line in lines if is_path(line))
     complaints = sum(1 for line in lines if _COMPLAINT.match(line))

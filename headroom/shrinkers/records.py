@@ -27,6 +27,8 @@ _BANNER = re.compile(
 
 # The end of a block alone: what stands before it is a quotation, whose lines keep their blanks and their places.
 _CLOSES = re.compile(r"</[\w:.-]+>|[\W_]+")
+_FURTHER = re.compile(r" +\| ?(.*)")
+"""A further line of the value above, which ends in a plus then."""
 
 
 class Entry(NamedTuple):
@@ -50,6 +52,8 @@ class Record:
 def forms(text: str, level: Level, *, wanted: str = "") -> Iterable[Form]:
     """Yield the text with what most entries share said once above them, as blocks and, where they are flat, as a table."""
     lines = text.split("\n")
+    if is_bannered(text):
+        lines = _joined(lines)
     found = _split(lines)
     if found is None:
         return
@@ -69,6 +73,22 @@ def is_bannered(text: str) -> bool:
     True
     """
     return bool(_BANNER.fullmatch(text[:4000].partition("\n")[0])) and len(_bannered(text.split("\n"))) > MIN_RECORDS
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    r"""Return the lines with values of several lines in one, as psql writes them in its other styles.
+
+    >>> _joined(["body  | begin    +", "      |   stop;  +", "      | end", "owner | app"])
+    ['body  | begin↵  stop;↵end', 'owner | app']
+    """
+    joined: list[str] = []
+    for line in lines:
+        further = _FURTHER.match(line)
+        if further and joined and joined[-1].endswith("+"):
+            joined[-1] = f"{joined[-1][:-1].rstrip()}↵{further[1]}"
+        else:
+            joined.append(line)
+    return joined
 
 
 def _blocks(before: Sequence[str], records: Sequence[Record], shared: dict[str, Entry]) -> Form:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from headroom import reading
 from headroom.shrinkers import named, terminal
 from headroom.values import Form, Source, ToolCall
 
@@ -49,7 +50,9 @@ Group = tuple[str | None, list[str]]
 
 
 def forms(source: Source) -> Iterable[Form]:
-    """Yield grouped forms of grep-like output ; nothing when the text is none."""
+    """Yield grouped forms of grep-like output; nothing when the text is none, or a file that an edit may quote."""
+    if reading.is_nothing_else(source):
+        return
     text = terminal.strip_escapes(source.text).replace("\r\n", "\n")
     rows = parse(text)
     if rows is None:

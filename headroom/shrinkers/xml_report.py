@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headroom.shrinkers import line_fold, line_kinds, xml_tree
+from headroom import reading
+from headroom.shrinkers import json_values, line_fold, line_kinds, xml_tree
 from headroom.shrinkers.xml_tree import Element
 from headroom.values import Form, Source
 
@@ -48,10 +49,16 @@ _MAX_ABSENT = 4
 
 
 def forms(source: Source) -> Iterable[Form]:
-    """Yield a report with alike elements as rows, and for test reports one without what passed."""
+    """Yield a report with alike elements as rows, and for test reports one without what passed.
+
+    A short file that was read and is no test report may be quoted by the next edit: at first sight it stays as it is.
+    """
     text = source.text.replace("\r\n", "\n")
     root = xml_tree.parse(text) if "<" in text[:4096] else None
     if root is None:
+        return
+    is_of_tests = any(child.tag in _SUITE_TAGS for child in root.children)
+    if not is_of_tests and len(text) <= json_values.FILE_CHARS and reading.is_quotable(source):
         return
     rows: list[tuple[int, int, str]] = []
     _rows_below(text, root, rows)
@@ -60,7 +67,6 @@ def forms(source: Source) -> Iterable[Form]:
     if source.policy.level == "lossless":
         return
     edits: list[tuple[int, int, str]] = []
-    is_of_tests = any(child.tag in _SUITE_TAGS for child in root.children)
     hidden = _fold_quiet(text, root, edits) if is_of_tests else 0
     edits = edits if is_of_tests else rows
     lines = _replaced(text, edits).split("\n")

@@ -135,3 +135,33 @@ def test_a_shrinker_that_raises_costs_only_its_forms() -> None:
         SHRINKERS["logs"] = kept
     assert any(attempt.name == "logs raised RecursionError" for attempt in outcome.attempts)
     assert outcome.tokens_after <= tokens.count(LOG)
+
+
+PATHS = "\n".join(f"/assets/{one}/scripts/file{n}.js" for one in ("alpha", "beta") for n in range(12))
+NOTES = "\n".join(f"src/app/part_{n}.py:{n * 7}: look at this once more" for n in range(12))
+STRINGS = (
+    "<resources>\n"
+    + "\n".join(f'  <string name="label_{n}">No. {n * 7}</string>' for n in range(30))
+    + "\n</resources>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [(PATHS, "web/.gitignore"), (NOTES, "CODEOWNERS"), (STRINGS, "res/strings.xml")],
+    ids=["paths", "matches", "elements"],
+)
+def test_a_file_that_an_edit_may_quote_keeps_its_spelling_whatever_it_looks_like(text: str, file: str) -> None:
+    called = ToolCall("Bash", json.dumps({"command": f"cat {file}"}))
+    read = ToolCall("Read", json.dumps({"file_path": f"/app/{file}"}))
+    for call in (called, read):
+        assert shrink(text, call, min_tokens=1).text == text
+    other = ToolCall("Bash", json.dumps({"command": "./show"}))
+    assert shrink(text, other, min_tokens=1).is_changed
+
+
+def test_blanks_at_the_end_of_a_file_are_part_of_it() -> None:
+    long = '"""What this is.\n' + "More words on what it is and why it is here at all.\n" * 40 + '"""\n'
+    text = long + "\n".join(f"value_{n} = {n * n}" for n in range(12)) + "\nlast = 1  \n"
+    found = shrink(text, ToolCall("Read", '{"file_path": "a.py"}'))
+    assert found.is_lossy and "\nlast = 1  \n[headroom" in found.text

@@ -239,7 +239,7 @@ def test_bars_and_further_lines_in_values_leave_each_value_below_its_name() -> N
     assert head == ["entry", "identifier", "note", "made_in", "also"]
     for n, (note, row) in enumerate(zip(notes, rows, strict=True), 1):
         assert row[1:4] == [str(n * 7919), note, f"{n * 31} ms"]
-        assert (f"| from t{n}: all" in row[4]) == (n % 5 == 0)
+        assert (f"select 1↵from t{n}: all" in row[4]) == (n % 5 == 0)
 
 
 def test_a_tree_that_a_column_draws_keeps_its_depths() -> None:
@@ -303,3 +303,11 @@ def test_a_row_that_hides_little_is_not_worth_a_second_look() -> None:
     kept = [form for form in command.forms(Source(text)) if form.is_lossy]
     assert kept == []
     assert any(form.is_lossy for form in command.forms(Source(text + text.partition("\n")[2] * 3)))
+
+
+def test_values_of_several_lines_stay_in_their_column() -> None:
+    row = "-[ RECORD {0} ]--+----------------\noid     | {1}\nbody    | begin          +\n        |   stop({2});    +\n        | end\nlang    | plpgsql"
+    text = "\n".join(row.format(n, 16384 + n, n * 7) for n in range(1, 9))
+    written = best(text)
+    assert "also" not in written
+    assert all(f"{16384 + n} begin↵  stop({n * 7});↵end" in written for n in range(1, 9))

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import chain
+from itertools import chain, zip_longest
 
 from headroom.shrinkers import named, trouble
 from headroom.values import Form, Source
@@ -47,11 +47,16 @@ def forms(source: Source) -> Iterable[Form]:
         yield Form(written(lines, kept), "gist", f"{len(lines) - len(kept):,} of {len(lines):,} lines")
 
 
-def chosen(lines: Sequence[str], arguments: str, budget_chars: int) -> set[int]:
-    """Positions of the lines to keep: first what must be, then the most telling ones, as long as there is room."""
+def chosen(lines: Sequence[str], arguments: str, budget_chars: int, *, is_tight: bool = False) -> set[int]:
+    """Positions of the lines to keep: first what must be, then the most telling ones, as long as there is room.
+
+    `is_tight`: the first and last lines stay only as far as there is room for them, unless the text reports trouble or has
+    so few lines that each of them tells something.
+    """
     filled = [n for n, line in enumerate(lines) if line.strip()]
-    kept = {n for n in (*filled[:HEAD_LINES], *filled[-TAIL_LINES:]) if len(lines[n]) <= MAX_LINE_CHARS}
     reported = trouble.reporting(lines)
+    is_tight = is_tight and not reported and len(filled) >= MIN_LINES
+    kept = _ends(lines, filled, budget_chars if is_tight else math.inf)
     kept |= _troubled(lines, reported, budget_chars // 2)
     budget_chars -= sum(len(lines[n]) for n in kept)
     for n in _by_worth(lines, filled, frozenset(reported), arguments):
@@ -59,6 +64,17 @@ def chosen(lines: Sequence[str], arguments: str, budget_chars: int) -> set[int]:
         if n not in kept and cost <= budget_chars:
             kept.add(n)
             budget_chars -= cost
+    return kept
+
+
+def _ends(lines: Sequence[str], filled: Sequence[int], room_chars: float) -> set[int]:
+    """Return the first and the last lines, the outer ones first, while there is room."""
+    pairs = zip_longest(filled[:HEAD_LINES], filled[: -TAIL_LINES - 1 : -1])
+    kept: set[int] = set()
+    for n in dict.fromkeys(n for n in chain.from_iterable(pairs) if n is not None):
+        if len(lines[n]) <= min(room_chars, MAX_LINE_CHARS):
+            kept.add(n)
+            room_chars -= len(lines[n])
     return kept
 
 

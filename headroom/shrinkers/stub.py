@@ -32,7 +32,8 @@ def forms(source: Source) -> Iterable[Form]:
         return
     spoken = named.rows(lines, source.policy.keep_words, budget_chars)
     left_chars = budget_chars - sum(len(lines[row]) for row in spoken)
-    kept = spoken | gist.chosen(lines, source.call.arguments, max(left_chars, budget_chars // 3))
+    room_chars = max(left_chars, budget_chars // 3)
+    kept = spoken | gist.chosen(lines, source.call.arguments, room_chars, is_tight=True)
     if len(kept) < len(lines):
         yield Form(gist.written(lines, kept), "stub", f"{len(lines) - len(kept):,} of {len(lines):,} lines")
 

@@ -127,8 +127,12 @@ class Aging:
         billed, earned = prompt_cache.books(look, outline, standing)
         allowance = max(0.0, earned) + self._tuning.risk_share * billed
         prompt = prompt_cache.prompt(look, outline, standing, forms, allowance)
+        tuning = policies.tuned(self._tuning, look.policy)
+        gains = [
+            gain for gain in gains if gain.must_go or epochs.is_worth_a_round(gain.tokens, prompt, billing, tuning)
+        ]
         candidates = [Candidate(outline.results[gain.stand.result.path], gain.tokens) for gain in gains]
-        epoch = epochs.plan(prompt, candidates, billing, policies.tuned(self._tuning, look.policy))
+        epoch = epochs.plan(prompt, candidates, billing, tuning)
         if epoch is None:
             return standing, ""
         chosen = gains[epoch.first :]
@@ -168,10 +172,10 @@ class Aging:
             now = forms.get(stand.key) or stand.decided
             tokens_now = now.tokens_after if now is not None else len(stand.result.text) // prompt_cache.CHARS_PER_TOKEN
             tokens_then = await self._forms.size(stand, look, is_buried=is_buried)
-            gain = Gain(stand, is_buried, tokens_now - tokens_then - lost)
             must_speak = (
                 stand.key not in standing.deepened and stand.decided is not None and stand.decided.refers_to in going
             )
+            gain = Gain(stand, is_buried, tokens_now - tokens_then - lost, must_speak)
             if gain.tokens > 0 or must_speak:
                 gains.append(gain)
                 going.add(stand.key)

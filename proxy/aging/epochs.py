@@ -123,7 +123,7 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
     """The most profitable batch, or `None` when none pays. Candidates are in the order of the prompt."""
     prefix_tokens = [0, *accumulate(prompt.block_tokens)]
     horizon_turns = tuning.horizon_share * prompt.turns
-    asked_cost = billing.read * tuning.asked_share * prefix_tokens[-1]
+    asked_cost = _asked_cost(prompt, billing, tuning)
     best: Epoch | None = None
     saved_tokens = 0
     for first in range(len(candidates) - 1, -1, -1):
@@ -145,6 +145,18 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
         ):
             best = Epoch(first, saved_tokens, cost, gain, at_once, read_to)
     return best
+
+
+def is_worth_a_round(saved_tokens: int, prompt: Prompt, billing: Billing, tuning: Tuning) -> bool:
+    """Whether a result that comes after the first changed one, and is written anew anyway, is worth the risk that it is asked
+    for once more."""
+    per_token = billing.write + billing.read * tuning.horizon_share * prompt.turns
+    return saved_tokens * per_token > _asked_cost(prompt, billing, tuning)
+
+
+def _asked_cost(prompt: Prompt, billing: Billing, tuning: Tuning) -> float:
+    """What one more deepened result costs on average in rounds."""
+    return billing.read * tuning.asked_share * sum(prompt.block_tokens)
 
 
 def _readable(prompt: Prompt, block: int, billing: Billing) -> int:

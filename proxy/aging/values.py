@@ -116,11 +116,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """A result that may be shortened further, all but one line of it if `is_buried`, and the tokens that this saves."""
+    """A result that may be shortened further, all but one line of it if `is_buried`, and the tokens that this saves. It
+    `must_go` with the one that it refers to."""
 
     stand: Stand
     is_buried: bool
     tokens: int
+    must_go: bool
 
 
 class EpochStore(Protocol):

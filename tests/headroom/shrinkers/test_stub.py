@@ -52,3 +52,25 @@ def test_old_news_spends_few_words_on_what_is_missing() -> None:
 
 def test_no_share_no_stub() -> None:
     assert "stub" not in old(SOURCE, None).form
+
+
+def test_of_a_short_result_the_ends_stay_only_as_far_as_there_is_room() -> None:
+    rows = [f"src/module_{n:02}.py:{n * 37}: total_{n:02} = checked({n})" for n in range(20)]
+    text = old("\n".join(rows)).text
+    assert text.startswith(f"{rows[0]}\n…\n{rows[-1]}\n[headroom left out 18 of 20 lines"), text
+
+
+def test_of_a_few_lines_the_ends_stay() -> None:
+    rows = [
+        f"src/reports/module_{n}.py:{n * 37}:    total_{n} = checked(rows, limit={n}, since={n * 5077})"
+        for n in range(7)
+    ]
+    text = old("\n".join(rows)).text
+    assert all(line in text for line in (*rows[:3], *rows[-3:]))
+
+
+def test_a_result_that_reports_trouble_keeps_its_ends() -> None:
+    rows = [f"src/module_{n:02}.py:{n * 37}: total_{n:02} = checked({n})" for n in range(20)]
+    rows[8] = "ERROR: no such report"
+    text = old("\n".join(rows)).text
+    assert all(line in text for line in (*rows[:3], rows[8], *rows[-3:]))

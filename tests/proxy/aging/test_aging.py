@@ -21,7 +21,7 @@ from proxy.providers import anthropic
 from proxy.stores import DatabaseStore, NoStore
 from tests.proxy import sessions
 from tests.proxy.conversing import NOON_S, assert_extends, planned, played
-from tests.proxy.sessions import Step, log, long_session, module, read, run
+from tests.proxy.sessions import TASK, Step, edit, log, long_session, module, read, run
 
 
 @pytest.mark.parametrize("dialect", ["anthropic", "openai"])
@@ -260,3 +260,22 @@ async def test_an_epoch_lets_results_refer_to_what_stays_as_it_is() -> None:
     assert plan.epoch
     told = [form for form in plan.replacements.values() if form.startswith("[As the first write_file result")]
     assert len(told) == 3
+
+
+@pytest.mark.parametrize(("tasks", "count"), [(1, 2), (60, 1)])
+async def test_in_a_long_prompt_a_small_result_is_not_worth_the_risk_of_a_round(tasks: int, count: int) -> None:
+    steps = [
+        read("src/beta.py", "b = 1"),
+        edit("src/beta.py"),
+        read("src/alpha.py", module("alpha", 80)),
+        run("make", module("omega", 4)),
+        run("make a", "done"),
+        run("make b", "done"),
+    ]
+    bodies = sessions.bodies(steps, "openai", TASK * tasks)
+    road = Conversations(NoStore())
+    for turn, body in enumerate(bodies[:-1]):
+        await planned(road, body, at_s=NOON_S + turn)
+    plan = await planned(road, bodies[-1], at_s=NOON_S + 900)
+    assert plan.epoch == "cold"
+    assert sum(map(pipeline.is_shrunk, plan.replacements.values())) == count

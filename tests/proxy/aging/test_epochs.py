@@ -37,6 +37,18 @@ def test_what_stands_behind_the_first_change_comes_along() -> None:
     assert (epoch.first, epoch.saved_tokens) == (0, 1810)
 
 
+@pytest.mark.parametrize("is_cold", [True, False])
+def test_what_comes_along_is_worth_more_than_a_round_for_it(is_cold: bool) -> None:
+    billing, tuning = (
+        Billing(0.5, 1.0, finds_any_prefix=True, is_cold=is_cold),
+        Tuning(horizon_share=0.25, asked_share=0.02),
+    )
+    assert not epochs.is_worth_a_round(16, prompt(turns=40), billing, tuning), "100 for rounds, 6 for each token"
+    assert epochs.is_worth_a_round(17, prompt(turns=40), billing, tuning)
+    assert not epochs.is_worth_a_round(66, prompt(turns=2), billing, tuning)
+    assert epochs.is_worth_a_round(81, prompt(turns=2), billing, tuning)
+
+
 def test_an_epoch_waits_for_turns_and_for_money() -> None:
     candidates = [Candidate(6, 900)]
     assert epochs.plan(prompt(turns=2), candidates, OPENAI, Tuning()) is None

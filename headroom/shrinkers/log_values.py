@@ -8,6 +8,7 @@ import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 MAX_LINES = 20_000
 """Of templates with more lines an even sample is looked at."""
@@ -32,6 +33,12 @@ _CLOCK = re.compile(r"(?!(?:\d{1,3}\.){3}\d{1,3}\b)[\[(]?[\d:.,/TZ+-]+[\])]?|[A-
 _TIME = re.compile(r"[\[(]?\d\d:\d\d:\d\d[\d.,Z+]*[\])]?")
 _TIME_WORDS = 3
 _EDGES = "[](),;:\"'"
+_OWNER_LINE_CHARS = 2_000
+_MOST_OWNERS = 2
+# What has a letter and a digit, an address, or a long number; dates, clocks, processes and counts of seconds since 1970 are none.
+_OWNER = re.compile(
+    r"(?!\d{2,4}[-/]\d\d[-/]|\d{4}\.\d\d\.\d\d(?!\.)|\d\d?:\d\d|1\d{9}\b|\w+\[\d+$)(?:(?=.*\d)(?=.*[A-Za-z])[\w.:=/@-]{4,60}|\d{5,20}|[\d.]{7,15}(?::\d+)?)"
+)
 _UNITS = string.ascii_letters + "%" + _EDGES
 _NAME_CHARS = 40
 _PLAIN_DIGITS = 20
@@ -40,17 +47,20 @@ _PLAIN_DIGITS = 20
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """`odd` are the lines that a reader would look for; `told` says which values `count` lines hold and how often."""
+    """`odd` are the lines that a reader would look for; `told` says which values `count` lines hold and how often. The words
+    at the places `untold` differ, and nothing is said of them."""
 
     odd: list[int]
     told: str
     count: int
+    untold: list[int]
 
 
 def study(lines: Sequence[str]) -> Study:
     """Return what stands out among the lines of one template, and what is usual there."""
     odd: dict[int, None] = {}
     told: list[str] = []
+    untold: list[int] = []
     count = 0
     step = -(-len(lines) // MAX_LINES)
     for at, places, values in _columns(lines[::step]):
@@ -71,7 +81,33 @@ def study(lines: Sequence[str]) -> Study:
             odd |= dict.fromkeys(places[index] * step for index in picked)
         words = _words(counts, len(values), step) if counts and len(told) < _MAX_FIELDS else ""
         told += [words] if words and words not in told else []
-    return Study(list(odd)[:_MAX_ODD], "; ".join(told), min(count, len(lines)))
+        untold += [] if words else [at]
+    return Study(list(odd)[:_MAX_ODD], "; ".join(told), min(count, len(lines)), untold)
+
+
+def owners(lines: Sequence[str], untold: Sequence[int]) -> list[list[str]]:
+    """Return whom lines speak of, at the first two of the places `untold` that say so: names, addresses, ports and long
+    numbers, each once. Times, processes and counts are none.
+
+    >>> owners([f"09:00:0{n} no route from rack-{n}-a after {n} tries" for n in range(3)], [0, 4, 6])
+    [['rack-0-a', 'rack-1-a', 'rack-2-a']]
+    """
+    split = [line[:_OWNER_LINE_CHARS].split() for line in lines]
+    found: list[list[str]] = []
+    for at in untold:
+        values = dict.fromkeys(_bare(words[at]) for words in split if len(words) > at)
+        if all(_OWNER.fullmatch(value) for value in islice(values, _PROBED)):
+            names = [value for value in values if _OWNER.fullmatch(value)]
+            found += [names] if names not in found else []
+        if len(found) == _MOST_OWNERS:
+            break
+    return found
+
+
+def _bare(word: str) -> str:
+    """Return a word without what stands around it; a number in brackets is a process and stays in them."""
+    bare = word.strip(_EDGES)
+    return word if word[0] == "[" and bare.isdecimal() else bare
 
 
 def _is_clock(values: Sequence[str], clock: re.Pattern[str]) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, islice
 from operator import eq
 
-from headroom.shrinkers import log_values, named, severities, templates, trouble, wordings
+from headroom.shrinkers import log_notes, log_values, named, severities, templates, trouble, wordings
 from headroom.values import Form, Level, Source
 
 MIN_LINES = 12
@@ -23,7 +22,7 @@ class Limits:
     Of one that reports an error `troubles` lines stay, of a warning `warnings`, the first `surrounded` errors with `context`
     lines around. Beyond that those stay that speak of somebody else, which may take `other_share` of the log and no more than
     `other_chars`, or fill what is shown up to its `filled_share`, with no more than `filled_chars`; then, at most as many as
-    the first, those that only differ in a number.
+    the first, those that only differ in a number. `owner_chars` is for the names of whom the others speak.
     """
 
     routine: int
@@ -38,6 +37,7 @@ class Limits:
     filled_chars: int
     line_chars: int
     tells_values: bool
+    owner_chars: int
     ends: int
 
 
@@ -55,6 +55,7 @@ LIMITS: dict[Level, Limits] = {
         filled_chars=48_000,
         line_chars=600,
         tells_values=True,
+        owner_chars=12_000,
         ends=5,
     ),
     "deep": Limits(
@@ -70,6 +71,7 @@ LIMITS: dict[Level, Limits] = {
         filled_chars=0,
         line_chars=240,
         tells_values=False,
+        owner_chars=0,
         ends=2,
     ),
 }
@@ -95,6 +97,8 @@ _TRACE = re.compile(
 _LONGEST_TRACE = 40
 _TROUBLE_CHARS = 4_000
 _SINGLE_CHARS = 400
+_OWNER_SHARE = 0.15
+_LEAST_OWNER_CHARS = 2_000
 
 
 def forms(source: Source) -> Iterable[Form]:
@@ -205,7 +209,11 @@ def _folded(text: str, lines: Sequence[str], limits: Limits, spoken_of: Iterable
     kept = _kept(lines, members, marks, limits)
     for index in [*spoken_of, *(members[number][odd] for number, one in studies.items() for odd in one.odd)]:
         kept[index] = 1
-    notes = _notes(members, kept, studies if limits.tells_values else {})
+    troubled = {number: one for number, one in studies.items() if marks[number]}
+    owners = log_notes.owners(
+        lines, members, kept, troubled, min(limits.owner_chars, max(_LEAST_OWNER_CHARS, int(_OWNER_SHARE * len(text))))
+    )
+    notes = log_notes.behind(members, kept, studies if limits.tells_values else {}, owners)
     out = [
         _cut(lines[index], limits.line_chars, _whole_chars(marks[numbers[index]], len(members[numbers[index]])))
         + notes.get(index, "")
@@ -227,20 +235,6 @@ def _studies(
 
 def _most(mark: int, limits: Limits) -> int:
     return (limits.routine, max(limits.routine, limits.warnings), limits.troubles)[mark]
-
-
-def _notes(members: dict[int, list[int]], kept: bytearray, studies: dict[int, log_values.Study]) -> dict[int, str]:
-    """Return what is said behind the last line before the first hidden one of its template."""
-    notes: dict[int, str] = {}
-    for number, places in members.items():
-        hidden = [index for index in places if not kept[index]]
-        if not hidden:
-            continue
-        shown = [index for index in places[: bisect_left(places, hidden[0])] if kept[index]]
-        one = studies.get(number)
-        words = f"; of {one.count:,}: {one.told}" if one is not None and one.told else ""
-        notes[shown[-1]] = f" [{len(hidden):,} more like it{words}]"
-    return notes
 
 
 def _marks(lines: list[str]) -> list[int]:

@@ -297,3 +297,36 @@ def test_a_level_of_one_letter_is_a_level(line: str) -> None:
     lines = [*calm, *(line.format(at, level="E") for at in range(400, 420)), *calm]
     told = folded(lines)
     assert all(one in told for one in lines[400:420])
+
+
+def test_whom_hidden_errors_speak_of_is_said_where_each_speaks_of_somebody_else() -> None:
+    nodes = [f"rack-{n % 7}-{n * 7919 % 99991:05x}" for n in range(250)]
+    told = folded(
+        [
+            f"- {1117838570 + n * 31} 2005.06.03 {node} FATAL data cache error interrupt on core"
+            for n, node in enumerate(nodes)
+        ]
+    )
+    assert told.count("FATAL") < 200
+    assert all(node in told for node in nodes)
+
+
+def test_ports_of_hidden_failures_are_said_and_times_and_processes_are_not() -> None:
+    lines = [
+        f"Dec 10 06:{n // 60:02}:{n % 60:02} lab sshd[{20000 + n * 7}]: Failed password for root from 10.0.0.9 port {30000 + n * 77} ssh2"
+        for n in range(300)
+    ]
+    told = folded(lines)
+    assert all(f"{30000 + n * 77}" in told for n in range(300))
+    assert sum(f"sshd[{20000 + n * 7}]" in told for n in range(300)) < 100
+    assert len(told) < 0.5 * len("\n".join(lines))
+
+
+def test_what_is_said_of_hidden_errors_takes_a_small_part_of_a_log() -> None:
+    lines = [
+        f"2024-01-02 03:04:05 ERROR no route to {hashlib.sha256(str(n).encode()).hexdigest()[:24]}"
+        for n in range(2_000)
+    ]
+    text = "\n".join(lines)
+    notes = re.findall(r"\[[\d,]+ more like it: ([^]]*) and [\d,]+ others", folded(lines))
+    assert notes and 0.05 * len(text) < sum(map(len, notes)) <= 0.15 * len(text)

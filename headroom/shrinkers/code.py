@@ -14,8 +14,13 @@ _MIN_ROWS = 12
 _LONG_COMMENT_ROWS = 5
 _COMMENT_KEPT_ROWS = 1
 _DOCUMENTATION_ROWS = 5
+_MOSTLY = 0.7
 _HASH_LANGUAGES = ("bash", "python", "ruby")
 _WORD = re.compile(r"[A-Za-z_]\w{3,}")
+# In comments: two words in one, constants, options; words of prose are none.
+_TELLING_NAME = re.compile(
+    r"(?<![\w/.@-])(?:--[a-z][\w-]+|[A-Za-z]\w*_\w+|[A-Za-z]*[a-z][A-Z]\w+|[A-Z][A-Z\d]{3,})(?![\w/@-])"
+)
 _PATH = re.compile(r"[\w@.~+-]*/[\w@./~+-]*|\b[\w-]+\.[A-Za-z]{1,4}\b")
 
 
@@ -37,7 +42,8 @@ def forms(source: Source) -> Iterable[Form]:
         what = "bodies and comments" if bodies else what
         dropped |= bodies
     dropped -= named.rows(shown, source.policy.keep_words)
-    text, count = fold.folded(lines, shown, dropped, run)
+    names = _unseen(shown, dropped) if source.policy.level == "balanced" else None
+    text, count = fold.folded(lines, shown, dropped, run, names)
     if count:
         yield Form(text, "code_outline", f"{count:,} of {len(shown):,} lines of code ({what})")
 
@@ -48,18 +54,36 @@ def _by_text(lines: Sequence[str]) -> grammars.Name | None:
     return name if name and code_parts.parses(lines, name) else None
 
 
+def _unseen(lines: Sequence[str], dropped: set[int]) -> dict[int, list[str]]:
+    """Return names that only dropped rows have, each with the first of these: what a reader could not know to ask for."""
+    shown = "\n".join(line for row, line in enumerate(lines) if row not in dropped)
+    found: dict[int, list[str]] = {}
+    told: set[str] = set()
+    for row in sorted(dropped):
+        names = [name for name in dict.fromkeys(_TELLING_NAME.findall(lines[row])) if name not in told]
+        found[row] = [name for name in names if name not in shown]
+        told.update(names)
+    return found
+
+
 def _wanted(arguments: str) -> set[str]:
     """Return the words of a call that may name a definition: not those of the file's path."""
     return set(_WORD.findall(_PATH.sub(" ", arguments)))
 
 
 def _comment_rows(lines: Sequence[str], name: grammars.Name, *, is_deep: bool) -> set[int]:
+    """Return the rows of long comments; where a file is documentation for the most part, that is what it was read for."""
+    licences: set[int] = set()
     dropped: set[int] = set()
     mark = "#" if name in _HASH_LANGUAGES else "//"
     for comment in comments.find(lines, line_mark=mark, has_docstrings=name == "python"):
         rows = comment.end - comment.start
-        if is_deep or comment.is_licence or (comment.is_documentation and rows >= _DOCUMENTATION_ROWS):
+        if comment.is_licence:
+            licences.update(comment.rest(1))
+        elif is_deep or (comment.is_documentation and rows >= _DOCUMENTATION_ROWS):
             dropped.update(comment.rest(1))
         elif rows >= _LONG_COMMENT_ROWS:
             dropped.update(comment.rest(_COMMENT_KEPT_ROWS))
-    return dropped
+    if not is_deep and sum(len(lines[row]) for row in dropped) > _MOSTLY * sum(map(len, lines)):
+        return licences
+    return licences | dropped

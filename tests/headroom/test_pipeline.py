@@ -162,6 +162,6 @@ def test_a_file_that_an_edit_may_quote_keeps_its_spelling_whatever_it_looks_like
 
 def test_blanks_at_the_end_of_a_file_are_part_of_it() -> None:
     long = '"""What this is.\n' + "More words on what it is and why it is here at all.\n" * 40 + '"""\n'
-    text = long + "\n".join(f"value_{n} = {n * n}" for n in range(12)) + "\nlast = 1  \n"
+    text = long + "\n".join(f"value_{n} = {n * n}" for n in range(90)) + "\nlast = 1  \n"
     found = shrink(text, ToolCall("Read", '{"file_path": "a.py"}'))
     assert found.is_lossy and "\nlast = 1  \n[headroom" in found.text

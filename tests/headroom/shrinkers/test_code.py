@@ -88,8 +88,32 @@ def test_licences_are_shortened_at_first_sight() -> None:
 def test_only_long_docstrings_are_shortened_at_first_sight(rows: int, *, is_whole: bool) -> None:
     """An edit quotes the short ones."""
     said = "\n".join(f"    It says what happens in the case of {n} and of more." for n in range(rows - 2))
-    text = "".join(f'def part_{n}(rows):\n    """Part of it.\n\n{said}"""\n    return rows[{n}]\n\n' for n in range(9))
+    text = "".join(
+        f'def part_{n}(rows):\n    """Part of it.\n\n{said}"""\n    total = sum(rows) * {n} + len(rows)\n    return total + rows[{n}]\n\n'
+        for n in range(9)
+    )
     assert (outline(text, read("parts.py"), "balanced") == text) == is_whole
+
+
+def test_names_that_only_a_dropped_comment_has_are_told_at_first_sight() -> None:
+    said = "\n".join(f"    It says what happens in the case of {n} and of more." for n in range(6))
+    names = "    Set POOL_MAX_IDLE or --no-reuse, or call close_pool; total_rows is in the result."
+    text = (
+        f'def part(total_rows):\n    """Part of it.\n\n{said}\n{names}\n    """\n    return rows\n' + "value = 1\n" * 60
+    )
+    shown = outline(text, read("parts.py"), "balanced")
+    assert "    ... lines 3-10: POOL_MAX_IDLE, --no-reuse, close_pool\n" in shown
+    assert "close_pool" not in outline(text, read("parts.py"))
+
+
+@pytest.mark.parametrize(("statements", "is_whole"), [(2, True), (60, False)])
+def test_a_file_that_mostly_documents_keeps_that_but_for_its_licence(statements: int, *, is_whole: bool) -> None:
+    licence = ["/* Copyright 2020 A. Uthor", *["   Licensed to you"] * 9, "*/", ""]
+    said = ["/**", *(f" * Frees the {n}th buffer, which must not be used from then on." for n in range(30)), " */"]
+    text = "\n".join([*licence, *said, *(f"int free_part_{n}(struct part *one);" for n in range(statements))])
+    shown = outline(text, read("parts.h"), "balanced")
+    assert "... lines 2-10" in shown and all(f"int free_part_{n}" in shown for n in range(statements))
+    assert all(line in shown for line in said) == is_whole
 
 
 def test_code_aware_switched_off_folds_no_bodies() -> None:

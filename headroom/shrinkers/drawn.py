@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 
 from headroom.shrinkers import others, sample, trouble
 from headroom.shrinkers.grid import PROBED_ROWS, Item, Layout, Row, Sheet, arrange, weight
@@ -34,10 +34,12 @@ _LONGEST_LINE = 4000
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The places of a table's rows that are shown, and what is said of the names of the others."""
+    """The places of a table's rows that are shown, and what is said of the names of the others: above all rows, or of a table
+    in several parts, such as a listing of several folders, behind the last row of each."""
 
     places: frozenset[int]
     others: list[str]
+    parts: Mapping[int, str]
 
 
 def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[Form]:
@@ -54,10 +56,11 @@ def forms(items: Sequence[Item], level: Level, *, wanted: str = "") -> Iterable[
         return
     found = [items[position] for position in reported]
     troubled = frozenset(id(item[1]) for item in found if not isinstance(item, str))
+    parts = _parts(items)
     shown = {
         key: picked
         for key, sheet in sheets.items()
-        if (picked := _picked(sheet, layouts[key], level, wanted, troubled)) is not None
+        if (picked := _picked(sheet, parts[key], layouts[key], level, wanted, troubled)) is not None
     }
     total = sum(len(sheet.rows) for sheet in sheets.values())
     hidden = sum(len(sheets[key].rows) - len(one.places) for key, one in shown.items())
@@ -101,7 +104,21 @@ def squeezed(lines: Sequence[str]) -> list[str]:
     return found
 
 
-def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str, troubled: Collection[int]) -> Shown | None:
+def _parts(items: Sequence[Item]) -> dict[int, list[range]]:
+    """Return the rows of each sheet that stand together, as those of one folder in a listing of several."""
+    parts: dict[int, list[range]] = {}
+    counts: Counter[int] = Counter()
+    for is_line, together in groupby(items, key=lambda item: isinstance(item, str) or id(item[0])):
+        if is_line is not True:
+            start = counts[is_line]
+            counts[is_line] += sum(1 for _ in together)
+            parts.setdefault(is_line, []).append(range(start, counts[is_line]))
+    return parts
+
+
+def _picked(
+    sheet: Sheet, parts: Sequence[range], layout: Layout, level: Level, wanted: str, troubled: Collection[int]
+) -> Shown | None:
     """Return the rows that matter most of a long sheet, None of a short one; `troubled` are ids of rows with trouble."""
     rows = sheet.rows
     fitting = [row for row in rows if len(row.cells) == len(sheet.names)]
@@ -124,10 +141,12 @@ def _picked(sheet: Sheet, layout: Layout, level: Level, wanted: str, troubled: C
     picked = sample.pick([row.line for row in rows], columns, keep, wanted=wanted, reported=reported)
     named = zip(sheet.names, columns, strict=True)
     row_chars = sum(len(row.line) for row in rows)
+    if len(parts) > 1 and sheet.is_named:
+        return Shown(frozenset(picked), [], others.by_part(level, columns[-1], parts, picked, row_chars))
     told = others.names(level, named, picked, len(rows), row_chars)
     if not told and sheet.is_named:
         told = others.beginnings(level, sheet.names[-1], columns[-1], picked, row_chars)
-    return Shown(frozenset(picked), told)
+    return Shown(frozenset(picked), told, {})
 
 
 def _unfit(sheet: Sheet, row: Row) -> tuple[str, ...]:
@@ -166,6 +185,8 @@ def _written(
             else:
                 lines.append(layout.write(row, above.get(key)))
                 above[key] = row
+        if key in shown and counts[key] in shown[key].parts:
+            lines.append(shown[key].parts[counts[key]])
         counts[key] += 1
     return "\n".join(lines)
 

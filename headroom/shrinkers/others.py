@@ -16,12 +16,12 @@ MAX_SHARE = 0.4
 """Of what all rows took: names that take more are not worth it, and only the sample is shown."""
 _MAX_NAME_CHARS = 60
 _MAX_MEAN_CHARS = 32
+_LONGER_PATHS = 3
 _MIN_DIFFERENT = 0.9
 _MIN_LETTERS = 0.6
 _BEGINNING_CHARS = (60, 40, 24)
 _MIN_TOGETHER = 3
 _MIN_SECTION_CHARS = 4
-_SECTION_ENDS = "./:"
 
 
 def names(
@@ -38,8 +38,8 @@ def names(
     if level != "balanced" or len(hidden) < MIN_NAMES or 3 * len(hidden) > most:
         return []
     for name, values in columns:
-        called = [_called(values[index]) for index in hidden]
-        if _are_names(called):
+        called = [_called(values[index]) for index in hidden if values[index] != ""]
+        if len(called) >= _MIN_DIFFERENT * len(hidden) and _are_names(called):
             said = f"{name} of the others: {', '.join(_together([*dict.fromkeys(called)]))}"
             if len(said) <= most:
                 return [said]
@@ -62,11 +62,26 @@ def beginnings(level: Level, name: str, values: Sequence[str], shown: Collection
     return []
 
 
+def by_part(
+    level: Level, values: Sequence[str], parts: Iterable[range], shown: Collection[int], row_chars: float
+) -> dict[int, str]:
+    """Return a line with the `values` of the rows of each part that are not `shown`, by the place of its last row; nothing where
+    that would cost too much."""
+    kept = frozenset(shown)
+    told: dict[int, str] = {}
+    for part in parts:
+        called = [_called(values[index]) for index in part if index not in kept]
+        names = [name for name in called if any(map(str.isalnum, name))]
+        if names:
+            told[part[-1]] = f"(others here: {', '.join(names)})"
+    return told if level == "balanced" and sum(map(len, told.values())) <= MAX_SHARE * row_chars else {}
+
+
 def share(columns: Iterable[Sequence[Any]], row_chars: float) -> float:
     """Return which share of `row_chars` names are, 0 where the `columns` hold none: of a list of settings, most of it."""
     for values in columns:
-        called = [_called(value) for value in values]
-        if _are_names(called):
+        called = [_called(value) for value in values if value != ""]
+        if called and _are_names(called):
             return sum(map(len, called)) / max(1.0, row_chars)
     return 0.0
 
@@ -82,7 +97,7 @@ def _together(called: Sequence[str]) -> Iterator[str]:
     >>> list(_together(["fs.file-max", "net.ipv4.tcp_mem", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"]))
     ['fs.file-max', 'net.ipv4.{tcp_mem, tcp_rmem, tcp_wmem}']
     """
-    for section, members in groupby(called, key=lambda name: name[: max(map(name.rfind, _SECTION_ENDS)) + 1]):
+    for section, members in groupby(called, key=_section):
         several = list(members)
         ends = [name[len(section) :] for name in several]
         if len(several) >= _MIN_TOGETHER and len(section) >= _MIN_SECTION_CHARS and all(ends):
@@ -91,11 +106,19 @@ def _together(called: Sequence[str]) -> Iterator[str]:
             yield from several
 
 
+def _section(name: str) -> str:
+    ends = "/" if "/" in name else ".:"
+    return name[: max(map(name.rfind, ends)) + 1]
+
+
 def _are_names(called: Sequence[Any]) -> bool:
-    if set(map(type, called)) != {str} or not min(map(len, called)) or max(map(len, called)) > _MAX_NAME_CHARS:
+    if set(map(type, called)) != {str} or not min(map(len, called)):
         return False
     text = "".join(called)
-    if not text.isprintable() or len(text) > _MAX_MEAN_CHARS * len(called):
+    longer = _LONGER_PATHS if all("/" in name and " " not in name for name in called) else 1
+    if max(map(len, called)) > longer * _MAX_NAME_CHARS or len(text) > longer * _MAX_MEAN_CHARS * len(called):
+        return False
+    if not text.isprintable():
         return False
     if ", " in text and any(", " in one for one in called):
         return False

@@ -22,6 +22,8 @@ each can be found as it was spelled."""
 _LOGGED = re.compile(r"\d\d:\d\d:\d\d,\d{3}\b")
 _TIME_WORDS = 3
 _STAMPED = re.compile(r".{0,20}?\b\d{1,2}:\d{1,2}:\d{1,2}\b")
+WORTH_SHARE = 0.75
+"""A sample that is longer than this share of the table saves too little for what it hides."""
 WIDE_ROW_TOKENS = 25
 """Rows of prose cost more and tell more than rows of numbers: a table of them is shown whole up to twice the size."""
 
@@ -147,8 +149,13 @@ def _sampled(table: Delimited, columns: Sequence[Sequence[str]], level: Level, w
     probe = rows[:: max(1, len(rows) // PROBED_ROWS)]
     mean = max(1.0, sum(weight(row.line) + 1 for row in probe) / len(probe))
     budget = TOKENS_SHOWN[level] * (2 if mean > WIDE_ROW_TOKENS else 1)
+    if (
+        level == "balanced"
+        and others.share(columns, sum(len(cell) for column in columns for cell in column)) > drawn.MOSTLY_NAMES
+    ):
+        budget *= drawn.NAMES_WORTH
     keep = max(ROWS_SHOWN[level], int(budget / mean))
-    if len(rows) <= keep + keep // 4:
+    if len(rows) <= keep * drawn.WORTH_HIDING:
         return
     picked = sample.pick([row.line for row in rows], columns, keep, wanted=wanted)
     if len(picked) * 10 > len(rows) * 9:
@@ -158,4 +165,6 @@ def _sampled(table: Delimited, columns: Sequence[Sequence[str]], level: Level, w
     lines = [table.header, said, *drawn.summary(table.names, fitting), *(rows[index].line for index in picked)]
     named = zip(table.names, columns, strict=True)
     lines += others.names(level, named, picked, len(rows), sum(len(row.line) for row in rows))
+    if len("\n".join(lines)) > WORTH_SHARE * sum(len(row.line) + 1 for row in rows):
+        return
     yield Form("\n".join(lines), "csv_rows", f"{len(rows) - len(picked):,} of {len(rows):,} rows")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from itertools import product
 
 import pytest
@@ -118,3 +119,29 @@ def test_of_settings_every_name_and_value_stays() -> None:
             name, value = line.split(" = ")
             read[section + name] = int(value)
     assert read == settings
+
+
+def test_what_several_folders_hold_is_told_below_each() -> None:
+    folders = {one: [f"{one}_{other}_{n}.py" for other in WORDS for n in range(9)] for one in WORDS}
+    text = "\n\n".join("\n".join([f"./{one}:", "total 99", *map(listing, names)]) for one, names in folders.items())
+    found = shrink(text, call=ToolCall("Bash", '{"command": "ls -lR"}'), policy=Policy(level="balanced"))
+    assert found.left_out and found.tokens_after < 0.6 * found.tokens_before
+    for part, names in zip(re.split(r"(?m)^\./\w+:\n", found.text)[1:], folders.values(), strict=True):
+        assert [name for name in names if name not in part] == []
+
+
+def test_paths_may_be_longer_than_other_names() -> None:
+    paths = [f"/srv/archive/{one}/releases/current/share/{one}-{other}-data.bin" for one in WORDS for other in WORDS]
+    (said,) = others.names("balanced", [("path", paths)], range(80), 100, 50_000)
+    assert "/srv/archive/islet/releases/current/share/{islet-amber-data.bin, " in said
+    assert (
+        others.names("balanced", [("path", [path.replace("/", "_") for path in paths])], range(80), 100, 50_000) == []
+    )
+
+
+@pytest.mark.parametrize(("bar", "rows"), [("\t", 700), ("|", 360)])
+def test_settings_in_two_columns_are_not_sampled_for_little(bar: str, rows: int) -> None:
+    names = [f"{one}_{other}_{word}" for one in WORDS for other in WORDS for word in WORDS][:rows]
+    text = "\n".join(["name" + bar + "value", *(f"{name}{bar}{sum(map(ord, name)) % 7}" for name in names)])
+    found = shrink(text, call=ToolCall("Bash", '{"command": "mysql -e x"}'), policy=Policy(level="balanced"))
+    assert all(name in found.text for name in names) and not found.left_out

@@ -35,9 +35,9 @@ _TIME_WORDS = 3
 _EDGES = "[](),;:\"'"
 _OWNER_LINE_CHARS = 2_000
 _MOST_OWNERS = 2
-# What has a letter and a digit, an address, or a long number; dates, clocks, processes and counts of seconds since 1970 are none.
+# What has a letter and a digit, a path, a host, an address, or a long number; dates, clocks, processes and counts of seconds since 1970 are none.
 _OWNER = re.compile(
-    r"(?!\d{2,4}[-/]\d\d[-/]|\d{4}\.\d\d\.\d\d(?!\.)|\d\d?:\d\d|1\d{9}\b|\w+\[\d+$)(?:(?=.*\d)(?=.*[A-Za-z])[\w.:=/@-]{4,60}|\d{5,20}|[\d.]{7,15}(?::\d+)?)"
+    r"(?!\d{2,4}[-/]\d\d[-/]|\d{4}\.\d\d\.\d\d(?!\.)|\d\d?:\d\d|1\d{9}\b|\w+\[\d+$)(?:(?=.*(?:[\d/]|\w\.\w))(?=.*[A-Za-z])[\w.:=/@-]{4,60}|\d{5,20}|[\d.]{7,15}(?::\d+)?)"
 )
 _UNITS = string.ascii_letters + "%" + _EDGES
 _NAME_CHARS = 40

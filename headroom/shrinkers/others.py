@@ -15,10 +15,10 @@ MAX_CHARS = 20_000
 MAX_SHARE = 0.4
 """Of what all rows took: names that take more are not worth it, and only the sample is shown."""
 _MAX_NAME_CHARS = 60
-_MAX_MEAN_CHARS = 32
-_LONGER_PATHS = 3
+_MAX_MEAN_CHARS = 40
+_LONGER_PATHS = 2.5
 _MIN_DIFFERENT = 0.9
-_MIN_LETTERS = 0.6
+_MIN_LETTERS = 0.5
 _BEGINNING_CHARS = (60, 40, 24)
 _MIN_TOGETHER = 3
 _MIN_SECTION_CHARS = 4

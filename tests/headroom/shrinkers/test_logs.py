@@ -330,3 +330,17 @@ def test_what_is_said_of_hidden_errors_takes_a_small_part_of_a_log() -> None:
     text = "\n".join(lines)
     notes = re.findall(r"\[[\d,]+ more like it: ([^]]*) and [\d,]+ others", folded(lines))
     assert notes and 0.05 * len(text) < sum(map(len, notes)) <= 0.15 * len(text)
+
+
+def test_paths_and_hosts_of_hidden_warnings_are_said() -> None:
+    words = [
+        one + other
+        for one in ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove")
+        for other in "abcdefghijklm"
+    ]
+    told = folded(
+        [f"2024-01-02 03:04:05 ERROR folder '/srv/{word}/data' of {word}.example.org is gone" for word in words]
+    )
+    assert all(f"/srv/{word}/data" in told for word in words)
+    assert sum(f"{word}.example.org" in told for word in words) > 40
+    assert "more like it: /srv/" in told

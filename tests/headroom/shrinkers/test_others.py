@@ -145,3 +145,8 @@ def test_settings_in_two_columns_are_not_sampled_for_little(bar: str, rows: int)
     text = "\n".join(["name" + bar + "value", *(f"{name}{bar}{sum(map(ord, name)) % 7}" for name in names)])
     found = shrink(text, call=ToolCall("Bash", '{"command": "mysql -e x"}'), policy=Policy(level="balanced"))
     assert all(name in found.text for name in names) and not found.left_out
+
+
+def test_names_with_numbers_in_them_are_names() -> None:
+    called = [f"user{n + 100}" for n in range(100)]
+    assert others.names("balanced", [("login", called)], range(90), 100, 50_000)[0].endswith(", user199")

@@ -48,7 +48,8 @@ def parse(text: str) -> list[Finding | str] | None:
     filled = findings = 0
     for line in text.split("\n"):
         found = _FINDING.match(line) if len(line) < 4000 else None
-        if found:
+        # `In file included from a.h:65,` says where findings come from, and is none.
+        if found and any(map(str.isalnum, found[5])):
             message = [(found[1] or "") + found[5].strip()]
             rows.append((found[2], found[3] or found[4], message))
             findings += 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headroom.shrinkers import build_output
+from headroom.shrinkers import build_output, diagnostics
 from tests.headroom.shrinkers import golden, laws, texts
 
 FINDINGS = st.lists(
@@ -73,3 +73,11 @@ def test_routine_is_counted_and_trouble_stays() -> None:
 @given(st.one_of(FINDINGS.map(gcc), FINDINGS.map(msvc), texts.ANY), laws.LEVELS)
 def test_laws_hold(text: str, level: str) -> None:
     laws.assert_kept(build_output.forms, text, level)
+
+
+def test_where_an_included_file_comes_from_stays_one_line() -> None:
+    included = "In file included from src/include/tree_parts.h:65,\n                 from src/main.cpp:1:"
+    findings = [f"{included}\nsrc/include/part_{n}.h:{n * 7}:5: error: no match for operator {n}" for n in range(8)]
+    text = "\n".join(findings)
+    for form in laws.forms(diagnostics.forms, text).values():
+        assert form.text.count(included) == 8

@@ -46,7 +46,7 @@ def chat(name: str, turns: int) -> dict[str, Any]:
         {"role": "user", "content": f"Mend the {name} parser"},
     ]
     for n in range(turns):
-        call = {"id": f"call_{n}", "type": "function", "function": {"name": "bash", "arguments": f'{{"run": {n}}}'}}
+        call = {"id": f"call_{n}", "type": "function", "function": {"name": "inventory", "arguments": f'{{"run": {n}}}'}}
         messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         messages.append({"role": "tool", "tool_call_id": f"call_{n}", "content": output(name, n)})
     return {"model": "unheard-of", "messages": messages}
@@ -56,7 +56,7 @@ def responses(name: str, turns: int) -> dict[str, Any]:
     items: list[dict[str, Any]] = [{"type": "message", "role": "user", "content": f"Mend the {name} parser"}]
     for n in range(turns):
         items.append({"type": "reasoning", "id": f"rs_{n}", "summary": [], "encrypted_content": f"sealed:rs_{n}"})
-        items.append({"type": "function_call", "call_id": f"call_{n}", "name": "shell", "arguments": f'{{"run": {n}}}'})
+        items.append({"type": "function_call", "call_id": f"call_{n}", "name": "inventory", "arguments": f'{{"run": {n}}}'})
         items.append({"type": "function_call_output", "call_id": f"call_{n}", "output": output(name, n)})
     return {"model": "unheard-of", "store": False, "input": items}
 
@@ -87,10 +87,8 @@ def test_what_the_provider_finds_too_long_is_made_shorter_and_stays_so(
         item for item in sent.json[key] if "headroom left out" in json.dumps(item) and item.get("role") == "user"
     ]
     named = Path(json.dumps(markers[0]).partition("full text: file ")[2].partition("]")[0])
-    assert (
-        f"[call of {'Bash' if key == 'messages' and path == '/v1/messages' else 'bash' if key == 'messages' else 'shell'}]"
-        in named.read_text()
-    )
+    tool = "Bash" if path == "/v1/messages" else "inventory"
+    assert f"[call of {tool}]" in named.read_text()
     if path == "/v1/messages":
         assert "and mind the tests" in sent.body.decode(), "what a person wrote stays"
 

@@ -31,7 +31,7 @@ class Tuning:
     `min_data_age_turns`, and either as soon as `min_stale_age_turns` when a newer copy of its file follows.
     A file that was read stays for `min_read_age_turns` in which nobody touched it, for up to `max_read_age_turns` in
     conversations whose edits come late, and for `min_unedited_age_turns` where none came yet: many agents read all files
-    first. One that was edited stays for `min_edited_age_turns`: the next edit quotes it. A document that the user named
+    first. Parts of files are no sign of that: they are what agents look around with. One that was edited stays for `min_edited_age_turns`: the next edit quotes it. A document that the user named
     stays for `min_named_age_turns`: it may be carried out step by step. Of output that is old enough `deep_share` is left, of files, which stay on disk as they are,
     `deep_read_share`. What is that old and was not touched for `min_buried_age_turns` is buried: one line of it is left.
 
@@ -39,7 +39,8 @@ class Tuning:
     expensive ones. An epoch must bring `margin_share` more than it costs, and may cost no more than what we saved in this
     conversation so far and `risk_share` of its bill: should it end with the very next turn, it was hardly dearer than
     without us. Of what is deepened `asked_share` is asked for once more (of recorded sessions 1 to 2 %), which takes a
-    round: reading the prompt again.
+    round: reading the prompt again. While the cache is cold a change costs nothing, but such a round does: `cold_rounds`
+    of one have to be earned as well.
     """
 
     min_age_turns: int = 1
@@ -57,6 +58,7 @@ class Tuning:
     margin_share: float = 0.1
     risk_share: float = 0.01
     asked_share: float = 0.015
+    cold_rounds: float = 0.5
 
     def a_turn_earlier(self) -> Tuning:
         """The same numbers, but that everything is old enough a turn earlier: what will be ripe when a conversation asks
@@ -124,6 +126,7 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
     prefix_tokens = [0, *accumulate(prompt.block_tokens)]
     horizon_turns = tuning.horizon_share * prompt.turns
     asked_cost = _asked_cost(prompt, billing, tuning)
+    cold_risk = tuning.cold_rounds * billing.read * prefix_tokens[-1] if billing.is_cold else 0.0
     best: Epoch | None = None
     saved_tokens = 0
     for first in range(len(candidates) - 1, -1, -1):
@@ -139,7 +142,7 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
         gain -= asked_cost * (len(candidates) - first)
         if (
             prefix_tokens[-1] - saved_tokens >= CACHED_FROM_TOKENS
-            and cost <= prompt.allowance
+            and cost + cold_risk - at_once <= prompt.allowance
             and gain > cost + tuning.margin_share * abs(cost)
             and (best is None or gain - cost > best.gain - best.cost)
         ):

@@ -48,13 +48,13 @@ class Files:
         if touch.act == "change" and read_at and not self.was_changed([touch]):
             self._lags.append(min(read_at) - age_turns)
 
-    def read_age_turns(self, tuning: Tuning) -> int:
+    def read_age_turns(self, tuning: Tuning, *, is_window: bool) -> int:
         """For how many turns files stay that nobody touches: twice what the last edits of this agent took to come.
 
-        Some read a file right before they edit it, others read all of them first.
+        Some read a file right before they edit it, others read all of them first: whole ones, as a rule.
         """
         if not self._lags:
-            return tuning.min_unedited_age_turns
+            return tuning.min_read_age_turns if is_window else tuning.min_unedited_age_turns
         longest = max(self._lags[-LAST_LAGS:])
         return min(tuning.min_read_age_turns + 2 * max(0, longest - 1), tuning.max_read_age_turns)
 
@@ -90,7 +90,8 @@ class Ripeness:
         if not is_read(result):
             return age_turns >= (tuning.min_age_turns if can_be_had_again(result) else tuning.min_data_age_turns)
         idle_turns = self._files.idle_turns(touches, age_turns)
-        if idle_turns < self._files.read_age_turns(tuning):
+        is_window = not any(touch.is_whole for touch in touches)
+        if idle_turns < self._files.read_age_turns(tuning, is_window=is_window):
             return False
         if idle_turns < tuning.min_edited_age_turns and self._files.was_changed(touches):
             return False

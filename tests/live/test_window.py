@@ -46,7 +46,11 @@ def chat(name: str, turns: int) -> dict[str, Any]:
         {"role": "user", "content": f"Mend the {name} parser"},
     ]
     for n in range(turns):
-        call = {"id": f"call_{n}", "type": "function", "function": {"name": "inventory", "arguments": f'{{"run": {n}}}'}}
+        call = {
+            "id": f"call_{n}",
+            "type": "function",
+            "function": {"name": "inventory", "arguments": f'{{"run": {n}}}'},
+        }
         messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         messages.append({"role": "tool", "tool_call_id": f"call_{n}", "content": output(name, n)})
     return {"model": "unheard-of", "messages": messages}
@@ -56,7 +60,9 @@ def responses(name: str, turns: int) -> dict[str, Any]:
     items: list[dict[str, Any]] = [{"type": "message", "role": "user", "content": f"Mend the {name} parser"}]
     for n in range(turns):
         items.append({"type": "reasoning", "id": f"rs_{n}", "summary": [], "encrypted_content": f"sealed:rs_{n}"})
-        items.append({"type": "function_call", "call_id": f"call_{n}", "name": "inventory", "arguments": f'{{"run": {n}}}'})
+        items.append(
+            {"type": "function_call", "call_id": f"call_{n}", "name": "inventory", "arguments": f'{{"run": {n}}}'}
+        )
         items.append({"type": "function_call_output", "call_id": f"call_{n}", "output": output(name, n)})
     return {"model": "unheard-of", "store": False, "input": items}
 

@@ -267,7 +267,7 @@ async def test_in_a_long_prompt_a_small_result_is_not_worth_the_risk_of_a_round(
     steps = [
         read("src/beta.py", "b = 1"),
         edit("src/beta.py"),
-        read("src/alpha.py", module("alpha", 80)),
+        read("src/alpha.py", module("alpha", 400)),
         run("make", module("omega", 4)),
         run("make a", "done"),
         run("make b", "done"),

@@ -31,6 +31,14 @@ def test_what_saves_less_than_asking_for_it_costs_stays_also_when_the_cache_is_c
     assert epochs.plan(prompt(turns=2), [Candidate(6, 9)], cold, Tuning(asked_share=0.02)) is None
 
 
+def test_half_a_round_is_earned_before_a_change_of_a_cold_prompt_is_free() -> None:
+    cold = Billing(0.1, 1.25, finds_any_prefix=False, is_cold=True)
+    few, many = [Candidate(6, 300)], [Candidate(6, 500)]
+    assert epochs.plan(prompt(allowance=0), few, cold, Tuning()) is None, "375 at once, 500 for half a round"
+    assert epochs.plan(prompt(allowance=0), many, cold, Tuning()) is not None
+    assert epochs.plan(prompt(allowance=200), few, cold, Tuning()) is not None
+
+
 def test_what_stands_behind_the_first_change_comes_along() -> None:
     epoch = epochs.plan(prompt(), [Candidate(2, 900), Candidate(6, 900), Candidate(8, 10)], OPENAI, Tuning())
     assert epoch is not None

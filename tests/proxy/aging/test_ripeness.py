@@ -83,13 +83,28 @@ def later_by(turns: int, path: str) -> list[Step]:
     ],
 )
 def test_files_stay_for_as_long_as_edits_take_to_come(earlier: list[Step], turns: int) -> None:
+    assert unedited_for(earlier, read("a.py", "x")) == turns
+
+
+@pytest.mark.parametrize(
+    ("earlier", "turns"),
+    [
+        pytest.param([], 5, id="no edit so far: it may be a look around"),
+        pytest.param(later_by(3, "b.py"), 9, id="edits come late"),
+    ],
+)
+def test_a_part_of_a_file_is_no_sign_that_edits_come_late(earlier: list[Step], turns: int) -> None:
+    assert unedited_for(earlier, ("Read", {"file_path": "a.py", "offset": 1, "limit": 9}, "x")) == turns
+
+
+def unedited_for(earlier: list[Step], step: Step) -> int:
+    """After how many turns a step is old news where files that nobody edits stay for six."""
     tuning = replace(TUNING, min_unedited_age_turns=6)
-    steps = [*earlier, read("a.py", "x")]
     for more in range(20):
-        call = sessions.call(sessions.bodies([*steps, *[WAIT] * more], "anthropic")[-1], "anthropic")
+        call = sessions.call(sessions.bodies([*earlier, step, *[WAIT] * more], "anthropic")[-1], "anthropic")
         if Ripeness(call, tuning).is_ripe(call.results[len(earlier)]):
             break
-    assert more == turns
+    return more
 
 
 def test_what_a_command_printed_may_get_old_before_anything_is_stale() -> None:

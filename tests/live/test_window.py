@@ -14,6 +14,8 @@ from tests.live.provider import Provider
 from tests.live.proxies import Proxy
 
 TURNS = 12
+WHY = " ".join(f"because of reason {n}," for n in range(60))
+"""What the model wrote itself, some 300 tokens: nothing shortens that."""
 
 
 def output(name: str, n: int) -> str:
@@ -33,7 +35,7 @@ def anthropic(name: str, turns: int) -> dict[str, Any]:
     messages: list[dict[str, Any]] = [{"role": "user", "content": f"Mend the {name} parser"}]
     for n in range(turns):
         thought = {"type": "thinking", "thinking": f"step {n}", "signature": f"signed:step {n}"}
-        use = {"type": "tool_use", "id": f"call_{n}", "name": "Bash", "input": {"command": f"run {n}"}}
+        use = {"type": "tool_use", "id": f"call_{n}", "name": "Bash", "input": {"command": f"run {n}", "why": WHY}}
         result = {"type": "tool_result", "tool_use_id": f"call_{n}", "content": output(name, n)}
         added = [{"type": "text", "text": "and mind the tests"}] if n == 3 else []
         messages += [{"role": "assistant", "content": [thought, use]}, {"role": "user", "content": [result, *added]}]
@@ -112,7 +114,7 @@ def test_a_stream_of_responses_may_begin_before_it_is_too_long(
     http: httpx.Client, proxy: Proxy, listed: Provider
 ) -> None:
     provider = listed
-    asked = responses("late", TURNS) | {"model": "gpt-4", "stream": True}  # 8,192 tokens, and we count about 8,000
+    asked = responses("late", 8) | {"model": "gpt-4", "stream": True}  # 8,192 tokens, and we count about as many
     error = {"code": "context_length_exceeded", "message": "Your input exceeds the context window of this model."}
     failed = {**answers.response(status="failed"), "error": error, "output": [], "usage": None}
     begun = answers.response_events()[:1]
@@ -141,7 +143,7 @@ def test_a_prompt_that_stays_too_long_brings_the_providers_answer(
 @pytest.fixture
 def listed(http: httpx.Client, proxy: Proxy, provider: Provider) -> Provider:
     """The provider, once the proxy has the list of models and their limits."""
-    asked = chat("list", 20) | {"model": "gpt-4"}  # 8,192 tokens
+    asked = chat("list", 40) | {"model": "gpt-4"}  # 8,192 tokens
     provider.script = lambda received: answers.json_answer(answers.completion())
 
     def sent() -> int:
@@ -157,8 +159,8 @@ def listed(http: httpx.Client, proxy: Proxy, provider: Provider) -> Provider:
 def test_a_known_limit_counts_from_a_tenth_above_it(http: httpx.Client, proxy: Proxy, listed: Provider) -> None:
     http.post(f"{proxy.v1}/chat/completions", json=chat("unlisted", 20))
     assert len(listed.last.json["messages"]) == 42
-    http.post(f"{proxy.v1}/chat/completions", json=chat("below", 9) | {"model": "gpt-4"})
-    assert len(listed.last.json["messages"]) == 20
-    http.post(f"{proxy.v1}/chat/completions", json=chat("above", 20) | {"model": "gpt-4"})
-    assert len(listed.last.json["messages"]) < 42
+    http.post(f"{proxy.v1}/chat/completions", json=chat("below", 7) | {"model": "gpt-4"})
+    assert len(listed.last.json["messages"]) == 16
+    http.post(f"{proxy.v1}/chat/completions", json=chat("above", 40) | {"model": "gpt-4"})
+    assert len(listed.last.json["messages"]) < 82
     assert len(listed.requests) == 3

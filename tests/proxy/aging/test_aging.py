@@ -262,12 +262,14 @@ async def test_an_epoch_lets_results_refer_to_what_stays_as_it_is() -> None:
     assert len(told) == 3
 
 
-@pytest.mark.parametrize(("tasks", "count"), [(1, 2), (60, 1)])
-async def test_in_a_long_prompt_a_small_result_is_not_worth_the_risk_of_a_round(tasks: int, count: int) -> None:
+@pytest.mark.parametrize(("tasks", "functions", "count"), [(1, 80, 2), (60, 1200, 1)])
+async def test_in_a_long_prompt_a_small_result_is_not_worth_the_risk_of_a_round(
+    tasks: int, functions: int, count: int
+) -> None:
     steps = [
         read("src/beta.py", "b = 1"),
         edit("src/beta.py"),
-        read("src/alpha.py", module("alpha", 400)),
+        read("src/alpha.py", module("alpha", functions)),
         run("make", module("omega", 4)),
         run("make a", "done"),
         run("make b", "done"),

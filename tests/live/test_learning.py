@@ -16,6 +16,8 @@ from tests.live.proxies import Proxy
 from tests.savings.databases import connected
 
 USED = 24
+TOOL = "service_log"
+"""No command: what those print is old news, and shortened further, after one turn."""
 
 
 def log(name: str) -> str:
@@ -24,7 +26,7 @@ def log(name: str) -> str:
 
 def turn(name: str, *results: str) -> list[dict[str, Any]]:
     """The model's calls and what came of them."""
-    calls = [{"type": "tool_use", "id": f"{name}_{n}", "name": "Bash", "input": {}} for n in range(len(results))]
+    calls = [{"type": "tool_use", "id": f"{name}_{n}", "name": TOOL, "input": {}} for n in range(len(results))]
     return [
         {"role": "assistant", "content": calls},
         {
@@ -61,7 +63,7 @@ def test_a_tool_whose_results_are_wanted_back_is_shortened_less_in_new_conversat
         assert proposed is not None
         ((tool, form, level),) = versions.rules_of(proposed)
         (evidence,) = proposed.evidence
-        assert (tool, level, evidence["count"], evidence["total"]) == ("Bash", "balanced", USED // 2, USED)
+        assert (tool, level, evidence["count"], evidence["total"]) == (TOOL, "balanced", USED // 2, USED)
         assert "run 99" not in json.dumps(proposed.evidence), "no word of a question is kept"
         (unchanged,) = sent(http, proxy, provider, turn("early", log("early")))
         assert "left out" in unchanged[0]

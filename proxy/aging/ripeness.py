@@ -16,6 +16,8 @@ from proxy.values import Call, ToolResult
 
 MAX_WINDOW_CHARS = 20_000
 """Where lines of a file are shown with numbers, the first ones have them."""
+WINDOW_LINES = 110
+"""So many lines of a file are more than a look around: editors show a hundred at a time."""
 LAST_LAGS = 4
 """Edits that are looked at: an agent that begins with one thing may go on with another."""
 
@@ -90,7 +92,8 @@ class Ripeness:
         if not is_read(result):
             return age_turns >= (tuning.min_age_turns if can_be_had_again(result) else tuning.min_data_age_turns)
         idle_turns = self._files.idle_turns(touches, age_turns)
-        is_window = not any(touch.is_whole for touch in touches)
+        is_part = not any(touch.is_whole for touch in touches)
+        is_window = is_part and result.text.count("\n") < WINDOW_LINES
         if idle_turns < self._files.read_age_turns(tuning, is_window=is_window):
             return False
         if idle_turns < tuning.min_edited_age_turns and self._files.was_changed(touches):

@@ -87,14 +87,16 @@ def test_files_stay_for_as_long_as_edits_take_to_come(earlier: list[Step], turns
 
 
 @pytest.mark.parametrize(
-    ("earlier", "turns"),
+    ("earlier", "lines", "turns"),
     [
-        pytest.param([], 5, id="no edit so far: it may be a look around"),
-        pytest.param(later_by(3, "b.py"), 9, id="edits come late"),
+        pytest.param([], 100, 5, id="no edit so far: it may be a look around"),
+        pytest.param([], 200, 6, id="no edit so far, and so much of a file that it may well be all"),
+        pytest.param(later_by(3, "b.py"), 100, 9, id="edits come late"),
     ],
 )
-def test_a_part_of_a_file_is_no_sign_that_edits_come_late(earlier: list[Step], turns: int) -> None:
-    assert unedited_for(earlier, ("Read", {"file_path": "a.py", "offset": 1, "limit": 9}, "x")) == turns
+def test_a_short_part_of_a_file_is_no_sign_that_edits_come_late(earlier: list[Step], lines: int, turns: int) -> None:
+    part = ("Bash", {"command": f"sed -n '1,{lines}p' a.py"}, "x = 1\n" * lines)
+    assert unedited_for(earlier, part) == turns
 
 
 def unedited_for(earlier: list[Step], step: Step) -> int:

@@ -21,8 +21,9 @@ WINDOW_LINES = 110
 LAST_LAGS = 4
 """Edits that are looked at: an agent that begins with one thing may go on with another."""
 
-_RUNS = re.compile(r"bash|shell|terminal|process|stdin", re.IGNORECASE)
-"""Tools that say more of what a command printed have no command line: `BashOutput`, `write_stdin`, `read-process`."""
+_RUNS = re.compile(r"bash|shell|terminal|stdin|process(?:_output)?$", re.IGNORECASE)
+"""Tools that say more of what a command printed have no command line: `BashOutput`, `write_stdin`, `read-process`. What a
+service processes, a refund or an order, is data."""
 
 
 class Files:

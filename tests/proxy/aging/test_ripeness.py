@@ -57,6 +57,8 @@ def ripe_at(steps: list[Step], task: str = "go on") -> int | None:
         ),
         pytest.param([("read_many_files", {"paths": ["a.py", "b.py"]}, "x"), edit("b.py")], 8, id="one of several"),
         pytest.param([("BashOutput", {"bash_id": "7"}, "ok")], 3, id="more of what a command printed"),
+        pytest.param([("read-process", {"id": 7}, "ok")], 3, id="more of what a process printed"),
+        pytest.param([("process_refund", {"order": 7}, "refunded: 12")], 4, id="what a service did"),
     ],
 )
 def test_results_get_old_at_their_own_pace(steps: list[Step], turns: int) -> None:

@@ -78,7 +78,8 @@ class SoleStore(DatabaseStore):
         return batch.made
 
     async def settled(self) -> None:
-        await asyncio.gather(*self._saving)
+        # Whatever failed, the server that stops has more to close.
+        await asyncio.gather(*self._saving, return_exceptions=True)
 
     async def _save_behind(self, batch: Batch, reread: Sequence[str]) -> None:
         try:

@@ -30,10 +30,12 @@ class Tuning:
     What a command printed is old enough after `min_age_turns`, the data that any other tool brought after
     `min_data_age_turns`, and either as soon as `min_stale_age_turns` when a newer copy of its file follows.
     A file that was read stays for `min_read_age_turns` in which nobody touched it, for up to `max_read_age_turns` in
-    conversations whose edits come late, and for `min_unedited_age_turns` where none came yet: many agents read all files
-    first. Short parts of files are no sign of that: they are what agents look around with. One that was edited stays for `min_edited_age_turns`: the next edit quotes it. A document that the user named
-    stays for `min_named_age_turns`: it may be carried out step by step. Of output that is old enough `deep_share` is left, of files, which stay on disk as they are,
-    `deep_read_share`. What is that old and was not touched for `min_buried_age_turns` is buried: one line of it is left.
+    conversations whose edits come late, and for `min_unedited_age_turns` where none came yet: many agents read all
+    files first. Short parts of files are no sign of that: they are what agents look around with. One that was edited
+    stays for `min_edited_age_turns`: the next edit quotes it. A document that the user named stays for
+    `min_named_age_turns`: it may be carried out step by step. Of output that is old enough `deep_share` is left, of
+    files, which stay on disk as they are, `deep_read_share`. What is that old and was not touched for
+    `min_buried_age_turns` is buried: one line of it is left.
 
     `horizon_share` of the turns so far are counted on to follow: most sessions end soon, and those that do not are the
     expensive ones. An epoch must bring `margin_share` more than it costs, and may cost no more than what we saved in this

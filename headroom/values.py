@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-ENGINE_VERSION = 11
+ENGINE_VERSION = 12
 """Raised whenever the same input may give other bytes; stored with every decision, so old conversations keep theirs."""
 
 Level = Literal["lossless", "balanced", "deep"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from headroom import reading
-from headroom.shrinkers import named, terminal
+from headroom.shrinkers import matched_prose, named, terminal
 from headroom.values import Form, Source, ToolCall
 
 # `path:12:text`. The path may hold blanks, but not end like the clock of a log line ("Jan 3 12:30:45").
@@ -56,6 +56,7 @@ def forms(source: Source) -> Iterable[Form]:
     text = terminal.strip_escapes(source.text).replace("\r\n", "\n")
     rows = parse(text)
     if rows is None:
+        yield from matched_prose.forms(source)
         return
     total = _total(rows)
     groups = _groups(rows)

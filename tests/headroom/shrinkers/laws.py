@@ -17,12 +17,12 @@ def forms(shrinker: Forms, text: str, *, level: str = "balanced", call: ToolCall
     return {form.name: form for form in shrinker(Source(text, call, Policy(level=level)))}  # type: ignore[arg-type]
 
 
-def assert_kept(shrinker: Forms, text: str, level: str) -> None:
+def assert_kept(shrinker: Forms, text: str, level: str, call: ToolCall = NO_CALL) -> None:
     """Fail when the shrinker wavers, calls a form lossy at level lossless, or shortens its own lossless form again."""
-    found = forms(shrinker, text, level=level)
-    assert found == forms(shrinker, text, level=level)
+    found = forms(shrinker, text, level=level, call=call)
+    assert found == forms(shrinker, text, level=level, call=call)
     if level == "lossless":
         assert not any(form.is_lossy for form in found.values())
     for form in found.values():
-        again = forms(shrinker, form.text, level=level) if not form.is_lossy else {}
+        again = forms(shrinker, form.text, level=level, call=call) if not form.is_lossy else {}
         assert all(len(other.text) >= len(form.text) for other in again.values() if not other.is_lossy)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headroom import pipeline
 from headroom.shrinkers import search
-from headroom.values import ToolCall
+from headroom.values import Policy, ToolCall
 from tests.examples import examples
 from tests.headroom.shrinkers import golden, laws, texts
 
@@ -98,3 +100,64 @@ def test_only_what_was_searched_for_is_thinned_when_old(command: str, is_thinned
     text = "\n".join(f"src/a.py:{at}:{at % 7}: E501 line too long ({at} > 79)" for at in range(1, 60))
     call = ToolCall("Bash", f'{{"command": "{command}"}}')
     assert ("search_first" in laws.forms(search.forms, text, level="deep", call=call)) == is_thinned
+
+
+VERBS = ["raised", "saw", "lost", "carried", "folded", "remembered"]
+NOUNS = ["The captain", "A stranger", "Every soldier", "Nobody", "The old man", "Our guide"]
+PROSE = [f"{noun} {verb} the flag, and {other} went on" for noun in NOUNS for verb in VERBS for other in VERBS]
+
+
+NUMBERED = [f"{at}:{line}" for at, line in enumerate(PROSE, 7)]
+
+
+def searched(command: str, lines: list[str], *, tool: str = "bash") -> pipeline.Shrunk:
+    call = ToolCall(tool, json.dumps({"command": command}))
+    return pipeline.shrink("\n".join(lines), call=call, policy=Policy())
+
+
+@pytest.mark.parametrize("command", ["strings disk.img | grep flag", "grep -i Flag book.txt", "rg flag book.txt"])
+def test_of_prose_that_was_searched_what_is_no_prose_stays_with_each_word_that_was_found(command: str) -> None:
+    odd = [
+        "flag{n0_pr0se}",
+        "set the flag --force",
+        "see flags.md for the flag",
+        "the useFlag hook sets it",
+        "flag 7 was set",
+    ]
+    words = ["They flagged him down at once", "It was a general conflagration, they said"]
+    lines = list(PROSE)
+    for at, line in enumerate([*odd, *words]):
+        lines.insert(20 + 25 * at, line)
+    shrunk = searched(command, lines)
+    assert shrunk.form == "search_prose" and shrunk.tokens_after * 5 < shrunk.tokens_before
+    shown = shrunk.text.split("\n")
+    assert {*odd, *words, *lines[:4], *lines[-4:]} <= set(shown)
+    gaps = sum(int(found[1]) for found in re.finditer(r"^\[(\d+) more\]$", shrunk.text, re.MULTILINE))
+    assert gaps == len(lines) - len(set(shown) & set(lines))
+    assert shrunk.left_out.startswith(f"{gaps} of {len(lines)} matches") and "flag" in shrunk.left_out
+
+
+def test_lines_with_their_numbers_are_prose_too() -> None:
+    assert searched("grep -n flag book.txt", NUMBERED).form == "search_prose"
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        ("grep flag book.txt", PROSE[:60]),
+        ("cat book.txt", PROSE),
+        ("grep -E 'flag|pennant' book.txt", PROSE),
+        ("grep -v pennant book.txt", PROSE),
+        ("grep flag main.c", [f"    flag_{at} = set(flag, {at});" for at in range(200)]),
+        ("grep -n flag notes.txt", [f"{at}:the flag of {at} wins" for at in range(200)]),
+        ("grep flag names.txt", [f"flag {verb}" for verb in VERBS] * 30),
+    ],
+)
+def test_other_lines_that_were_found_stay_whole(command: str, lines: list[str]) -> None:
+    assert searched(command, lines).form != "search_prose"
+
+
+@examples(30)
+@given(st.lists(st.sampled_from([*PROSE, "flag{x}", "", "no match"]), min_size=80, max_size=160), laws.LEVELS)
+def test_laws_hold_for_prose_that_was_searched(lines: list[str], level: str) -> None:
+    laws.assert_kept(search.forms, "\n".join(lines), level, call=ToolCall("grep", '{"command": "grep flag book"}'))

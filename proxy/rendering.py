@@ -21,7 +21,7 @@ def render(call: Call, provider: Provider, plan: Plan, route: str, offer: Offere
     edits = [cuts.edit(cut, key) for cut in plan.cuts]
     if offer is not None and offer.turns and key:
         gone = {n for cut in plan.cuts for n in range(cut.start, cut.end)}
-        items = bodies.items(splice.loads(body).get(key))
+        items = bodies.items(splice.loads_exactly(body).get(key))
         edits += [edit for edit in turns.rejoined(items, route, offer.turns) if edit.start not in gone]
     if edits:
         body = splice.replace_items(body, key, edits)

@@ -7,7 +7,9 @@ where it stands is checked by parsing the outcome; if it was wrong, an exact sca
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -34,6 +36,18 @@ def loads(body: bytes) -> Any:
             return json.loads(body.decode())
         except RecursionError as exc:
             raise ValueError("nested too deeply") from exc
+
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+"""Of this length on, an integer may be more than 64 bits hold."""
+
+
+def loads_exactly(body: bytes) -> Any:
+    """The same, for what is to be spelled again: with all digits of integers beyond 64 bits, which `loads` makes floats of."""
+    if _LONG_NUMBER.search(body):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(body.decode())
+    return loads(body)
 
 
 BEGINNING_BYTES = 64
@@ -113,7 +127,7 @@ def _holds(body: bytes, document: Any, edits: Mapping[Path, _Edit]) -> bool:
 
 def _means(body: bytes, meant: Any) -> bool:
     try:
-        return bool(loads(body) == meant)
+        return bool(loads_exactly(body) == meant)
     except (ValueError, RecursionError):
         return False
 
@@ -221,7 +235,7 @@ class Edit:
 def replace_items(body: bytes, key: str, edits: Sequence[Edit]) -> bytes:
     """Return `body` with these edits made in the list at `key`, and no other byte touched. Raises Unspliceable."""
     try:
-        document = loads(body)
+        document = loads_exactly(body)
         items = document[key]
     except (ValueError, KeyError, TypeError) as exc:
         raise Unspliceable(f"there is no list {key!r}") from exc

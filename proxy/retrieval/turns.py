@@ -32,8 +32,8 @@ class Turn:
     """One answer of the model as the client saw it, and the rounds behind it.
 
     `rounds` are the messages of each round as they were sent, `shown` how much of the client's view each of them is
-    (blocks or items; characters of a chat message). `last_calls` are calls of ours beside the client's own in the last
-    round, each with its place, and `results` the messages or blocks that answer them.
+    (blocks or items; characters of a chat message). `last_calls` are calls of ours in the last answer, beside the client's
+    own or beyond what is looked up in a row, each with its place, and `results` the messages or blocks that answer them.
     """
 
     rounds: tuple[tuple[Any, ...], ...] = ()
@@ -204,7 +204,7 @@ def store(owner: str, root: str, identity: str, turn: Turn, now: datetime) -> No
 
 
 def _read(stored: bytes | memoryview) -> Turn:
-    rounds, shown, calls, results = splice.loads(unpack(stored).encode())
+    rounds, shown, calls, results = splice.loads_exactly(unpack(stored).encode())
     return Turn(
         tuple(tuple(one) for one in rounds), tuple(shown), tuple((place, call) for place, call in calls), tuple(results)
     )

@@ -10,6 +10,7 @@ import pytest
 
 from tests.live import provider as providers
 from tests.live import proxies
+from tests.live.agents import Client
 from tests.live.provider import Provider
 from tests.live.proxies import Proxy
 from tests.savings.databases import migrated_postgres_url
@@ -54,6 +55,32 @@ def start_proxy(provider: Provider, tmp_path_factory: pytest.TempPathFactory) ->
         def start(*flags: str, upstream_url: str = provider.url, **env: str) -> Proxy:
             workspace = tmp_path_factory.mktemp("proxy") / "workspace"
             return stack.enter_context(proxies.running(workspace, upstream_url, flags=flags, env=env))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def _offering(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    workspace = tmp_path_factory.mktemp("proxy") / "workspace"
+    with proxies.running(workspace, _provider.url, env={"HEADROOM_RETRIEVE_TOOL": "on"}) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def offering(_offering: Proxy, provider: Provider) -> Proxy:
+    """A proxy that offers the tool whatever the size of the prompt."""
+    return _offering
+
+
+@pytest.fixture
+def client_of(offering: Proxy) -> Iterator[Callable[..., Client]]:
+    """Start an agent."""
+    with ExitStack() as stack:
+
+        def start(kind: type[Client], *, is_streaming: bool) -> Client:
+            client = kind(offering, is_streaming=is_streaming)
+            stack.callback(client.close)
+            return client
 
         yield start
 

@@ -3,186 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from typing import Any
 
-import anthropic
 import httpx
-import openai
 import pytest
 
 from tests.live import answers, models, proxies
+from tests.live.agents import ALL, EACH, HASH, NAME, Client, Messages, hash_in, key_of, log, own_results, texts, used
 from tests.live.models import Part
-from tests.live.provider import Provider, Received
+from tests.live.provider import Provider
 from tests.live.proxies import Proxy
-
-NAME = "headroom_retrieve"
-HASH = re.compile(NAME + r", hash ([0-9a-f]{24})")
-
-
-def log(name: str) -> str:
-    return "\n".join(f"12:00:{n % 60:02} INFO {name} run {n} took {n % 7} ms, nothing else to say" for n in range(800))
-
-
-@pytest.fixture(scope="module")
-def _offering(_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    workspace = tmp_path_factory.mktemp("proxy") / "workspace"
-    with proxies.running(workspace, _provider.url, env={"HEADROOM_RETRIEVE_TOOL": "on"}) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def client_of(offering: Proxy) -> Iterator[Callable[..., Client]]:
-    """Start an agent."""
-    with ExitStack() as stack:
-
-        def start(kind: type[Client], *, is_streaming: bool) -> Client:
-            client = kind(offering, is_streaming=is_streaming)
-            stack.callback(client.close)
-            return client
-
-        yield start
-
-
-@pytest.fixture
-def offering(_offering: Proxy, provider: Provider) -> Proxy:
-    """A proxy that offers the tool whatever the size of the prompt."""
-    return _offering
-
-
-class Client:
-    """An agent over one of the SDKs: it keeps its history as the SDK gives it, and runs one tool of its own."""
-
-    path = ""
-
-    def __init__(self, proxy: Proxy, *, is_streaming: bool) -> None:
-        self.is_streaming = is_streaming
-        self.history: list[Any] = []
-        self.session = uuid.uuid4().hex
-        usual: Any = {"max_retries": 0, "timeout": 60, "default_headers": {"x-headroom-session-id": self.session}}
-        self.anthropic = anthropic.Anthropic(base_url=proxy.url, api_key="k", **usual)
-        self.openai = openai.OpenAI(base_url=proxy.v1, api_key="k", **usual)
-
-    def close(self) -> None:
-        self.anthropic.close()
-        self.openai.close()
-
-    def ask(self, text: str) -> Any:
-        self.history.append({"role": "user", "content": text})
-        return self.send()
-
-    def send(self) -> Any:
-        raise NotImplementedError
-
-    def give(self, **results: str) -> Any:
-        """Answer calls by their ids, and send."""
-        raise NotImplementedError
-
-
-class Messages(Client):
-    path = "/v1/messages"
-    tools: Any = [{"name": "Bash", "description": "Run.", "input_schema": {"type": "object"}}]
-
-    def send(self) -> Any:
-        asked: Any = {"model": "m", "max_tokens": 99, "tools": self.tools, "messages": self.history}
-        if self.is_streaming:
-            with self.anthropic.messages.stream(**asked) as stream:
-                answer = stream.get_final_message()
-        else:
-            answer = self.anthropic.messages.create(**asked)
-        self.history.append({"role": "assistant", "content": [b.model_dump(exclude_none=True) for b in answer.content]})
-        return answer
-
-    def give(self, **results: str) -> Any:
-        blocks = [{"type": "tool_result", "tool_use_id": name, "content": text} for name, text in results.items()]
-        self.history.append({"role": "user", "content": blocks})
-        return self.send()
-
-
-class Chat(Client):
-    path = "/v1/chat/completions"
-    tools: Any = [{"type": "function", "function": {"name": "Bash", "parameters": {"type": "object"}}}]
-
-    def send(self) -> Any:
-        asked: Any = {"model": "m", "tools": self.tools, "messages": self.history}
-        if self.is_streaming:
-            asked["stream_options"] = {"include_usage": True}
-            with self.openai.chat.completions.stream(**asked) as stream:
-                answer = stream.get_final_completion()
-        else:
-            answer = self.openai.chat.completions.create(**asked)
-        self.history.append(answer.choices[0].message.to_dict())
-        self.history[-1].pop("parsed", None)
-        return answer
-
-    def give(self, **results: str) -> Any:
-        self.history += [{"role": "tool", "tool_call_id": name, "content": text} for name, text in results.items()]
-        return self.send()
-
-
-class Responses(Client):
-    path = "/v1/responses"
-    tools: Any = [{"type": "function", "name": "Bash", "parameters": {"type": "object"}, "strict": False}]
-
-    def send(self) -> Any:
-        asked: Any = {"model": "m", "store": False, "tools": self.tools, "input": self.history}
-        if self.is_streaming:
-            with self.openai.responses.stream(**asked) as stream:
-                events = list(stream)
-                answer = stream.get_final_response()
-            assert [event.sequence_number for event in events] == list(range(len(events)))
-            assert len({event.response.id for event in events if hasattr(event, "response")}) == 1
-        else:
-            answer = self.openai.responses.create(**asked)
-        self.history += [item.to_dict() for item in answer.output]
-        for item in self.history:
-            for part in item.get("content") or () if isinstance(item.get("content"), list) else ():
-                part.pop("parsed", None)
-            item.pop("parsed_arguments", None)
-        return answer
-
-    def give(self, **results: str) -> Any:
-        self.history += [
-            {"type": "function_call_output", "call_id": name, "output": text} for name, text in results.items()
-        ]
-        return self.send()
-
-
-def texts(client: Client, answer: Any) -> str:
-    if client.path == "/v1/messages":
-        return "".join(block.text for block in answer.content if block.type == "text")
-    return str(answer.choices[0].message.content if client.path == "/v1/chat/completions" else answer.output_text)
-
-
-def used(client: Client, answer: Any) -> tuple[int, int]:
-    names = ("prompt_tokens", "completion_tokens") if "chat" in client.path else ("input_tokens", "output_tokens")
-    return getattr(answer.usage, names[0]), getattr(answer.usage, names[1])
-
-
-def hash_in(document: dict[str, Any]) -> str:
-    return HASH.findall(json.dumps(document))[-1]
-
-
-def own_results(document: dict[str, Any]) -> list[str]:
-    """What was answered to calls of ours, in order; their ids begin with `own`."""
-    found = []
-    for item in document.get("messages", document.get("input")):
-        blocks = item.get("content") if isinstance(item.get("content"), list) else []
-        for part in (item, *blocks):
-            if str(part.get("tool_use_id") or part.get("tool_call_id") or part.get("call_id")).startswith("own"):
-                found += [part[name] for name in ("content", "output") if isinstance(part.get(name), str)]
-    return found
-
-
-def key_of(client: Client) -> str:
-    return "input" if client.path == "/v1/responses" else "messages"
-
-
-ALL = pytest.mark.parametrize("is_streaming", [False, True], ids=["whole", "streamed"])
-EACH = pytest.mark.parametrize("kind", [Messages, Chat, Responses])
 
 
 @ALL
@@ -268,6 +99,26 @@ def test_beside_a_call_of_the_clients_ours_is_answered_with_its_next_request(
         assert [block["tool_use_id"] for block in results] == ["own1", "c2"], "one message with all results"
 
 
+@ALL
+@EACH
+def test_numbers_of_the_clients_own_calls_keep_their_digits(
+    client_of: Callable[..., Client], provider: Provider, kind: type[Client], is_streaming: bool
+) -> None:
+    client, number = client_of(kind, is_streaming=is_streaming), 2**70 + 1
+
+    def mind(document: dict[str, Any]) -> list[Part]:
+        if own_results(document):
+            return [("say", "Done.")] if "twice" in json.dumps(document) else [("call", "c1", "Bash", {"n": number})]
+        return [("say", "One moment. "), ("call", "own1", NAME, {"hash": "0" * 24})]
+
+    provider.script = models.script(mind)
+    client.ask(f"large {client.path}{is_streaming}")
+    assert str(number) in json.dumps(client.history)
+    client.give(c1="twice")
+    assert b"%d" % number in provider.last.body
+    assert b"own1" in provider.last.body
+
+
 @pytest.mark.parametrize("looks_up", [0, 1], ids=["first", "second"])
 @EACH
 def test_an_answer_that_reads_like_one_with_a_lookup_stays_as_it_was(
@@ -287,131 +138,6 @@ def test_an_answer_that_reads_like_one_with_a_lookup_stays_as_it_was(
     *_, before, last = (received.json[key_of(client)] for received in provider.requests)
     assert last[: len(before)] == before
     assert len(own_results(provider.last.json)) == 1
-
-
-def test_lookups_in_a_row_come_to_an_end_and_bad_hashes_are_explained(
-    client_of: Callable[..., Client], provider: Provider
-) -> None:
-    client = client_of(Messages, is_streaming=True)
-    asked: list[Any] = [
-        {"hash": "0" * 24},
-        {"query": "no hash"},
-        {"hash": "f" * 24},
-        {"hash": "a" * 24},
-        {"hash": "b" * 24},
-    ]
-
-    def mind(document: dict[str, Any]) -> list[Part]:
-        found = own_results(document)
-        return (
-            [("call", f"own{len(found)}", NAME, asked[len(found)])] if len(found) < len(asked) else [("say", "never")]
-        )
-
-    provider.script = models.script(mind)
-    answer = client.ask("endless")
-    assert answer.stop_reason == "end_turn"
-    assert answer.content == []
-    told = own_results(provider.last.json)
-    assert "run the tool again" in told[0]
-    assert "hash is missing" in told[1]
-    assert "no more than 3 lookups" in told[3]
-    assert [block["is_error"] for m in provider.last.json["messages"][2::2] for block in m["content"]] == [True] * 4
-    assert len(provider.requests) == 5
-
-
-ODD = [
-    {"hash": "\ud800"},
-    {"hash": "\0" * 24},
-    {"hash": "0" * 24, "query": "\ud83d"},
-    {"hash": "0" * 24, "start_line": 10**12, "end_line": -1},
-]
-
-
-@ALL
-@EACH
-def test_whatever_a_model_asks_for_is_answered_and_sent_back_as_it_was(
-    client_of: Callable[..., Client], provider: Provider, kind: type[Client], is_streaming: bool
-) -> None:
-    client = client_of(kind, is_streaming=is_streaming)
-    calls: list[Part] = [("call", f"own{n}", NAME, arguments) for n, arguments in enumerate(ODD)]
-    provider.script = models.script(lambda document: [("say", "Done.")] if own_results(document) else calls)
-    assert texts(client, client.ask(f"odd {client.path}{is_streaming}")) == "Done."
-    assert all("run the tool again" in told for told in own_results(provider.last.json))
-    seen = provider.last.json[key_of(client)]
-    assert all(
-        json.dumps(arguments)[1:-1] in json.dumps(seen).replace("\\\\", "\\").replace('\\"', '"') for arguments in ODD
-    )
-    client.ask("thanks")
-    assert provider.last.json[key_of(client)][: len(seen)] == seen
-
-
-@ALL
-def test_a_round_that_cannot_be_spelled_ends_in_an_error(
-    offering: Proxy, provider: Provider, http: httpx.Client, is_streaming: bool
-) -> None:
-    endless = models.script(lambda document: [("call", "own1", NAME, {"hash": "0" * 24, "start_line": 5e300})])
-    provider.say(
-        lambda received: [
-            piece.replace(b"e+300", b"e+900") if isinstance(piece, bytes) else piece for piece in endless(received)
-        ]
-    )
-    asked = {"model": "m", "max_tokens": 9, "stream": is_streaming, "tools": Messages.tools}
-    asked["messages"] = [{"role": "user", "content": f"no end {is_streaming}"}]
-    answer = http.post(f"{offering.v1}/messages", json=asked)
-    assert answer.status_code == (200 if is_streaming else 500)
-    assert "api_error" in answer.text
-    assert NAME not in answer.text
-
-
-@ALL
-def test_a_round_that_fails_is_the_providers_error(
-    offering: Proxy, provider: Provider, http: httpx.Client, is_streaming: bool
-) -> None:
-    refusal = answers.json_answer(answers.anthropic_error("invalid_request_error", "no"), 400)
-    call = models.script(lambda document: [("say", "Well. "), ("call", "own1", NAME, {"hash": "0" * 24})])
-    provider.say(call, refusal, refusal)
-    asked = {"model": "m", "max_tokens": 9, "stream": is_streaming, "tools": Messages.tools}
-    asked["messages"] = [{"role": "user", "content": f"fail {is_streaming}"}]
-    answer = http.post(f"{offering.v1}/messages", json=asked)
-    if is_streaming:
-        assert answer.status_code == 200
-        assert "Well" in answer.text or "We" in answer.text
-        assert answer.text.endswith(
-            'event: error\ndata: {"type":"error","error":{"type":"invalid_request_error","message":"no"}}\n\n'
-        )
-    else:
-        assert (answer.status_code, answer.json()["error"]["message"]) == (400, "no")
-    rows = offering.rows_of(answer.headers["x-headroom-request-id"], count=3)
-    assert [(row["origin"], row["http_status"]) for row in rows] == [("client", 200), *[("retrieval", 400)] * 2]
-
-
-@pytest.mark.parametrize("is_streaming", [True, False])
-@EACH
-def test_what_the_provider_does_not_take_back_is_gone_on_without(
-    provider: Provider, client_of: Callable[..., Client], kind: type[Client], is_streaming: bool
-) -> None:
-    client = client_of(kind, is_streaming=is_streaming)
-    label = f"too long {client.path}{is_streaming}"
-
-    def mind(document: dict[str, Any]) -> list[Part]:
-        if found := own_results(document):
-            return [("say", "I go on." if "Go on without" in found[-1] else "never")]
-        if HASH.search(json.dumps(document)):
-            return [("say", "Let me look. "), ("call", "own1", NAME, {"hash": hash_in(document), "query": "run 417"})]
-        return [("call", "c1", "Bash", {"command": "make"})]
-
-    def narrow(received: Received) -> answers.Answer:
-        if any("took" in found for found in own_results(received.json)):
-            return answers.json_answer(answers.anthropic_error("invalid_request_error", "prompt is too long"), 400)
-        return minded(received)
-
-    minded, provider.script = models.script(mind), narrow
-    client.ask(label)
-    assert texts(client, client.give(c1=log(label))) == "Let me look. I go on."
-    assert len(provider.requests) == 4
-    seen = provider.last.json[key_of(client)]
-    client.ask("thanks")
-    assert provider.last.json[key_of(client)][: len(seen)] == seen
 
 
 def test_text_is_passed_on_before_the_next_round_is_asked_for(

@@ -63,6 +63,13 @@ class Weaver(Protocol):
         """What to say when a further round got this error answer."""
 
 
+def recorded(
+    rounds: Sequence[tuple[Any, ...]], shown: Sequence[int], calls: Sequence[OwnCall], results: Sequence[Any]
+) -> Turn:
+    """What is to be recorded of a turn: its rounds, and calls of ours that its end still has, with what answers them."""
+    return Turn(tuple(rounds), tuple(shown), tuple((call.place, call.part) for call in calls), tuple(results))
+
+
 def retold(rounds: list[tuple[Any, ...]], text: str) -> list[Any]:
     """The last round with this in place of what was looked up, there and for good."""
     sent = [_answered(item, text) for item in rounds[-1]]
@@ -103,7 +110,16 @@ class Events:
 
 def _document(raw: bytes) -> dict[str, Any] | None:
     data = b"\n".join(line[5:].strip() for line in raw.splitlines() if line.startswith(b"data:"))
-    return bodies.load_object(data) if data.startswith(b"{") else None
+    return loaded(data) if data.startswith(b"{") else None
+
+
+def loaded(body: bytes) -> dict[str, Any] | None:
+    """A JSON object of which parts will be sent on, spelled anew; `None` when it is anything else."""
+    try:
+        document = splice.loads_exactly(body)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def event(document: dict[str, Any], *, is_named: bool = True) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 from proxy import splice
 from proxy.providers import bodies
 from proxy.retrieval.turns import Turn
-from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, retold, summed
+from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, loaded, recorded, retold, summed
 from proxy.retrieval.words import TOOL_NAME
 from proxy.sse import DONE_EVENT
 
@@ -67,15 +67,9 @@ class _Completion:
         ]
 
     def turn(self, said: Sequence[Said]) -> tuple[Turn, list[Any]]:
-        is_mixed = self.has_client_calls
         content = self._text + bodies.text(self._message.get("content"))
         return (
-            Turn(
-                tuple(self._rounds),
-                tuple(self._shown),
-                tuple((call.place, call.part) for call in self.calls) if is_mixed else (),
-                tuple(self._results(said)) if is_mixed else (),
-            ),
+            recorded(self._rounds, self._shown, self.calls, self._results(said)),
             [{"role": "assistant", "content": content, "tool_calls": self._visible()}],
         )
 
@@ -207,7 +201,7 @@ class ChatJson(_Completion):
 
     def flush(self) -> bytes:
         body, self._body = self._body, b""
-        completion = bodies.load_object(body) if body else None
+        completion = loaded(body) if body else None
         choices = bodies.items((completion or {}).get("choices"))
         message = choices[0].get("message") if len(choices) == 1 and isinstance(choices[0], dict) else None
         if completion is None or not isinstance(message, dict):

@@ -8,7 +8,7 @@ from typing import Any
 from proxy import splice
 from proxy.providers import bodies
 from proxy.retrieval.turns import Turn
-from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, retold, summed
+from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, loaded, recorded, retold, summed
 from proxy.retrieval.words import TOOL_NAME
 
 
@@ -67,14 +67,8 @@ class _Message:
         ]
 
     def turn(self, said: Sequence[Said]) -> tuple[Turn, list[Any]]:
-        is_mixed = self.has_client_calls
         return (
-            Turn(
-                tuple(self._rounds),
-                tuple(self._shown),
-                tuple((call.place, call.part) for call in self.calls) if is_mixed else (),
-                tuple(self._results(said)) if is_mixed else (),
-            ),
+            recorded(self._rounds, self._shown, self.calls, self._results(said)),
             [{"role": "assistant", "content": [*self._seen, *self._visible()]}],
         )
 
@@ -123,7 +117,7 @@ class MessageStream(_Message):
         elif kind == "content_block_delta" and self._blocks:
             self._add(index, document.get("delta"))
         elif kind == "content_block_stop" and index in self._json:
-            self._blocks[-1]["input"] = bodies.load_object("".join(self._json.pop(index)).encode() or b"{}") or {}
+            self._blocks[-1]["input"] = loaded("".join(self._json.pop(index)).encode() or b"{}") or {}
         place = self._places.get(index, index)
         if place is None:
             return b""
@@ -181,7 +175,7 @@ class MessageJson(_Message):
 
     def flush(self) -> bytes:
         body, self._body = self._body, b""
-        message = bodies.load_object(body) if body else None
+        message = loaded(body) if body else None
         if message is None or not isinstance(message.get("content"), list):
             return body
         self._message = message

@@ -11,7 +11,7 @@ from typing import Any
 from proxy import splice
 from proxy.providers import bodies
 from proxy.retrieval.turns import Turn
-from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, retold, summed
+from proxy.retrieval.weaving.base import Events, OwnCall, Said, error_of, event, loaded, recorded, retold, summed
 from proxy.retrieval.words import TOOL_NAME
 
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -70,14 +70,8 @@ class _Response:
         ]
 
     def turn(self, said: Sequence[Said]) -> tuple[Turn, list[Any]]:
-        is_mixed = self.has_client_calls
         return (
-            Turn(
-                tuple(self._rounds),
-                tuple(self._shown),
-                tuple((call.place, call.part) for call in self.calls) if is_mixed else (),
-                tuple(self._results(said)) if is_mixed else (),
-            ),
+            recorded(self._rounds, self._shown, self.calls, self._results(said)),
             [*self._seen, *self._visible()],
         )
 
@@ -176,7 +170,7 @@ class ResponseJson(_Response):
 
     def flush(self) -> bytes:
         body, self._body = self._body, b""
-        response = bodies.load_object(body) if body else None
+        response = loaded(body) if body else None
         if response is None or not isinstance(response.get("output"), list):
             return body
         self._response = response

@@ -106,10 +106,13 @@ class ScopedAdmin(ModelAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *arguments: Any, **named: Any) -> Any:
         """What can be done to a row of the list can be done on its own page."""
-        actions = self.get_actions(request).values()
-        return super().render_change_form(
-            request, {**context, "row_actions": [(name, words) for _, name, words in actions]}, *arguments, **named
-        )
+        row = context.get("original")
+        actions = [(name, words) for _, name, words in self.get_actions(request).values() if self.offers(name, row)]
+        return super().render_change_form(request, {**context, "row_actions": actions}, *arguments, **named)
+
+    def offers(self, action: str, row: Any) -> bool:
+        """Whether a row's own page has the button of an action: not where it could only be refused."""
+        return True
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {name: value for name, value in super().get_changeform_initial_data(request).items() if name != "seen"}

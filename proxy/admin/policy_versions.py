@@ -53,6 +53,9 @@ class PolicyVersions(base.ScopedAdmin):
         unsaved = {"show_save": False, "show_save_and_continue": False}
         return super().render_change_form(request, {**context, **unsaved}, *arguments, **named)
 
+    def offers(self, action: str, row: PolicyVersion) -> bool:
+        return action in versions.choices(row, versions.in_force())
+
     @admin.action(description="Adopt for new conversations", permissions=["change"])
     def adopt(self, request: HttpRequest, rows: QuerySet[PolicyVersion]) -> HttpResponse | None:
         if rows.count() != 1:

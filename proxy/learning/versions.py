@@ -162,6 +162,12 @@ def standing(version: PolicyVersion, now: PolicyVersion | None) -> str:
     return version.state
 
 
+def choices(version: PolicyVersion, now: PolicyVersion | None) -> frozenset[str]:
+    """What can be done about a version, given the one in force: `adopt`, `decline`, both or neither."""
+    adopt = {"adopt"} if version != now and version.state != "superseded" else set()
+    return frozenset(adopt | ({"decline"} if version.state == "proposed" else set()))
+
+
 def worded(rule: Rule, version: PolicyVersion) -> str:
     """A rule as people read it, with the evidence for it where the version has that."""
     tool, form, level = rule

@@ -61,6 +61,22 @@ def test_an_owner_adopts_declines_and_goes_back(first: PolicyVersion, proposed: 
     assert Change.objects.filter(actor="olga", action="adopted", kind="policy version").count() == 2
 
 
+def test_a_page_offers_what_can_be_done(first: PolicyVersion, proposed: PolicyVersion) -> None:
+    owner = logged_in()
+
+    def offered(version: PolicyVersion) -> list[str]:
+        shown = owner.get(f"{LIST}{version.pk}/change/").content.decode()
+        return [name for name in ("adopt", "decline") if f'name="action" value="{name}"' in shown]
+
+    assert (offered(first), offered(proposed)) == ([], ["adopt", "decline"])
+    act(owner, "adopt", proposed)
+    assert (offered(first), offered(proposed)) == (["adopt"], [])
+    PolicyVersion.objects.filter(pk=proposed.pk).update(state="superseded")
+    assert offered(proposed) == []
+    PolicyVersion.objects.filter(pk=proposed.pk).update(state="declined")
+    assert offered(proposed) == ["adopt"]
+
+
 @pytest.mark.parametrize("role", ["manager", "viewer"])
 def test_nobody_else_sees_or_decides(role: str, first: PolicyVersion, proposed: PolicyVersion) -> None:
     other = logged_in(role, make_team("search"))

@@ -40,7 +40,7 @@ def run() -> None:
     """Serve until a signal says stop; running streams are finished first."""
     check_settings()
     sockets = [_bind()]
-    lock = _lock_workspace() if settings.IS_EMBEDDED else None
+    lock = _take_workspace()
     try:
         _prepare_database()
         _take_in_savings()
@@ -120,7 +120,10 @@ def _bind() -> socket.socket:
     return listener
 
 
-def _lock_workspace() -> int:
+def _take_workspace() -> int | None:
+    """Be the only one in the workspace, with SQLite; with PostgreSQL only say where we are."""
+    if not settings.IS_EMBEDDED:
+        return workspace.announce(settings.WORKSPACE_DIR, _own_url())
     try:
         return workspace.lock(settings.WORKSPACE_DIR, _own_url())
     except workspace.WorkspaceInUse as exc:

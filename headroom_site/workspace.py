@@ -9,6 +9,9 @@ import secrets
 import time
 from pathlib import Path
 
+LOCK = "headroom.lock"
+SIGN = "serving"
+"""Held like the lock, by the first of the proxies that share a workspace, to say where it is."""
 LOOK_S = 0.1
 """More than whoever looks whether a workspace is free holds it."""
 
@@ -51,16 +54,33 @@ def lock(directory: Path, url: str = "") -> int:
     A flock dies with its last descriptor, and Python's descriptors are not inherited by programs that we start, so
     neither a crash nor a surviving child leaves the workspace locked.
     """
-    descriptor = os.open(directory / "headroom.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _hold(descriptor)
+        return _held(directory / LOCK, url)
     except BlockingIOError:
-        holder, _, _ = os.pread(descriptor, 32, 0).decode("ascii", "replace").partition("\n")
-        os.close(descriptor)
+        with (directory / LOCK).open(encoding="ascii", errors="replace") as file:
+            holder = file.readline(32).strip()
         raise WorkspaceInUse(
             f"{directory} is in use by process {holder or 'unknown'}: two proxies on one SQLite workspace would each count only "
             "their own share. Stop it, set another HEADROOM_WORKSPACE_DIR, or use PostgreSQL and Redis."
         ) from None
+
+
+def announce(directory: Path, url: str) -> int | None:
+    """Have `served_at` say this address until this process ends; returns the descriptor to keep open, `None` where another
+    proxy of this workspace says its own."""
+    try:
+        return _held(directory / SIGN, url)
+    except BlockingIOError:
+        return None
+
+
+def _held(path: Path, url: str) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _hold(descriptor)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n{url}\n".encode(), 0)
     return descriptor
@@ -76,10 +96,14 @@ def _hold(descriptor: int) -> None:
 
 
 def served_at(directory: Path) -> str:
-    """The address of the proxy that holds this workspace now, "" when none does: the number of one that is gone may be
+    """The address of a proxy that runs in this workspace now, "" when none does: the number of one that is gone may be
     another program's."""
+    return _said_in(directory / LOCK) or _said_in(directory / SIGN)
+
+
+def _said_in(path: Path) -> str:
     try:
-        with (directory / "headroom.lock").open(encoding="ascii") as file:
+        with path.open(encoding="ascii") as file:
             if _is_free(file.fileno()):
                 return ""
             _, url = file.read().splitlines()

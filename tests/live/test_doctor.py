@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 
 from tests.live.provider import Provider
 from tests.live.proxies import ROOT, Proxy
@@ -23,6 +24,15 @@ def test_a_serving_proxy_with_its_providers_is_well(proxy: Proxy, provider: Prov
 def test_the_login_link_leads_to_the_proxy_that_runs(proxy: Proxy) -> None:
     assert json.loads(call(proxy, "dashboard").stdout)["url"].startswith(f"{proxy.url}/login/once?token=")
     assert "python3 manage.py dashboard " in proxy.output, "there may be no `headroom` to call in a checkout"
+
+
+def test_a_proxy_on_postgres_is_found_under_whatever_port(
+    start_proxy: Callable[..., Proxy], migrated_postgres_url: str
+) -> None:
+    proxy = start_proxy(HEADROOM_DATABASE_URL=migrated_postgres_url)
+    report = json.loads(call(proxy, "doctor").stdout)
+    details = [finding["detail"] for finding in report["findings"] if finding["part"] == "port"]
+    assert details[0].startswith(f"a proxy serves at {proxy.url}, ")
 
 
 def call(proxy: Proxy, name: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -20,6 +20,16 @@ def test_the_address_of_a_proxy_is_known_while_it_runs(tmp_path: Path) -> None:
     assert workspace.served_at(tmp_path) == ""
 
 
+def test_of_proxies_that_share_a_workspace_the_first_is_known(tmp_path: Path) -> None:
+    first = workspace.announce(tmp_path, "http://127.0.0.1:9880")
+    assert first is not None
+    assert workspace.announce(tmp_path, "http://127.0.0.1:9881") is None
+    assert workspace.served_at(tmp_path) == "http://127.0.0.1:9880"
+    os.close(first)
+    assert workspace.served_at(tmp_path) == ""
+    os.close(workspace.lock(tmp_path))
+
+
 def test_a_lock_of_an_older_version_names_no_address(tmp_path: Path) -> None:
     held = workspace.lock(tmp_path)
     (tmp_path / "headroom.lock").write_text(f"{os.getpid()}\n")

@@ -223,5 +223,5 @@ def test_a_running_stream_is_finished_when_the_proxy_is_told_to_stop(
     assert heard.is_whole
     assert proxy.process.wait(proxies.WAIT_S) in (0, -how), proxy.output
     rows = proxy.rows()
-    assert [(row["status"], row["basis"]) for row in rows] == [("complete", "measured")]
+    assert [(row["status"], row["basis"], row["error"]) for row in rows] == [("complete", "measured", "")]
     assert list((proxy.workspace / "journal").iterdir()) == []

@@ -175,10 +175,12 @@ class Entry:
 def _noted(book: Book, request: Request) -> Account:
     document = request.call.document or {}
     marked = anthropic.marks(request.call) if request.dialect == "anthropic" else []
-    layout = sizing.layout(document, request.dialect, book.layout, len(marked))
-    is_first, last_units = book.layout is None, len(book.rest)
-    units_of = [layout.unit_of(result.path) for result in request.call.results]
+    is_first, last_units, last_results = book.layout is None, len(book.rest), len(book.results)
     known = _note_results(book, request)
+    # Where the client changed something in the midst, or its model, every message is looked at.
+    goes_on = known == last_results and book.model == request.call.model
+    layout = sizing.layout(document, request.dialect, book.layout if goes_on else None, len(marked))
+    units_of = [layout.unit_of(result.path) for result in request.call.results]
     common = min([_common_units(book, layout, request.call.model), *units_of[known : len(book.before)]])
     _extend(book, layout, request, common, units_of)
     own_common = _size_results(book, request, units_of, min(known, sum(unit < common for unit in units_of)))

@@ -6,14 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from proxy import splice
 from proxy.providers import bodies
 from proxy.sse import JsonEvents
 
 STATUSES = frozenset((400, 413))
 _CODES = frozenset(("context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"))
 _SAYS_SO = re.compile(
-    r"prompt is too long|maximum context length|exceeds? (?:the|this model's|its) (?:available |maximum )?context"
-    r"|context (?:window|length) (?:is |was )?exceeded|input is too long|exceeds the maximum number of (?:input )?tokens",
+    r"prompt is too long|maximum (?:context|prompt) length|exceeds? (?:the|this model's|its) (?:available |maximum )?context"
+    r"|context (?:window|length) (?:is |was )?exceeded|input is too long|exceeds the maximum number of (?:input )?tokens"
+    r"|exceeded model token limit|prompt exceeds max(?:imum)? length",
     re.IGNORECASE,
 )
 _TAKEN = frozenset(("response.created", "response.queued", "response.in_progress"))
@@ -26,7 +28,13 @@ _FIGURES = (
         re.DOTALL,
     ),
     re.compile(rf"\((?P<actual>{_NUMBER}) tokens\) exceeds the available context size \((?P<limit>{_NUMBER}) tokens\)"),
-    re.compile(rf"maximum context length (?:is|of) (?P<limit>{_NUMBER})"),
+    re.compile(rf"maximum prompt length is (?P<limit>{_NUMBER}) but the request contains (?P<actual>{_NUMBER})"),
+    re.compile(
+        rf"\((?P<actual>{_NUMBER})\) exceeds the maximum number of (?:input )?tokens allowed \((?P<limit>{_NUMBER})\)"
+    ),
+    re.compile(rf"configured limit of (?P<limit>{_NUMBER}) tokens.*?resulted in (?P<actual>{_NUMBER})", re.DOTALL),
+    re.compile(rf"length is (?P<actual>{_NUMBER}) while limit is (?P<limit>{_NUMBER})"),
+    re.compile(rf"(?:maximum context length (?:is|of)|model token limit:) (?P<limit>{_NUMBER})"),
 )
 
 
@@ -43,8 +51,18 @@ def read(status: int, body: bytes) -> TooLong | None:
 
     That `max_tokens` and the input do not fit together is something else: the client asked for less to be written.
     """
-    document = bodies.load_object(body) if status in STATUSES else None
-    return _judged((document or {}).get("error"))
+    return _judged(_error(body)) if status in STATUSES else None
+
+
+def _error(body: bytes) -> Any:
+    """The error in a body: most name it, Google's list it, and some servers send it bare."""
+    try:
+        document = splice.loads(body)
+    except ValueError:
+        return None
+    if isinstance(document, list):
+        document = document[0] if document else None
+    return document.get("error", document) if isinstance(document, dict) else None
 
 
 def read_stream(start: bytes) -> TooLong | None:

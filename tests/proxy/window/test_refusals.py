@@ -37,6 +37,31 @@ SAID: list[tuple[dict[str, Any], TooLong | None]] = [
         },
         TooLong(4096, 5000),
     ),
+    (
+        {"message": "This model's maximum prompt length is 131072 but the request contains 537812 tokens."},
+        TooLong(131072, 537812),
+    ),
+    (
+        {
+            "code": 400,
+            "message": "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        },
+        TooLong(1048576, 1200000),
+    ),
+    (
+        {
+            "code": "context_length_exceeded",
+            "message": "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 290000 tokens.",
+        },
+        TooLong(272000, 290000),
+    ),
+    (
+        {"code": "context_length_exceeded", "message": "Current length is 9000 while limit is 8192"},
+        TooLong(8192, 9000),
+    ),
+    ({"message": "Invalid request: Your request exceeded model token limit: 131072"}, TooLong(131072)),
+    ({"code": "1261", "message": "Prompt exceeds max length"}, TooLong()),
+    ({"message": "`stop` exceeds the maximum length of 4 entries"}, None),
     ({"message": "input length and `max_tokens` exceed context limit: 190000 + 21333 > 200000"}, None),
     ({"type": "invalid_request_error", "message": "messages.3: tool_use ids were found without tool_result"}, None),
     ({"message": 5}, None),
@@ -48,6 +73,12 @@ def test_a_prompt_that_is_too_long_is_told_from_other_errors(error: dict[str, An
     body = json.dumps({"type": "error", "error": error}).encode()
     assert refusals.read(400, body) == meant
     assert refusals.read(500, body) is None
+
+
+def test_an_error_may_stand_in_a_list_or_by_itself() -> None:
+    said = {"object": "error", "message": "This model's maximum context length is 8192 tokens.", "code": 400}
+    assert refusals.read(400, json.dumps(said).encode()) == TooLong(8192)
+    assert refusals.read(400, json.dumps([{"error": said}]).encode()) == TooLong(8192)
 
 
 @pytest.mark.parametrize("body", [b"", b"prompt is too long", b'{"error":"prompt is too long"}', b"[1]", b"\xff"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,9 +22,16 @@ WINDOW_LINES = 110
 LAST_LAGS = 4
 """Edits that are looked at: an agent that begins with one thing may go on with another."""
 
-_RUNS = re.compile(r"bash|shell|terminal|stdin|process(?:_output)?$", re.IGNORECASE)
-"""Tools that say more of what a command printed have no command line: `BashOutput`, `write_stdin`, `read-process`. What a
-service processes, a refund or an order, is data."""
+_WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-.: ]")
+_SHELL = re.compile(r"(?:^|_)(?:bash|(?:power)?shell|stdin)")
+_HOLDER = re.compile(
+    r"(?:(?:get|read|view|check|capture|poll|list|last|send|write|run|execute|start|launch|stop|kill|wait|interact|to|in|from|with)_)*"
+    r"(?:terminal|process)(?:_(?:read|write|output|logs?|input|text|contents?|buffer|screen|selection|command|status|session))*"
+)
+_HANDLE = re.compile(r"(?:^|_)(?:p?id|session|input|text|chars|command|timeout|wait|lines?|selected)(?:_|$)")
+"""Tools that say more of what a command printed have no command line. `BashOutput` and `write_stdin` are told by a word of
+their names; `read-process` and `get_terminal_output` by the whole of it and, as airports have terminals and what a service
+processes, a refund or an order, is data, by an argument that such tools take."""
 
 
 class Files:
@@ -138,7 +146,26 @@ def can_be_had_again(result: ToolResult) -> bool:
 
 @lru_cache(maxsize=8192)
 def _is_command(tool: str, arguments: str) -> bool:
-    return bool(_RUNS.search(tool)) or bool(commands.line(ToolCall(tool, arguments)))
+    return _is_about_process(tool, arguments) or bool(commands.line(ToolCall(tool, arguments)))
+
+
+def _is_about_process(tool: str, arguments: str) -> bool:
+    """Whether a tool says by its name, and where that could be another thing's by its arguments, that it looks after what
+    runs in a shell."""
+    if _SHELL.search(_in_words(tool)):
+        return True
+    if not _HOLDER.fullmatch(_in_words(tool.rpartition("__")[2])):
+        return False
+    try:
+        given = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        return False
+    return not given or (isinstance(given, dict) and any(_HANDLE.search(_in_words(key)) for key in given))
+
+
+def _in_words(name: str) -> str:
+    """A name in small letters, its words joined by `_`: agents say `BashOutput`, `read-process` and `get_terminal_output`."""
+    return _WORD_STARTS.sub("_", name).lower()
 
 
 @lru_cache(maxsize=8192)

@@ -58,6 +58,12 @@ def ripe_at(steps: list[Step], task: str = "go on") -> int | None:
         pytest.param([("read_many_files", {"paths": ["a.py", "b.py"]}, "x"), edit("b.py")], 8, id="one of several"),
         pytest.param([("BashOutput", {"bash_id": "7"}, "ok")], 3, id="more of what a command printed"),
         pytest.param([("read-process", {"id": 7}, "ok")], 3, id="more of what a process printed"),
+        pytest.param([("getTerminalOutput", {"id": "7"}, "ok")], 3, id="more of what a terminal shows"),
+        pytest.param([("mcp__ide__read_terminal", {"terminalId": 7, "maxLines": 9}, "ok")], 3, id="and of another"),
+        pytest.param([("airport_terminal_info", {"iata": "MUC"}, "gates: 12")], 4, id="a terminal of an airport"),
+        pytest.param([("get_terminal", {"airport": "MUC"}, "gates: 12")], 4, id="one by its arguments"),
+        pytest.param([("list_seashells", {}, "cowrie")], 4, id="shells of the sea"),
+        pytest.param([("refund_process", {"order": 7}, "refunded: 12")], 4, id="a process of a service"),
         pytest.param([("process_refund", {"order": 7}, "refunded: 12")], 4, id="what a service did"),
     ],
 )

@@ -50,11 +50,8 @@ def _marked(content: Any, mark: Message) -> Any:
 
 
 def _chat_request(session: Session, turn: Turn, model: str) -> Message:
-    lead = (
-        [{"role": "system", "content": "\n".join(str(block.get("text", "")) for block in session.system)}]
-        if session.system
-        else []
-    )
+    system = list(session.system) or _stand_in(session, turn)
+    lead = [{"role": "system", "content": "\n".join(str(block.get("text", "")) for block in system)}] if system else []
     body: Message = {
         "model": model,
         "messages": [*lead, *turn.history[: turn.length]],

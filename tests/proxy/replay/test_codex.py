@@ -59,6 +59,30 @@ def test_a_compaction_begins_a_history_of_its_own(tmp_path: Path) -> None:
     assert session.turns[1].history[0]["content"] == "so far: nothing"
 
 
+def counted(input_tokens: int, output_tokens: int) -> dict[str, Any]:
+    usage = {"input_tokens": input_tokens, "cached_input_tokens": 0, "output_tokens": output_tokens}
+    info = {"total_token_usage": usage, "last_token_usage": usage}
+    return {"type": "event_msg", "payload": {"type": "token_count", "info": info}}
+
+
+def test_the_providers_counts_belong_to_the_answer_before_them(tmp_path: Path) -> None:
+    limits = {"type": "event_msg", "payload": {"type": "token_count", "info": None}}
+    first, second = counted(12_000, 40), counted(12_100, 7)
+    turns = (limits, said("user", "go"), CALL, OUTPUT, first, first, said("assistant", "done"), first, second)
+    session = read(tmp_path, META, *turns)
+    told = [(turn.recorded_input_tokens, turn.recorded_output_tokens) for turn in session.turns]
+    assert told == [(12_000, 40), (12_100, 7)]
+    assert session.leaves_out_prefix
+
+
+def test_a_compaction_keeps_what_it_says_that_it_keeps(tmp_path: Path) -> None:
+    kept = [said("user", "go")["payload"], CALL["payload"], OUTPUT["payload"], {"type": "compaction"}, None]
+    compacted = {"type": "compacted", "payload": {"message": "", "replacement_history": kept}}
+    session = read(tmp_path, META, said("user", "go"), said("assistant", "a"), compacted, said("assistant", "b"))
+    assert [turn.length for turn in session.turns] == [1, 3]
+    assert [message["role"] for message in session.turns[1].history] == ["user", "assistant", "tool", "assistant"]
+
+
 def test_a_rollout_without_answers_is_skipped(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="no answer"):
         read(tmp_path, META, said("user", "go"))

@@ -82,7 +82,7 @@ def top_up(budget_id: int, usd: Decimal) -> None:
         raise click.UsageError(str(exc)) from exc
     except LookupError as exc:
         raise click.ClickException(str(exc)) from exc
-    click.echo(f"Budget {budget_id} has ${period.limit_nano_usd / 1e9:,} in this period.")
+    click.echo(f"Budget {budget_id} has ${_exact(period)} in this period.")
 
 
 @command.command("end")
@@ -102,20 +102,26 @@ def end(budget_id: int) -> None:
 def list_(as_json: bool) -> None:
     """List the budgets in force with what is spent and set aside in their running periods."""
     _, limits = _modules()
-    rows = [_row(budget, period) for budget, period in limits.list_with_periods()]
+    found = [(budget, period, _row(budget, period)) for budget, period in limits.list_with_periods()]
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps([row for *_, row in found]))
         return
-    if not rows:
+    if not found:
         click.echo("No budgets. Make one: headroom budget create USD --period daily")
-    for row in rows:
-        amounts = f"${row['spent_usd']:,.4f} of ${row['running_limit_usd']:,}, ${row['set_aside_usd']:,.4f} set aside"
+    for budget, period, row in found:
+        limit = _exact(period or budget)
+        amounts = f"${row['spent_usd']:,.4f} of ${limit}, ${row['set_aside_usd']:,.4f} set aside"
         click.echo(f"{row['id']:>4}  {row['whose']:28}  {row['period']:8} {row['policy']:7}  {amounts}")
 
 
 def _modules() -> tuple[Any, Any]:
     setup.database()
     return import_module("budgets.keys"), import_module("budgets.limits")
+
+
+def _exact(limited: Any) -> str:
+    exact: str = import_module("budgets.dollars").exact(limited.limit_nano_usd)
+    return exact
 
 
 def _row(budget: Any, period: Any) -> dict[str, Any]:

@@ -104,6 +104,8 @@ def test_small_amounts_and_topped_up_ones_are_shown_as_they_are() -> None:
     run = partial(CliRunner().invoke, main)
     assert run(["budget", "top-up", str(budget.pk), "2"]).output == f"Budget {budget.pk} has $2.0015 in this period.\n"
     assert "$0.0000 of $2.0015, " in run(["budget", "list"]).output
+    assert run(["budget", "top-up", str(budget.pk), "2.9985"]).output.endswith(" has $5.00 in this period.\n")
+    assert "$0.0000 of $5.00, " in run(["budget", "list"]).output
     assert run(["budget", "top-up", "0", "2"]).exit_code == 1
     assert run(["budget", "top-up", str(budget.pk), "0"]).exit_code == 2
 

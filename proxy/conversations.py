@@ -19,6 +19,7 @@ from headroom.values import Policy, ToolCall
 from proxy import decisions, policies, repeats
 from proxy.aging.aging import Aging
 from proxy.aging.epochs import CACHED_FROM_TOKENS, Billing
+from proxy.aging.pasts import Past
 from proxy.aging.values import Aged, Look, Stand, Standing
 from proxy.decisions import Batch, Decided
 from proxy.learning import rereads
@@ -100,7 +101,8 @@ class Conversations:
         look = None
         if billing is not None and policy.level != "lossless":
             look = Look(call, provider, stands, owner, policy, billing, time.time() if at_s is None else at_s)
-        standing = await self.aging.standing(look) if look is not None else Standing()
+        past = await self.aging.past(look) if look is not None else None
+        standing = self.aging.standing(past) if past is not None else Standing()
         gone = standing.deepened | hidden
         whole = self._gone_out_whole(stands)
         while new := {
@@ -112,17 +114,20 @@ class Conversations:
             calls = [] if hidden else [result for result in call.results if not result.is_newest]
             reread = _read_again(call, stands, standing, hidden)
             made, results = await self._decide(new, stands, gone, policy, room, calls, owner)
-            held = await self._held(owner, made, results, reread, call.conversation)
-            if look is not None and not any(held.get(key) is one for key, one in made.items()):
-                standing = await self.aging.caught_up(look, standing)  # another worker had this very request first
+            held = await self._held(Batch(owner, made, results, call.conversation), reread, past)
+            if past is not None:
+                standing = self.aging.standing(past)
                 gone = standing.deepened | hidden
             stands = [Stand(s.key, s.result, s.decided or held.get(s.key)) for s in stands]
             policy = _pinned(policy, stands)
+        if past is not None:
+            await self.aging.checked(past)
+            gone = self.aging.standing(past).deepened | hidden
         referred: frozenset[str] = frozenset() if hidden else _referred_calls(call, owner, stands)
         stands = await self._in_view(stands, gone, referred)
-        if look is None:
+        if look is None or past is None:
             return _plan(call, stands, Aged({}), policy.version)
-        aged = await self.aging.age(replace(look, stands=stands, policy=policy), standing)
+        aged = await self.aging.age(replace(look, stands=stands, policy=policy), past)
         if aged.epoch:
             stands = await self._in_view(stands, aged.deepened | hidden, referred)
         return _plan(call, stands, aged, policy.version)
@@ -202,21 +207,20 @@ class Conversations:
                 made[alone], made[key], results[alone] = made[key], repeated, result
         return made, results
 
-    async def _held(
-        self,
-        owner: str,
-        made: dict[str, Decided],
-        results: dict[str, ToolResult],
-        reread: Sequence[str],
-        conversation: str,
-    ) -> dict[str, Decided]:
+    async def _held(self, batch: Batch, reread: Sequence[str], past: Past | None) -> dict[str, Decided]:
         """The decisions that hold from now on, or only those that were made before. `reread` are keys of forms whose files
-        the new results show once more."""
+        the new results show once more. `past` learns what began elsewhere."""
         try:
-            held = await self.store.save_new(Batch(owner, made, results, conversation), reread)
+            saved = await self.store.save_new(batch, reread, past)
         except (DatabaseError, TimeoutError):
             logger.warning("the decision store is down; lossy forms wait until it is back")
-            held = {key: _without_loss(decided) for key, decided in made.items()}
+            held = {key: _without_loss(decided) for key, decided in batch.made.items()}
+        else:
+            held = saved.held
+            if past is not None:
+                past.learn(saved.news)
+                past.is_looked_up = True
+                past.was_elsewhere |= not saved.are_ours
         for key, decided in held.items():
             self.memory.put(key, decided)
         return held

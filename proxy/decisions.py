@@ -47,7 +47,8 @@ class Decided:
     """What goes out for one tool result: `form`, or the text itself when that is `None`.
 
     A form that says "as above" holds only while the result or call with the key `refers_to` stands above it in full view.
-    `level` says how far the form goes, and `policy_version` which rules it was made by.
+    `level` says how far the form goes, `policy_version` which rules it was made by, and `epoch` which epoch of its
+    conversation was in force then (0: none).
     """
 
     form: str | None
@@ -59,6 +60,7 @@ class Decided:
     refers_to: str = ""
     level: FormLevel = "lossless"
     policy_version: int = 1
+    epoch: int = 0
 
     @property
     def tells_way_back(self) -> bool:
@@ -210,6 +212,7 @@ def load(keys: Iterable[str]) -> dict[str, Decided]:
             row.refers_to,
             cast(FormLevel, row.level),
             row.policy_version,
+            row.epoch,
         )
         for row in found
     }
@@ -272,6 +275,7 @@ def _rows(batch: Batch, now: datetime) -> list[Decision]:
             refers_to=made.refers_to,
             level=made.level,
             policy_version=made.policy_version,
+            epoch=made.epoch,
             engine_version=ENGINE_VERSION,
             conversation=batch.conversation,
             created_at=now,

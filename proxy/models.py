@@ -25,7 +25,8 @@ class Decision(models.Model):
     """What was sent instead of one tool result. It is replayed word for word as long as the conversation lives.
 
     `form` is zlib-compressed UTF-8 (PostgreSQL's text cannot hold a NUL), or `None` when the text was left alone; that is
-    a decision too. `refers_to` is the key of the result or call that a form sends the model back to.
+    a decision too. `refers_to` is the key of the result or call that a form sends the model back to,
+    `epoch` the number of the epoch that was in force when it was made (0: none).
     """
 
     key = models.CharField(primary_key=True, max_length=32)
@@ -42,6 +43,7 @@ class Decision(models.Model):
     engine_version = models.PositiveIntegerField()
     # Where it was decided, as the ledger names conversations; empty where that is not known.
     conversation = models.CharField(max_length=40, blank=True, default="", db_default="")
+    epoch = models.PositiveBigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField()
     used_at = models.DateTimeField(db_index=True)
 
@@ -76,8 +78,9 @@ class Original(models.Model):
 class EpochRecord(models.Model):
     """A moment at which a conversation's older results began to go out in their deep form.
 
-    `chain` names the conversation up to then, `deepened` all keys in force since (blank-separated), `buried` those of them
-    of which one line is left, `turn` the answers so far. Predicted cost and gain are in tokens at the price of fresh input,
+    `chain` names the conversation up to then, `root` all that begin with the same result, `results` are the keys of those
+    that were there, `deepened` all keys in force since (blank-separated), `buried` those of them of which one line is left,
+    `after` the number of the epoch in force before (0: none), `turn` the answers so far. Predicted cost and gain are in tokens at the price of fresh input,
     a token read from the cache being `read_share` of one. `spared_at_once` is what the request that began it did not have to
     write, where the cache was cold; `last_turn` is how far the conversation has come since.
     """
@@ -97,12 +100,18 @@ class EpochRecord(models.Model):
     spared_at_once = models.FloatField(default=0.0, db_default=0.0)
     last_turn = models.PositiveIntegerField(default=0, db_default=0)
     conversation = models.CharField(max_length=40, blank=True, default="", db_default="")
+    root = models.CharField(max_length=32, blank=True, default="", db_default="")
+    results = models.BinaryField(default=b"", db_default=b"")
+    after = models.PositiveBigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:
         verbose_name = "epoch"
         constraints = [models.UniqueConstraint(fields=["owner", "chain", "turn"], name="epoch_owner_chain_turn")]
-        indexes = [models.Index(fields=["conversation"], condition=~Q(conversation=""), name="epoch_conversation")]
+        indexes = [
+            models.Index(fields=["conversation"], condition=~Q(conversation=""), name="epoch_conversation"),
+            models.Index(fields=["owner", "root"], name="epoch_owner_root"),
+        ]
 
     @property
     def realised_gain(self) -> float:

@@ -1,7 +1,7 @@
 """The standings of conversations: when an epoch begins, and what it changes.
 
 A conversation is known by the chain of its tool results: what it read so far, in order. Forks share a chain as far as they
-share a past, and what was sent of that last; a compacted history starts a new one. Each chain has a standing: which results go out in their deep form.
+share a past, and what was sent of that last; a compacted history starts a new one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -22,8 +22,9 @@ from proxy.aging import epochs, prompt_cache
 from proxy.aging.deep_forms import DeepForms
 from proxy.aging.epochs import Billing, Candidate, Tuning
 from proxy.aging.lines import Lines
+from proxy.aging.pasts import EpochStore, Past, Pasts
 from proxy.aging.ripeness import Ripeness
-from proxy.aging.values import Aged, Beginning, EpochStore, Gain, Look, PastEpoch, Place, Progress, Stand, Standing
+from proxy.aging.values import Aged, Beginning, Begun, Gain, Look, Place, Progress, Stand, Standing
 from proxy.decisions import Decided, Memory
 from proxy.offload import Offload
 
@@ -43,45 +44,63 @@ class Aging:
         self._store, self._memory = store, memory
         self._tuning = tuning or Tuning()
         self._forms = DeepForms(store, memory, offload, self._tuning)
-        self._lines = Lines()
+        self._lines, self._pasts = Lines(), Pasts()
         self._progress: Progress = {}
         self._asked: deque[tuple[Look, Standing]] = deque(maxlen=MAX_AHEAD)
 
-    async def standing(self, look: Look) -> Standing:
+    async def past(self, look: Look) -> Past:
+        """What a request goes on from, as far as this worker knows, or else as it is stored."""
+        past = Past(look.owner, _chains(look.owner, look.stands), look.stands, look.call.turns)
+        if not self._pasts.recall(past):
+            await self._look_up(past, self._store.load_epochs)
+        return past
+
+    async def checked(self, past: Past) -> None:
+        """Ask what other workers began, unless the request plainly goes on from one that this worker had."""
+        if not past.is_looked_up and not past.is_beginning and not self._goes_on(past):
+            await self._look_up(past, self._store.news)
+
+    def standing(self, past: Past) -> Standing:
         """How the conversation of a request stands before it, with all that began for results that are still there: also
         where the client took back or changed what came after them."""
-        chains, turns = _chains(look.owner, look.stands), look.call.turns
-        past = chains
-        standing = self._lines.get(chains[-1], turns)  # this very request was here before
-        if standing is None and (asked := _asked_before(chains, look.stands)):
-            standing, past = self._lines.get(asked[-1], turns - 1), asked
-        if standing is None:  # another worker may have had the one before
-            standing, past = await self._stored(look.owner, chains, turns) or Standing(), chains
-        last = self._lines.last(past)
-        return standing if last is None else _joined(standing, last, look)
+        self._pasts.remember(past)
+        return past.standing(None if past.was_elsewhere else self._asked_at_s(past))
 
-    async def caught_up(self, look: Look, standing: Standing) -> Standing:
-        """The standing of a request that another worker had first: with what began there, and without what only this one
-        knows, which is when the conversation asked last."""
-        stored = await self._stored(look.owner, _chains(look.owner, look.stands), look.call.turns)
-        return stored or replace(standing, asked_at_s=None)
+    def _goes_on(self, past: Past) -> bool:
+        is_again = self._lines.get(past.chains[-1], past.turns) is not None
+        return not is_again and self._lines.get(past.asked_chains[-1], past.turns - 1) is not None
 
-    async def age(self, look: Look, standing: Standing) -> Aged:
+    def _asked_at_s(self, past: Past) -> float | None:
+        """When a conversation asked last, `None` where this worker did not have that request."""
+        if self._lines.get(past.chains[-1], past.turns) is not None:  # this very request was here before
+            return self._lines.last(past.chains)
+        if past.asked_chains and self._lines.get(past.asked_chains[-1], past.turns - 1) is not None:
+            return self._lines.last(past.asked_chains)
+        return None
+
+    async def _look_up(self, past: Past, look_up: Callable[[Past], Awaitable[list[Begun]]]) -> None:
+        try:
+            past.learn(await look_up(past))
+        except (DatabaseError, TimeoutError):
+            return
+        past.is_looked_up = True
+
+    async def age(self, look: Look, past: Past) -> Aged:
         """Look a conversation over and say what its older results go out as."""
-        chains = _chains(look.owner, look.stands)
+        chains, standing = past.chains, self.standing(past)
         is_new = self._lines.get(chains[-1], look.call.turns) is None
         forms = await self._forms.in_force(look, standing)
         trigger = ""
         if is_new:
             if _is_due(look.call.turns) or prompt_cache.may_be_cold(standing, look.at_s):
-                standing, trigger = await self._advance(look, chains[-1], standing, forms)
+                standing, trigger = await self._advance(look, past, standing, forms)
             if _is_due(look.call.turns + 1):
                 self._asked.append((look, standing))
         if trigger:
             forms = await self._forms.in_force(look, standing)
         for epoch in standing.epochs:
             self._note_progress((look.owner, epoch.chain, epoch.turn), look.call.turns)
-        self._lines.put(chains, look.call.turns, replace(standing, asked_at_s=look.at_s))
+        self._lines.put(chains, look.call.turns, look.at_s)
         return Aged(forms, prompt_cache.mark(look, standing), trigger, standing.deepened)
 
     async def look_ahead(self) -> None:
@@ -108,14 +127,8 @@ class Aging:
     def _note_progress(self, place: Place, turns: int) -> None:
         self._progress[place] = max(turns, self._progress.get(place, 0))
 
-    async def _stored(self, owner: str, chains: list[str], turns: int) -> Standing | None:
-        try:
-            return await self._store.load_standing(owner, chains, turns)
-        except (DatabaseError, TimeoutError):
-            return None
-
     async def _advance(
-        self, look: Look, chain: str, standing: Standing, forms: dict[str, Decided]
+        self, look: Look, past: Past, standing: Standing, forms: dict[str, Decided]
     ) -> tuple[Standing, str]:
         """The standing with which this request goes out, and what triggered an epoch, if one begins. `forms` are the deep
         forms in force."""
@@ -142,10 +155,10 @@ class Aging:
             buried=standing.buried | {gain.stand.key for gain in chosen if gain.is_buried},
             mark_key=prompt_cache.marked(prompt, epoch, outline, look.stands, chosen[-1].stand),
             epoch_turn=len(outline.turn_ends),
-            epochs=(*standing.epochs, PastEpoch(chain, len(outline.turn_ends), epoch.saved_tokens, epoch.cost)),
         )
         beginning = Beginning(
-            chain,
+            past.chains,
+            [stand.key for stand in look.stands],
             after,
             await self._forms.fresh(chosen, look, after, _telling(look.stands, forms) or {chosen[0].stand.key}),
             _trigger(billing),
@@ -160,7 +173,9 @@ class Aging:
             return standing, ""
         for key, made in held.forms.items():
             self._memory.put(key, made)
-        return replace(after, deepened=held.deepened, buried=held.buried, mark_key=held.mark_key), beginning.trigger
+        past.learn([held.begun])
+        self._pasts.remember(past)
+        return past.after(held.begun, standing.asked_at_s), beginning.trigger
 
     async def _gains(self, look: Look, standing: Standing, forms: Mapping[str, Decided]) -> list[Gain]:
         """What may be shortened further now, in order. `forms` are the deep forms in force."""
@@ -230,25 +245,3 @@ def _chains(owner: str, stands: Sequence[Stand]) -> list[str]:
 def _link(before: bytes, key: str) -> tuple[bytes, str]:
     link = blake2b(before + key.encode(), digest_size=16).digest()
     return link, link.hex()
-
-
-def _asked_before(chains: Sequence[str], stands: Sequence[Stand]) -> list[str]:
-    """The chain as it was when the conversation asked last: up to the newest results."""
-    return [chain for chain, stand in zip(chains, stands, strict=True) if not stand.result.is_newest]
-
-
-def _joined(standing: Standing, other: Standing, look: Look) -> Standing:
-    """A standing with what another one of the same conversation has begun for the results of this request.
-
-    The provider has what was sent last: going back to what was sent before would change it once more."""
-    if other is standing:
-        return standing
-    keys = {stand.key for stand in look.stands}
-    return Standing(
-        standing.deepened | (other.deepened & keys),
-        standing.buried | (other.buried & keys),
-        other.mark_key if other.mark_key in keys else standing.mark_key,
-        max(standing.epoch_turn, min(other.epoch_turn, look.call.turns)),
-        tuple(dict.fromkeys((*standing.epochs, *other.epochs))),
-        other.asked_at_s if standing.asked_at_s is not None else None,
-    )

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Q
 
 from proxy import decisions
-from proxy.aging.values import Beginning, Held, PastEpoch, Progress, Standing
+from proxy.aging.pasts import Past
+from proxy.aging.values import Beginning, Begun, Held, PastEpoch, Progress, packed
 from proxy.decisions import Batch
 from proxy.models import EpochRecord
 from proxy.retrieval import files
 
 KEPT_FOR = timedelta(days=90)
 """Longer than any conversation lives: what came of epochs is worth looking at for a while."""
+_TABLE = EpochRecord._meta.db_table
 MAX_PLACES = 400
 """So many epochs are written to in one transaction at most, so that nobody waits long."""
 
 
-def load(owner: str, chains: list[str], turns: int) -> Standing | None:
-    """The standing after the last epoch up to a turn on this chain, whose links come in order."""
-    order = {chain: place for place, chain in enumerate(chains)}
-    rows = EpochRecord.objects.filter(owner=owner, chain__in=chains, turn__lte=turns)
-    past = sorted(rows, key=lambda row: (order[row.chain], row.turn))
-    if not past:
-        return None
-    epochs = tuple(PastEpoch(row.chain, row.turn, row.saved_tokens, row.predicted_cost) for row in past)
-    last = past[-1]
-    return Standing(frozenset(last.deepened.split()), frozenset(last.buried.split()), last.mark_key, last.turn, epochs)
+def load(past: Past) -> list[Begun]:
+    """The epochs of a request's past that it does not know yet."""
+    of_older_workers = Q(root="", chain__in=past.chains)
+    rows = EpochRecord.objects.filter(Q(root=past.root) | of_older_workers | Q(id=past.named), owner=past.owner)
+    return [_begun(row) for row in rows.exclude(id__in=list(past.epochs))]
+
+
+def news(past: Past) -> list[Begun]:
+    """The same, but for those of older workers: as quick as can be when there is nothing new."""
+    with connection.cursor() as cursor:  # compiling a query takes longer than this one does
+        cursor.execute(f"SELECT id FROM {_TABLE} WHERE owner = %s AND root = %s", [past.owner, past.root])  # noqa: S608
+        unknown = [number for (number,) in cursor.fetchall() if number not in past.epochs]
+    return [_begun(row) for row in EpochRecord.objects.filter(id__in=unknown)] if unknown else []
+
+
+def _begun(row: EpochRecord) -> Begun:
+    past = PastEpoch(row.chain, row.turn, row.saved_tokens, row.predicted_cost)
+    deepened, buried = packed(row.deepened.split()), packed(row.buried.split())
+    return Begun(row.pk, row.after, past, row.mark_key, bytes(row.results), deepened, buried)
 
 
 def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) -> Held:
@@ -40,7 +52,10 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
     standing, epoch = beginning.standing, beginning.epoch
     record = EpochRecord(
         owner=owner,
-        chain=beginning.chain,
+        root=beginning.chains[0],
+        chain=beginning.chains[-1],
+        after=standing.epoch,
+        results=packed(beginning.results),
         trigger=beginning.trigger,
         turn=standing.epoch_turn,
         last_turn=standing.epoch_turn,
@@ -60,13 +75,8 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
     with transaction.atomic():
         held = decisions.store(Batch(owner, made, results, beginning.conversation), now, lifetime)
         EpochRecord.objects.bulk_create([record], ignore_conflicts=True)
-        first = EpochRecord.objects.get(owner=owner, chain=beginning.chain, turn=standing.epoch_turn)
-    return Held(
-        frozenset(first.deepened.split()),
-        frozenset(first.buried.split()),
-        first.mark_key,
-        {key: held[key] for key in made},
-    )
+        first = EpochRecord.objects.get(owner=owner, chain=record.chain, turn=standing.epoch_turn)
+    return Held(_begun(first), {key: held[key] for key in made})
 
 
 def note_progress(progress: Progress) -> None:

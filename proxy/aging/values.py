@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 from headroom.values import Policy
 from proxy import decisions
@@ -39,6 +38,37 @@ class PastEpoch:
     cost: float
 
 
+KEY_DIGITS = 32
+
+
+def packed(keys: Iterable[str]) -> bytes:
+    """Keys as they take little room."""
+    return bytes.fromhex("".join(keys))
+
+
+def unpacked(keys: bytes) -> list[str]:
+    """The keys that `packed` was given."""
+    digits = keys.hex()
+    return [digits[start : start + KEY_DIGITS] for start in range(0, len(digits), KEY_DIGITS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An epoch that began somewhere: `after` is the number of the one that was in force until then (0: none), `results` the
+    keys of all results of its request, `deepened` and `buried` those in force since, packed.
+
+    Epochs of a version that did not note results have none.
+    """
+
+    number: int
+    after: int
+    past: PastEpoch
+    mark_key: str
+    results: bytes
+    deepened: bytes
+    buried: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a conversation stands after one of its requests.
@@ -47,6 +77,7 @@ class Standing:
     the one whose block carries our cache mark.
     `epoch_turn` is the number of answers that there were at the last epoch: what was cached before it is void since.
     `epochs` are those so far, and `asked_at_s` is the time of the last request, `None` when this process did not see it.
+    `epoch` is the number of the one in force.
     """
 
     deepened: frozenset[str] = frozenset()
@@ -55,6 +86,7 @@ class Standing:
     epoch_turn: int = 0
     epochs: tuple[PastEpoch, ...] = ()
     asked_at_s: float | None = None
+    epoch: int = 0
 
     def form_key(self, key: str) -> str:
         """The identity of what the deepened result with this key goes out as."""
@@ -91,10 +123,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """An epoch that begins with a request: the standing from then on, and the deep forms that are new in it, each with its
-    own identity."""
+    """An epoch that begins with a request: the links of its chain and the keys of its results, the standing from then on, in
+    which `epoch` is still the number of the one before, and the deep forms that are new, each with its own identity."""
 
-    chain: str
+    chains: Sequence[str]
+    results: Sequence[str]
     standing: Standing
     deep: tuple[tuple[str, ToolResult, Decided], ...]
     trigger: str
@@ -102,15 +135,25 @@ class Beginning:
     read_share: float
     conversation: str
 
+    def begun(self, number: int) -> Begun:
+        """The epoch as others know it, once it has a number."""
+        standing = self.standing
+        return Begun(
+            number,
+            standing.epoch,
+            PastEpoch(self.chains[-1], standing.epoch_turn, self.epoch.saved_tokens, self.epoch.cost),
+            standing.mark_key,
+            packed(self.results),
+            packed(standing.deepened),
+            packed(standing.buried),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What holds from an epoch on, whoever began it: which results are deepened and buried, our mark, and the new forms by
-    their own keys."""
+    """What holds from an epoch on: the epoch as whoever was first began it, and the new forms by their own keys."""
 
-    deepened: frozenset[str]
-    buried: frozenset[str]
-    mark_key: str
+    begun: Begun
     forms: dict[str, Decided]
 
 
@@ -123,16 +166,3 @@ class Gain:
     is_buried: bool
     tokens: int
     must_go: bool
-
-
-class EpochStore(Protocol):
-    """Where epochs outlive the process. Every method may raise DatabaseError or TimeoutError."""
-
-    async def load_standing(self, owner: str, chains: list[str], turns: int) -> Standing | None:
-        """The standing after the last epoch up to a turn among these links of a chain, which come in order."""
-
-    async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
-        """Store an epoch with its deep forms and the originals behind them, in one transaction; the first writer's holds."""
-
-    async def load(self, keys: list[str]) -> dict[str, Decided]:
-        """The stored decisions among these keys."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ from proxy.conversations import Conversations
 from proxy.replay import billing
 from proxy.replay.billing import Block, Cache
 from proxy.replay.prompts import Prompts
-from proxy.stores import NoStore
+from proxy.stores import DatabaseStore, NoStore
 from savings.receipts import CacheOutcome
 from tests.examples import examples
 from tests.proxy import sessions
@@ -39,12 +41,12 @@ STEPS: list[Step] = [
 
 @dataclass
 class Session:
-    """A client, us, and a provider that says what it read from its cache."""
+    """A client, us (workers, each with books of its own), and a provider that says what it read from its cache."""
 
     dialect: str
     mode: str
-    road: Conversations = field(default_factory=lambda: Conversations(NoStore()))
-    books: Books = field(default_factory=Books)
+    workers: list[tuple[Conversations, Books]] = field(default_factory=lambda: [(Conversations(NoStore()), Books())])
+    owner: str = "local"
     prompts: Prompts = field(default_factory=Prompts)
     cache: Cache = field(default_factory=dict)
     earlier: list[tuple[list[Block], list[Block]]] = field(default_factory=list)
@@ -52,16 +54,17 @@ class Session:
     epochs: list[int] = field(default_factory=list)
     outcomes: list[CacheOutcome] = field(default_factory=list)
 
-    async def send(self, document: dict[str, Any], at_s: float) -> None:
+    async def send(self, document: dict[str, Any], at_s: float, worker: int = 0) -> None:
+        road, books = self.workers[worker]
         provider, body = PROVIDERS[self.dialect], orjson.dumps(document)
         call = replace(provider.parse(body), conversation="one")
         cached = BILLINGS[self.dialect] if self.mode == "token" else None
-        plan = await self.road.plan(call, provider, owner="local", policy=Policy(), billing=cached, at_s=at_s)
+        plan = await road.plan(call, provider, owner=self.owner, policy=Policy(), billing=cached, at_s=at_s)
         sent = provider.render(call, plan)
         theirs, ours = (self.prompts.blocks(orjson.loads(one), self.dialect) for one in (body, sent))  # type: ignore[arg-type]
         billed = billing.biller(self.dialect, bills_writes=False)(ours, self.cache, at_s=at_s)  # type: ignore[arg-type]
         self.cache = billed.cache
-        entry = self.books.open("one", Request(call, self.dialect, plan, at_s, sent is not body))  # type: ignore[arg-type]
+        entry = books.open("one", Request(call, self.dialect, plan, at_s, sent is not body))  # type: ignore[arg-type]
         reckoning = entry.settle(replace(billed.usage, output=20)) if entry is not None else None
         assert reckoning is not None
         if plan.epoch:
@@ -69,7 +72,7 @@ class Session:
         else:
             assert reckoning.cache_outcome != "own_change"
             # Of those that share most with it, the provider has the last one; but what began since holds for all.
-            most, nearest = max(((_common(one, theirs), n) for n, (one, _) in enumerate(self.earlier)), default=(0, -1))
+            most, nearest = max(((common(one, theirs), n) for n, (one, _) in enumerate(self.earlier)), default=(0, -1))
             held = {nearest, len(self.earlier) - 1} if self.epochs and self.epochs[-1] > nearest else {nearest}
             assert not most or any(self._goes_on(n, theirs, ours) for n in held), "we changed what the client had left"
         self.earlier.append((theirs, ours))
@@ -77,10 +80,10 @@ class Session:
 
     def _goes_on(self, n: int, theirs: list[Block], ours: list[Block]) -> bool:
         """Whether all that the client left as it was in a request went out as it did then."""
-        return _common(self.earlier[n][1], ours) >= _common(self.earlier[n][0], theirs)
+        return common(self.earlier[n][1], ours) >= common(self.earlier[n][0], theirs)
 
 
-def _common(before: list[Block], after: list[Block]) -> int:
+def common(before: list[Block], after: list[Block]) -> int:
     same = [then.digest == now.digest for then, now in zip(before, after, strict=False)]
     return same.index(False) if False in same else len(same)
 
@@ -143,3 +146,30 @@ def test_what_the_client_leaves_as_it_was_goes_out_as_it_did(
     if not changes:
         assert set(session.outcomes) <= {"cold_start", "hit", "own_change"}
         assert bool(session.epochs) is (mode == "token")
+
+
+WORKERS = st.lists(st.integers(0, 1), min_size=TURNS, max_size=TURNS)
+IN_TURNS = [turn % 2 for turn in range(TURNS)]
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+def test_two_workers_send_it_as_either_of_them_did(store: DatabaseStore) -> None:
+    @examples(5)
+    @given(dialect=st.sampled_from(["anthropic", "openai"]), changes=st.lists(CHANGE, max_size=5), workers=WORKERS)
+    @example("openai", [(6, "reverse", 57, True), (9, "repeat", 80, True)], IN_TURNS)
+    @example(
+        "anthropic", [(14, "fork", 17, True), (3, "lose a result", 64, True), (4, "show again", 48, True)], IN_TURNS
+    )
+    def sends_it_as_it_was(dialect: str, changes: list[tuple[int, str, int, bool]], workers: list[int]) -> None:
+        async def play() -> None:
+            two = [(Conversations(store), Books()) for _ in range(2)]
+            session = Session(dialect, "token", two, owner=f"local {next(OWNERS)}")
+            for turn, (document, worker) in enumerate(zip(requests(dialect, changes), workers, strict=False)):
+                await session.send(document, NOON_S + 10 * turn, worker)
+
+        asyncio.run(play())
+
+    sends_it_as_it_was()
+
+
+OWNERS = count()

@@ -13,7 +13,7 @@ from proxy import database
 from proxy.conversations import Conversations
 from proxy.decisions import Decided
 from proxy.models import FormUse, Original
-from proxy.stores import DatabaseStore, NoStore, ObservedStore
+from proxy.stores import DatabaseStore, NoStore, ObservedStore, Saved
 from tests.proxy import sessions
 from tests.proxy.conversing import assert_extends, planned, played
 from tests.proxy.sessions import log, long_session, module, read, run
@@ -61,7 +61,7 @@ class Counted(DatabaseStore):
         self.loads += 1
         return await super().load(keys)
 
-    async def save_new(self, *args: Any, **options: Any) -> dict[str, Decided]:
+    async def save_new(self, *args: Any, **options: Any) -> Saved:
         self.saves += 1
         return await super().save_new(*args, **options)
 

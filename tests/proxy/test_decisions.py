@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from headroom.values import Policy
 from proxy import decisions
+from proxy.aging.pasts import Past
 from proxy.conversations import Conversations
 from proxy.decisions import Batch, Decided, Memory
 from proxy.models import Decision, Original
 from proxy.providers import anthropic
-from proxy.stores import NoStore
+from proxy.stores import NoStore, Saved
 from proxy.values import Call
 from tests.proxy.requests import make_decided, make_result
 
@@ -133,7 +134,7 @@ class Broken(NoStore):
     async def load(self, keys: list[str]) -> dict[str, Decided]:
         raise DatabaseError
 
-    async def save_new(self, batch: Batch, reread: Sequence[str] = ()) -> dict[str, Decided]:
+    async def save_new(self, batch: Batch, reread: Sequence[str] = (), past: Past | None = None) -> Saved:
         raise DatabaseError
 
 

@@ -201,6 +201,21 @@ async def test_a_pause_longer_than_the_cache_lives_is_the_moment_to_shorten() ->
     assert (await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)).epoch == "cold"
 
 
+async def test_epochs_of_an_older_version_hold_after_a_deploy(store: DatabaseStore) -> None:
+    bodies = sessions.bodies(long_session(24), "openai")
+    before: list[Any] = []
+    road = Conversations(store)
+    for turn, body in enumerate(bodies):
+        if turn == 12:
+            await database.run(EpochRecord.objects.update, root="", results=b"", after=0)  # as that one noted them
+            await database.run(Decision.objects.update, epoch=0)
+            road = Conversations(store)
+        plan = await planned(road, body, at_s=NOON_S + 10 * turn)
+        sent = sessions.sent(body, plan, "openai")
+        assert plan.epoch or sent[: len(before)] == before
+        before = sent
+
+
 async def test_after_a_pause_two_workers_send_the_same_for_the_same_request(store: DatabaseStore) -> None:
     """The client tries again after the pause, and another worker gets it: the one that knows when the last request was."""
     bodies = sessions.bodies([read(f"src/m{n}.py", module(f"m{n}", 20)) for n in range(13)], "anthropic")

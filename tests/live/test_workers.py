@@ -1,0 +1,91 @@
+"""One conversation at two proxies that share PostgreSQL and Redis: what one has sent, the other sends, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import orjson
+import pytest
+
+from proxy.replay.prompts import Prompts
+from tests import conftest as services
+from tests.live import forwarder, proxies
+from tests.live.forwarder import Forwarder
+from tests.live.provider import Provider
+from tests.live.proxies import Proxy
+from tests.proxy.test_changed_histories import common, requests
+from tests.savings.databases import migrated_postgres
+
+pytestmark = [pytest.mark.postgres, pytest.mark.redis]
+
+PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions"}
+PROMPTS = Prompts()
+
+
+@dataclass
+class Site:
+    """Two proxies, and the cables to what they share."""
+
+    proxies: list[Proxy]
+    database: Forwarder
+    redis: Forwarder
+
+
+@pytest.fixture(scope="module")
+def site(_provider: Provider, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[Site]:
+    with ExitStack() as stack:
+        with django_db_blocker.unblock():
+            template = migrated_postgres()
+        database_url = stack.enter_context(services.fresh_postgres(template))
+        cables = []
+        env = {"TESTS_DATABASE_URL": database_url}
+        for name, url in (
+            ("HEADROOM_DATABASE_URL", database_url),
+            ("HEADROOM_REDIS_URL", stack.enter_context(services.fresh_redis())),
+        ):
+            parts = urlsplit(url)
+            port = parts.port or (6379 if "REDIS" in name else 5432)
+            cable = stack.enter_context(forwarder.running(parts.hostname or "127.0.0.1", port))
+            user = f"{parts.username}@" if parts.username else ""
+            env[name] = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{cable.port}"))
+            cables.append(cable)
+        two = [Proxy(tmp_path_factory.mktemp("worker") / "workspace", _provider.url, env=env) for _ in range(2)]
+        for one in two:
+            stack.callback(one.stop)
+            one.start(expect_ready=False)
+        for one in two:
+            one.wait_ready()
+        yield Site(two, *cables)
+    for one in two:
+        assert not [line for line in one.output.splitlines() if any(mark in line for mark in proxies.UNCAUGHT)], (
+            one.output
+        )
+
+
+def ask(proxy: Proxy, dialect: str, document: dict[str, Any]) -> httpx.Response:
+    answer = proxies.post(f"{proxy.url}{PATHS[dialect]}", content=orjson.dumps(document))
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def test_a_client_that_goes_back_gets_what_went_out_last(site: Site, provider: Provider) -> None:
+    """An epoch begins at one worker, and then the client takes back what came before."""
+    changes = [(6, "reverse", 57, True), (9, "repeat", 80, True)]
+    earlier: list[tuple[Any, Any]] = []
+    epoch_at = -1
+    for turn, document in enumerate(requests("openai", changes)):
+        answer = ask(site.proxies[turn % 2], "openai", document)
+        theirs, ours = (PROMPTS.blocks(one, "openai") for one in (document, provider.last.json))
+        if "epoch:" in answer.headers.get("x-headroom-transforms", ""):
+            epoch_at = turn
+        elif earlier:
+            most, nearest = max((common(one, theirs), n) for n, (one, _) in enumerate(earlier))
+            held = {nearest, turn - 1} if epoch_at > nearest else {nearest}
+            assert any(common(earlier[n][1], ours) >= common(earlier[n][0], theirs) for n in held), turn
+        earlier.append((theirs, ours))
+    assert epoch_at > 0

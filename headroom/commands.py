@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from headroom.values import ToolCall
 
@@ -37,7 +37,8 @@ _WRAPPERS = frozenset(
         "unbuffer",
     ]
 )
-_LINE_KEYS = ("command", "cmd", "script", "CommandLine")
+_LINE_KEYS = ("command", "cmd", "script", "CommandLine", "keystrokes")
+_LIST_KEY = "commands"
 _SHELLS = frozenset(["sh", "bash", "zsh", "dash", "ksh"])
 _RUNNERS = frozenset(
     [
@@ -121,10 +122,13 @@ def line(call: ToolCall) -> str:
 def given(call: ToolCall) -> str | None:
     """Return the command line that the arguments of a call name, "" when they name none, None when they are no JSON.
 
-    Of `bash -lc …` it is what the shell is given to run, and of a script that runs commands (Codex) these, one a line.
+    Of `bash -lc …` it is what the shell is given to run, of a script that runs commands (Codex) these, one a line, and so
+    of a list of them (Terminus types keystrokes).
 
     >>> given(ToolCall("shell", '{"command": ["bash", "-lc", "cat a.py"]}'))
     'cat a.py'
+    >>> given(ToolCall("terminal", '{"commands": [{"keystrokes": "cd app\\\\n"}, {"keystrokes": "ls -l\\\\n"}]}')).split("\\n")
+    ['cd app', 'ls -l']
     >>> given(ToolCall("exec", "text((await tools.exec_command({cmd: 'cat a.py'})).output);"))
     'cat a.py'
     """
@@ -135,7 +139,7 @@ def given(call: ToolCall) -> str | None:
         return "\n".join(run)[:MAX_CHARS] if run else None
     if not isinstance(arguments, dict):
         return ""
-    command = next((arguments[key] for key in _LINE_KEYS if arguments.get(key)), "")
+    command = _first(arguments) or _listed(arguments.get(_LIST_KEY))
     if isinstance(command, list):
         words = [part for part in command if isinstance(part, str)]
         script = _script(words)
@@ -144,6 +148,18 @@ def given(call: ToolCall) -> str | None:
         with contextlib.suppress(ValueError):
             command = _script(shlex.split(command)) or command
     return command[:MAX_CHARS] if isinstance(command, str) else ""
+
+
+def _first(arguments: dict[str, Any]) -> Any:
+    return next((arguments[key] for key in _LINE_KEYS if arguments.get(key)), "")
+
+
+def _listed(commands: Any) -> str:
+    """Return the command lines of a list, one below the other: each a text or an object that names one."""
+    if not isinstance(commands, list):
+        return ""
+    found = [_first(one) if isinstance(one, dict) else one for one in commands]
+    return "\n".join(line.rstrip("\n") for line in found if isinstance(line, str) and line.strip())
 
 
 def _spelled(literal: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from headroom import detect, envelope, frame, reading, registry, scales, tokens
+from headroom import detect, envelope, frame, reading, registry, scales, tokens, transcript
 from headroom.shrinkers import blank
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
 
@@ -248,6 +249,7 @@ class _Work:
         opened = self._tried("envelope", lambda: envelope.opened(text), None)
         if opened is None:
             yield from self._of_plain(text, policy)
+            yield from self._of_transcript(text, policy)
             return
         wrapping, inner = opened
         yield "envelope", Form(f"{wrapping}\n{inner}", "unwrapped")
@@ -277,6 +279,36 @@ class _Work:
             # Nobody who knows this kind of text can cut it, and it is old: its most telling lines are worth more than none.
             yield from self._forms(("gist",), shown, policy)
         yield from self._forms(("stub",), shown, policy)
+
+    def _of_transcript(self, text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
+        """Yield a terminal's contents with what each command printed written as it would be alone."""
+        parts = self._tried("transcript", lambda: transcript.read(text), None)
+        if parts is None:
+            return
+        found = [self._alone(part, policy) for part in parts]
+        left_out = "; ".join(one.left_out for one in found if one is not None and one.left_out)
+        if left_out:
+            yield "transcript", Form(transcript.written(parts, map(_text, found)), "transcript", left_out)
+            mild = replace(policy, level="lossless")
+            found = [
+                self._alone(part, mild) if one is not None and one.left_out else one
+                for part, one in zip(parts, found, strict=True)
+            ]
+        yield "transcript", Form(transcript.written(parts, map(_text, found)), "transcript")
+
+    def _alone(self, part: transcript.Part, policy: Policy) -> Shrunk | None:
+        """Return the outcome for what one command printed, None where it printed nothing: without a marker, as the whole
+        has one."""
+        if part.printed is None:
+            return None
+        before = tokens.estimate(part.printed)
+        call = ToolCall("bash", json.dumps({"command": part.command})) if part.prompt else self.call
+        if before < policy.min_tokens or transcript.read(part.printed):
+            return Shrunk(part.printed, before, before)
+        work = _Work(call, policy, self.digest, before, self.extra)
+        outcome = work.outcome(part.printed)
+        self.failed += work.failed
+        return replace(outcome, text=outcome.text.rpartition("\n")[0]) if outcome.left_out else outcome
 
     def _tried(self, name: str, work: Callable[[], T], otherwise: T) -> T:
         try:
@@ -314,6 +346,10 @@ class _Work:
         found = _Candidate(text, weigh(text), kind, form.name, form.left_out, len(self.attempts))
         self.attempts.append(Attempt(form.name, found.tokens, form.is_lossy, kind, self.round))
         return found
+
+
+def _text(outcome: Shrunk | None) -> str | None:
+    return None if outcome is None else outcome.text
 
 
 def _is_noisy(text: str) -> bool:

@@ -15,16 +15,18 @@ MIN_CHARS = 80
 """Shorter stretches cost about what naming them does."""
 _MAX_PLACES = 8
 _MAX_DEPTH = 3
-_NUMBER = re.compile(r"(?: *(\d{1,7})(?:→|\t|:|\|)|\+)")
+_LEAD = re.compile(r" *(\d{1,7})(?:→|\t|:|\|)|\+|>(?: |$)")
+_SIGNED = {"+": "added ", ">": "typed "}
+"""What a diff writes before added lines, and a shell before the further lines of a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line of the result without what the tool wrote before it: a number, 0 for none, or the sign of an added line."""
+    """A line of the result without what the tool wrote before it: a number, 0 for none, or a sign."""
 
     number: int
     text: str
-    is_added: bool = False
+    sign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +78,17 @@ def _written(given: object, name: str = "", depth: int = 0) -> Iterator[tuple[st
         yield name, given.split("\n")
     elif isinstance(given, dict) and depth < _MAX_DEPTH:
         for key, value in given.items():
-            yield from _written(value, str(key), depth + 1)
+            yield from _written(value, f"{name} {key}".lstrip(), depth + 1)
     elif isinstance(given, list) and depth < _MAX_DEPTH:
         for place, value in enumerate(given, 1):
             yield from _written(value, f"{name} {place}", depth + 1)
 
 
 def _row(line: str) -> _Row:
-    found = _NUMBER.match(line)
-    return _Row(int(found[1] or 0), line[found.end() :], found[0] == "+") if found else _Row(0, line)
+    found = _LEAD.match(line)
+    if found is None:
+        return _Row(0, line)
+    return _Row(int(found[1] or 0), line[found.end() :], "" if found[1] else found[0][0])
 
 
 def _stretches(rows: Sequence[_Row], written: Mapping[str, Sequence[str]]) -> Iterator[_Stretch]:
@@ -123,7 +127,7 @@ def _shared(rows: Sequence[_Row], row: int, lines: Sequence[str], line: int) -> 
         one = rows[row + count]
         if one.text != lines[line + count] or one.number != rows[row].number + step * count:
             break
-        if one.is_added != rows[row].is_added:
+        if one.sign != rows[row].sign:
             break
         count += 1
     return count
@@ -131,7 +135,7 @@ def _shared(rows: Sequence[_Row], row: int, lines: Sequence[str], line: int) -> 
 
 def _named(lines: Sequence[str], stretch: _Stretch, written: Sequence[str]) -> str:
     begin = _row(lines[stretch.row])
-    shown = f"{stretch.count} {'added ' if begin.is_added else ''}lines"
+    shown = f"{stretch.count} {_SIGNED.get(begin.sign, '')}lines"
     if begin.number:
         shown = f"lines {begin.number}-{begin.number + stretch.count - 1}"
     is_whole = stretch.line == 0 and not any(written[stretch.count :])

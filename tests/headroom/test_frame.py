@@ -31,6 +31,11 @@ FRAMES = {
         "\n[The command completed with exit code 0.]\n[Current working directory: /srv]\n[Python interpreter: /usr/bin/python]",
     ),
     "xml": ("<returncode>0</returncode>\n<output>\n", "\n</output>"),
+    "mini-swe cut": (
+        "<returncode>0</returncode>\n<warning>\nThe output of your last command was too long.\n</warning>\n<output_head>\n",
+        "\n</output_tail>",
+    ),
+    "terminus": ("New Terminal Output:\n\n", ""),
     "copilot": ("", "\n<exited with exit code 0>"),
     "gemini": ("Command: run\nDirectory: (root)\nOutput: ", "\nError: (none)\nExit Code: 0\nSignal: (none)\nBackground PIDs: (none)"),
     "swe-agent": ("", "\n(Open file: n/a)\n(Current directory: /srv)\nbash-$"),

@@ -51,6 +51,14 @@ def test_what_an_editor_shows_of_an_edit_is_told_by_the_call() -> None:
     assert pipeline.shrink(outcome.text, call=CALL, policy=Policy(level="lossless")).text == outcome.text
 
 
+def test_what_a_terminal_repeats_of_a_script_is_told_by_the_keys_that_typed_it() -> None:
+    script = f"cat > a.py <<'PY'\n{NEW}\nPY\n"
+    call = ToolCall("terminal", json.dumps({"commands": [{"keystrokes": "ls\n\n\n"}, {"keystrokes": script}]}))
+    shown = "\n".join(f"> {line}".rstrip() for line in f"{NEW}\nPY".split("\n"))
+    (form,) = echo.forms(Source(f"root@box:/app# cat > a.py <<'PY'\n{shown}\nroot@box:/app#", call))
+    assert form.text.split("\n")[1:-1] == ["[7 typed lines as in commands 2 keystrokes, lines 2-8]"]
+
+
 def test_lines_that_the_edit_changed_on_the_way_are_shown() -> None:
     changed = SHOWN.replace("len(rows)", "max(1, len(rows))")
     (form,) = echo.forms(Source(changed, CALL))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib import import_module, metadata
 
 import click
@@ -60,7 +59,3 @@ def main_for_checkout(argv: list[str]) -> int:
         return 0
     import_module("django.core.management").execute_from_command_line(argv)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

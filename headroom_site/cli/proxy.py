@@ -56,10 +56,9 @@ class _Proxy(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for flag in args:
             if flag.startswith(("--llmlingua", "--no-llmlingua")):
-                raise click.UsageError(
+                raise setup.Misconfigured(
                     f"{flag.partition('=')[0]} is retired: a trained model that shortens prose is switched on with "
-                    "HEADROOM_ML_MODEL_DIR (docs/library.md)",
-                    ctx,
+                    "HEADROOM_ML_MODEL_DIR (docs/library.md)"
                 )
         return super().parse_args(ctx, args)
 
@@ -169,4 +168,4 @@ def _run(server: Any) -> None:
     except server.CannotServe as exc:
         raise click.ClickException(str(exc)) from exc
     except server.Contradiction as exc:
-        raise click.UsageError(str(exc)) from exc
+        raise setup.Misconfigured(str(exc)) from exc

@@ -9,6 +9,12 @@ from typing import Any
 import click
 
 
+class Misconfigured(click.ClickException):
+    """Settings that mean nothing, or contradict each other. Shown without the command's usage, which is not what was wrong."""
+
+    exit_code = 2
+
+
 def django() -> Any:
     """Set Django up and return the settings."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
@@ -17,7 +23,7 @@ def django() -> Any:
         settings.WORKSPACE_DIR  # noqa: B018 - reading one setting loads them all
         import_module("django").setup()
     except ValueError as exc:
-        raise click.UsageError(str(exc)) from exc
+        raise Misconfigured(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(f"the workspace cannot be used: {exc}") from exc
     return settings

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +14,26 @@ from click.testing import CliRunner
 from headroom_site import server
 from headroom_site.cli import main
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 @pytest.mark.parametrize("flag", ["--llmlingua", "--llmlingua-device=cpu", "--no-llmlingua"])
 def test_a_retired_flag_names_what_took_its_place(flag: str) -> None:
     result = CliRunner().invoke(main, ["proxy", flag])
     assert result.exit_code == 2
     assert f"{flag.partition('=')[0]} is retired" in result.output and "HEADROOM_ML_MODEL_DIR" in result.output
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"), [(["--mode", "fast"], "HEADROOM_MODE='fast' is not valid"), (["--workers", "2"], "--workers 2")]
+)
+def test_what_means_nothing_is_refused_in_one_line(tmp_path: Path, flags: list[str], named: str) -> None:
+    env = {**os.environ, "HEADROOM_WORKSPACE_DIR": str(tmp_path / "workspace")}
+    command = [sys.executable, "manage.py", "proxy", *flags]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Error: {named}")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("is_required", [True, False])

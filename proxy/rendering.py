@@ -20,9 +20,9 @@ def render(call: Call, provider: Provider, plan: Plan, route: str, offer: Offere
     key = units.where(call)
     edits = [cuts.edit(cut, key) for cut in plan.cuts]
     if offer is not None and offer.turns and key:
-        gone = {n for cut in plan.cuts for n in range(cut.start, cut.end)}
+        gone = frozenset(n for cut in plan.cuts for n in range(cut.start, cut.end))
         items = bodies.items(splice.loads_exactly(body).get(key))
-        edits += [edit for edit in turns.rejoined(items, route, offer.turns) if edit.start not in gone]
+        edits += turns.rejoined(items, route, offer.turns, gone)
     if edits:
         body = splice.replace_items(body, key, edits)
     if offer is not None and call.document is not None:

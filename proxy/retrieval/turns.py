@@ -71,13 +71,18 @@ def identity(answer: Sequence[Any], route: str, place: int) -> str:
     return blake2b(spelled, digest_size=16).hexdigest()
 
 
-def rejoined(items: Sequence[Any], route: str, known: dict[str, Turn]) -> list[Edit]:
-    """The edits that put our calls back into a conversation, in the place where the provider saw them."""
+def rejoined(
+    items: Sequence[Any], route: str, known: dict[str, Turn], gone: frozenset[int] = frozenset()
+) -> list[Edit]:
+    """The edits that put our calls back into a conversation, in the place where the provider saw them. Turns that touch an
+    item which is `gone` stay as the client has them: a call and its result stand in two items."""
     edits: list[Edit] = []
     for place, (start, end) in enumerate(_answers(items, route) if known else ()):
         turn = known.get(identity(items[start:end], route, place))
         if turn is not None:
-            edits += _EDITS[route](items, start, end, turn)
+            made = _EDITS[route](items, start, end, turn)
+            if gone.isdisjoint(n for edit in made for n in range(edit.start, edit.end)):
+                edits += made
     return edits
 
 

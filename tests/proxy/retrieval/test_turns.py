@@ -10,13 +10,13 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from proxy import splice
+from proxy import rendering, splice
 from proxy.models import RetrievalOffer, RetrievalTurn
 from proxy.providers import anthropic, openai_chat, openai_responses
 from proxy.retrieval import turns
-from proxy.retrieval.offers import Offers
+from proxy.retrieval.offers import Offered, Offers
 from proxy.retrieval.turns import Turn
-from proxy.values import Call
+from proxy.values import Call, Cut, Plan
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,6 +68,19 @@ def test_a_turn_is_known_by_what_matters_of_it() -> None:
         "no results to join"
     )
     assert turns.rejoined([None, 7, {"role": "assistant"}], CHAT, {"x": TURN}) == []
+
+
+@pytest.mark.parametrize("cut", [(1, 2), (2, 3)], ids=["the answer", "what follows it"])
+def test_a_turn_of_which_a_part_has_to_go_is_not_put_together_by_half(cut: tuple[int, int]) -> None:
+    items = [HISTORY[0], {"role": "assistant", "content": "so"}, {"role": "user", "content": "thanks"}]
+    call = anthropic.parse(
+        orjson.dumps({"tools": [{"name": "Bash"}], "messages": [*items, {"role": "user", "content": "bye"}]})
+    )
+    turn = Turn(rounds=TURN.rounds, shown=(0,), last_calls=TURN.last_calls, results=TURN.results)
+    offer = Offered(is_offered=True, turns={turns.identity([items[1]], MESSAGES, 0): turn})
+    sent = orjson.loads(rendering.render(call, anthropic, Plan(cuts=(Cut(*cut, "cut"),)), MESSAGES, offer))["messages"]
+    assert [message["role"] for message in sent].count("assistant") == (cut == (2, 3))
+    assert "own" not in str(sent)
 
 
 def test_a_turn_that_says_the_same_as_another_is_told_apart_by_its_place() -> None:

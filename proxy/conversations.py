@@ -118,7 +118,7 @@ class Conversations:
             if past is not None:
                 standing = self.aging.standing(past)
                 gone = standing.deepened | hidden
-            stands = [Stand(s.key, s.result, s.decided or held.get(s.key)) for s in stands]
+            stands = [s if s.decided is not None else Stand(s.key, s.result, held.get(s.key)) for s in stands]
             policy = _pinned(policy, stands)
         if past is not None:
             await self.aging.checked(past)
@@ -138,9 +138,10 @@ class Conversations:
         seen: set[str] = set(calls)
         lost: list[int] = []
         for n, stand in enumerate(stands):
-            if stand.decided is not None and stand.decided.refers_to and stand.decided.refers_to not in seen:
+            refers_to = stand.decided.refers_to if stand.decided is not None else ""
+            if refers_to and refers_to not in seen:
                 lost.append(n)
-            elif stand.key not in hidden and not (stand.decided is not None and stand.decided.refers_to):
+            elif not refers_to and stand.key not in hidden:
                 seen.add(stand.key)
         if not lost:
             return stands
@@ -241,6 +242,8 @@ def _pinned(policy: Policy, stands: Sequence[Stand]) -> Policy:
 def _read_again(call: Call, stands: Sequence[Stand], standing: Standing, hidden: frozenset[str]) -> list[str]:
     """The keys of forms in view whose files the newest results show once more."""
     again = {result.path for result in rereads.find(call.results)}
+    if not again:
+        return []
     keys = [stand.key for stand in stands if stand.result.path in again and stand.key not in hidden]
     return [standing.form_key(key) if key in standing.deepened else key for key in keys]
 
@@ -260,8 +263,9 @@ def _earlier(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: froze
 
 def _referred_calls(call: Call, owner: str, stands: Sequence[Stand]) -> frozenset[str]:
     """The keys of the calls that results refer to, as far as they are there."""
-    referred = {stand.decided.refers_to for stand in stands if stand.decided is not None}
-    referred -= {"", *(stand.key for stand in stands)}
+    referred = {stand.decided.refers_to for stand in stands if stand.decided is not None} - {""}
+    if referred:
+        referred.difference_update(stand.key for stand in stands)
     if not referred:
         return frozenset()
     wrote = (result for result in call.results if repeats.WRITTEN in result.arguments)

@@ -98,14 +98,15 @@ class Batch:
 def key_of(owner: str, result: ToolResult) -> str:
     """The identity of a tool result: whose it is, which call it answers with which arguments, and every byte of it."""
     beside = owner, result.tool, result.call_id, result.arguments
-    if beside not in result.known:
+    key = result.known.get(beside)
+    if key is None:
         digest = sha256()
         for part in (*beside, result.text):
             encoded = part.encode("utf-8", "surrogatepass")
             digest.update(b"%d:" % len(encoded))
             digest.update(encoded)
-        result.known[beside] = digest.hexdigest()[:32]
-    return result.known[beside]
+        key = result.known[beside] = digest.hexdigest()[:32]
+    return key
 
 
 @lru_cache(maxsize=MAX_KEYS)

@@ -64,21 +64,25 @@ def edited(call: Call, replacements: Mapping[Path, str], *, beside: Beside = spl
         return splice.replace(call.body, call.document, replacements, beside=beside)
     if not replacements and not beside:
         return call.body
-    edits: dict[int, tuple[dict[Path, str], dict[Path, Mapping[str, Any]]]] = {}
+    edits: dict[str | int, dict[Path, str]] = {}
     for path, text in replacements.items():
-        edits.setdefault(int(path[1]), ({}, {}))[0][path[2:]] = text
+        if (texts := edits.get(path[1])) is None:
+            texts = edits[path[1]] = {}
+        texts[path[2:]] = text
+    more: dict[str | int, dict[Path, Mapping[str, Any]]] = {}
     for path, added in beside.items():
-        edits.setdefault(int(path[1]), ({}, {}))[1][path[2:]] = added
-    changed = [(history.items[n], wanted) for n, wanted in edits.items()]
-    return splice.exchanged(call.body, [(*item.span, _edited(call.body, item, wanted)) for item, wanted in changed])
-
-
-def _edited(body: bytes, item: Item, edits: tuple[Mapping[Path, str], Beside]) -> bytes:
-    if item.edits != edits:
-        start, end = item.span
-        item.edited = splice.replace(body[start:end], item.value, edits[0], beside=edits[1])
-        item.edits = edits
-    return item.edited
+        more.setdefault(path[1], {})[path[2:]] = added
+        edits.setdefault(path[1], {})
+    spans: list[tuple[int, int, bytes]] = []
+    for n, texts in edits.items():
+        item = history.items[int(n)]
+        wanted = texts, more.get(n, splice.NOTHING)
+        if item.edits != wanted:
+            start, end = item.span
+            item.edited = splice.replace(call.body[start:end], item.value, texts, beside=wanted[1])
+            item.edits = wanted
+        spans.append((*item.span, item.edited))
+    return splice.exchanged(call.body, spans)
 
 
 class Histories:

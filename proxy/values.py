@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeVar, dataclass_transform
@@ -88,6 +88,14 @@ class History:
         found: list[T] = self.known.setdefault(read, [])
         found += [read(item.value) for item in self.items[len(found) :]]
         return found
+
+    def told_of_first(self, count: int, read: Callable[[Sequence[Any]], T]) -> T:
+        """What a pure function says about the first items together; asked once, also if later requests repeat them."""
+        found: list[Any] = self.known.setdefault(read, [])
+        if len(found) < count:  # those that a later request does not repeat are cut off, as those of `told` are
+            found[:] = [None] * (count - 1) + [read([item.value for item in self.items[:count]])]
+        last: T = found[count - 1]
+        return last
 
 
 Reader = Callable[[bytes, str], History | None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -173,17 +174,16 @@ class Entry:
 
 
 def _noted(book: Book, request: Request) -> Account:
-    document = request.call.document or {}
     marked = anthropic.marks(request.call) if request.dialect == "anthropic" else []
     is_first, last_units, last_results = book.layout is None, len(book.rest), len(book.results)
     known = _note_results(book, request)
     # Where the client changed something in the midst, or its model, every message is looked at.
     goes_on = known == last_results and book.model == request.call.model
-    layout = sizing.layout(document, request.dialect, book.layout if goes_on else None, len(marked))
-    units_of = [layout.unit_of(result.path) for result in request.call.results]
+    layout = sizing.layout(request.call, request.dialect, book.layout if goes_on else None, len(marked))
+    units_of = layout.units_of(result.path for result in request.call.results)
     common = min([_common_units(book, layout, request.call.model), *units_of[known : len(book.before)]])
     _extend(book, layout, request, common, units_of)
-    own_common = _size_results(book, request, units_of, min(known, sum(unit < common for unit in units_of)))
+    own_common = _size_results(book, request, units_of, min(known, bisect_left(units_of, common)))
     client, ours = list(book.rest), list(book.rest)
     sizes = request.plan.sizes
     is_planned = request.is_edited or request.is_observed
@@ -259,7 +259,8 @@ def _size_results(book: Book, request: Request, units_of: list[int], known: int)
     del book.before[known:]
     own_common = NO_CHANGE
     for n, result in enumerate(request.call.results):
-        form = hash(replacements[result.path]) if result.path in replacements else 0
+        text = replacements.get(result.path)
+        form = 0 if text is None else hash(text)
         if n >= known:
             size = sizes.get(result.path)
             book.before.append(size[0] if size is not None else sizing.sampled(result.text))

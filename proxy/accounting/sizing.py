@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from headroom import tokens
 from proxy.providers import anthropic, bodies
-from proxy.values import Dialect, Path
+from proxy.values import Call, Dialect, Path
 
 FRAME_TOKENS = 4
 """What a provider puts around each block: its role and delimiters."""
@@ -110,8 +110,18 @@ class Layout:
     def unit_of(self, path: Path) -> int:
         """The unit that a text of a message is in. Within the message as it was read last: that it has more blocks by now
         may have been overlooked."""
-        start, end = self.starts[int(path[1])], self.starts[int(path[1]) + 1]
-        return max(start, min(start + int(path[3]), end - 1)) if self.is_blockwise and len(path) > 3 else start
+        return self.units_of((path,))[0]
+
+    def units_of(self, paths: Iterable[Path]) -> list[int]:
+        """The same of several texts."""
+        found: list[int] = []
+        for path in paths:
+            start = self.starts[int(path[1])]
+            if self.is_blockwise and len(path) > 3:
+                end = self.starts[int(path[1]) + 1]
+                start = max(start, min(start + int(path[3]), end - 1))
+            found.append(start)
+        return found
 
     def values(self, first: int) -> Iterator[Any]:
         """The units from one on."""
@@ -121,13 +131,14 @@ class Layout:
             yield from _blocks(value, self.is_blockwise)[max(0, first - start) :]
 
 
-def layout(document: dict[str, Any], dialect: Dialect, known: Layout | None = None, marks: int = 0) -> Layout:
+def layout(call: Call, dialect: Dialect, known: Layout | None = None, marks: int = 0) -> Layout:
     """The units of a request that was parsed.
 
     `known` is the layout of the conversation's last request, without what it is made of. Of the messages that it had, only
     the first and last ones and every eighth are looked at again, others from turn to turn, unless one of them has changed; and a
     mark further back is looked for where `marks`, their number, says that there is one.
     """
+    document = call.document or {}
     tools = bodies.items(document.get("tools"))
     first = document.get("system" if dialect == "anthropic" else "instructions")
     rest = [first] if isinstance(first, str) and first else bodies.items(first)
@@ -137,7 +148,7 @@ def layout(document: dict[str, Any], dialect: Dialect, known: Layout | None = No
     automatic = anthropic.automatic(document) if drawn.is_blockwise else []
     for unit in drawn.lead:
         _draw(drawn, unit)
-    if known is not None and _goes_on(drawn, known):
+    if known is not None and _goes_on(drawn, known, _told(call, drawn)):
         drawn = _drawn(drawn, known, automatic)
         if len(drawn.marks) == marks or not drawn.is_blockwise:
             return drawn
@@ -166,15 +177,31 @@ def _drawn(drawn: Layout, known: Layout | None, automatic: list[str]) -> Layout:
     return drawn
 
 
-def _goes_on(drawn: Layout, known: Layout) -> bool:
+def _told(call: Call, drawn: Layout) -> Callable[[int], array[int]]:
+    """The prints of each message: as they were asked for before, where its request repeats one."""
+    read = _block_prints if drawn.is_blockwise else _item_prints
+    history = call.history
+    if history is not None and history.document.get(history.key) is drawn.messages:
+        return history.told(read).__getitem__
+    return lambda n: read(drawn.messages[n])
+
+
+def _block_prints(message: Any) -> array[int]:
+    return array("q", map(_print, _blocks(message, is_blockwise=True)))
+
+
+def _item_prints(item: Any) -> array[int]:
+    return array("q", [_print(item)])
+
+
+def _goes_on(drawn: Layout, known: Layout, prints: Callable[[int], array[int]]) -> bool:
     """Whether the first messages look like those that are known."""
     lead, count = len(drawn.lead), len(known.starts) - 1
     if len(drawn.messages) < count or drawn.prints != known.prints[:lead] or known.starts[0] != lead:
         return False
     sampled = range(len(drawn.messages) % SAMPLED_EVERY, count - LAST_MESSAGES, SAMPLED_EVERY)
     for n in (*range(min(LAST_MESSAGES, count)), *sampled):
-        blocks = _blocks(drawn.messages[n], drawn.is_blockwise)
-        if array("q", map(_print, blocks)) != known.prints[known.starts[n] : known.starts[n + 1]]:
+        if prints(n) != known.prints[known.starts[n] : known.starts[n + 1]]:
             return False
     return True
 

@@ -123,8 +123,10 @@ def results(key: str, said: Sequence[Said], begins: Sequence[bool] | None = None
     begins = [one.is_answer for one in said] if begins is None else begins
     answers_to_come = sum(begins)
     for n, (one, is_beginning) in enumerate(zip(said, begins, strict=True)):
-        answers_to_come -= is_beginning
-        calls |= one.calls
+        if is_beginning:
+            answers_to_come -= 1
+        if one.calls:
+            calls |= one.calls
         for path, text, call_id, name, known in one.answers:
             tool, arguments = calls.get(call_id) or (name, "")
             yield ToolResult((key, n, *path), text, call_id, tool, arguments, answers_to_come, known)

@@ -100,7 +100,7 @@ class Window:
         return await self._reduced(look, sent, record, _goal(look, sent, said), "refusal")
 
     async def _records(self, look: Look, *, is_fresh: bool = False) -> list[Record]:
-        known = (look.owner, records.root(look.messages))
+        known = (look.owner, records.root(look.call))
         at, found = self._known.get(known, (0.0, None))
         if found is not None and not is_fresh and (settings.IS_EMBEDDED or time.monotonic() - at < FRESH_S):
             return found
@@ -147,7 +147,7 @@ class Window:
             reduced = _cut(look, reduced, cuts)
             made = _record(look, record, cuts, deep)
             figures = (trigger, before, reduced.tokens_after)
-            root = records.root(look.messages)
+            root = records.root(look.call)
             held = await database.run(records.store, look.owner, root, made, originals, figures, datetime.now(UTC))
         except (DatabaseError, TimeoutError):
             logger.warning("the database is down; nothing is taken out of a full context window until it is back")

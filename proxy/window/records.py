@@ -18,6 +18,8 @@ from proxy.learning.uses import Sent
 from proxy.models import Original, WindowRecord
 from proxy.providers import bodies
 from proxy.retrieval import files, words
+from proxy.values import Call
+from proxy.window import units
 
 ROOT_MESSAGES = 3
 MAX_RECORDS = 20
@@ -74,9 +76,12 @@ def _bare(block: dict[str, Any], levels: int) -> dict[str, Any]:
     return {**bare, "content": _plain(bare["content"], levels)} if "content" in bare else bare
 
 
-def root(messages: Sequence[Any]) -> str:
+def root(call: Call) -> str:
     """What records of a conversation are found by."""
-    return digest(messages[:ROOT_MESSAGES])
+    key, history = units.where(call), call.history
+    if history is not None and history.key == key:
+        return history.told_of_first(ROOT_MESSAGES, digest)
+    return digest(bodies.items((call.document or {}).get(key))[:ROOT_MESSAGES])
 
 
 def load(owner: str, root: str, now: datetime) -> list[Record]:

@@ -105,7 +105,7 @@ def test_an_item_of_an_odd_type_stops_nothing() -> None:
     assert [result.text for result in call.results] == ["x"]
     assert units.find(call, {}) != []
     assert mentions.talk(call.document or {}) == []
-    assert sizing.layout(call.document or {}, "openai").units == 4
+    assert sizing.layout(call, "openai").units == 4
 
 
 def test_results_of_messages_are_found_with_their_calls() -> None:

@@ -380,10 +380,11 @@ def test_of_a_long_conversation_a_prefix_is_remembered_near_every_place() -> Non
 
 
 def test_a_mark_that_the_provider_sets_counts_as_one_on_the_last_block() -> None:
-    marked = json.loads(list(sessions.requests("anthropic", 3))[-1])
-    automatic = json.loads(list(sessions.requests("anthropic", 3))[-1])
-    automatic["cache_control"] = automatic["messages"][-1]["content"][-1].pop("cache_control")
-    known = sizing.layout(json.loads(list(sessions.requests("anthropic", 2))[-1]), "anthropic").shape()
+    *_, asked_before, marked = map(anthropic.parse, sessions.requests("anthropic", 3))
+    document = json.loads(marked.body)
+    document["cache_control"] = document["messages"][-1]["content"][-1].pop("cache_control")
+    automatic = anthropic.parse(json.dumps(document).encode())
+    known = sizing.layout(asked_before, "anthropic").shape()
     assert sizing.layout(automatic, "anthropic").marks == sizing.layout(marked, "anthropic").marks
     assert sizing.layout(automatic, "anthropic", known, 2).marks == sizing.layout(marked, "anthropic", known, 2).marks
 
@@ -437,10 +438,10 @@ def test_thoughts_and_findings_each_have_a_factor_of_their_own() -> None:
 
 
 def test_a_block_more_in_a_message_that_is_not_looked_at_again_is_counted_within_it() -> None:
-    def asked(*, blocks: int, messages: int) -> dict[str, Any]:
+    def asked(*, blocks: int, messages: int) -> Call:
         told = [{"role": "user", "content": [{"type": "text", "text": f"said {n}"}]} for n in range(messages)]
         told[21]["content"] = [{"type": "text", "text": "part"}] * blocks
-        return {"messages": told}
+        return anthropic.parse(json.dumps({"messages": told}).encode())
 
     known = sizing.layout(asked(blocks=1, messages=40), "anthropic").shape()
     layout = sizing.layout(asked(blocks=30, messages=41), "anthropic", known)

@@ -24,9 +24,9 @@ _MAX_CHARS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """An earlier result that the model still sees, word for word: `label` names it in a sentence ("the Read of a.py")."""
+    """An earlier result that the model still sees, word for word: `where` says which ("in the Read of a.py", "last time")."""
 
-    label: str
+    where: str
     text: str
 
 
@@ -80,21 +80,21 @@ def refer(text: str, earlier: Sequence[Visible]) -> Repeat | None:
     repeated = sum(len(line) for run in runs for line in copy.lines[run.new : run.new + run.count])
     if repeated < _MIN_SHARE * len(text):
         return None
-    label = earlier[closest].label
+    where = earlier[closest].where
     is_same = repeated >= _SAME_SHARE * len(text)
-    head = f"[As in {label} above, with changes]" if is_same else f"[Unchanged lines are those of {label} above]"
+    head = f"[As {where}, with changes]" if is_same else f"[Unchanged lines are as {where}]"
     body = "\n".join([head, *_written(copy, old, runs)])
     same = sum(run.count for run in runs)
-    left_out = f"{same:,} of {len(copy.lines):,} lines, which stand in {label} above"
+    left_out = f"{same:,} of {len(copy.lines):,} lines, which stand {where} above"
     return Repeat(Form(body, "near_duplicate", left_out), closest) if len(body) < len(text) else None
 
 
 def _whole(text: str, copy: Visible, source: int) -> Repeat | None:
     count = text.count("\n") + 1
-    body = f"[Exactly as in {copy.label} above]"
+    body = f"[Exactly as {copy.where}]"
     if len(body) >= len(text):
         return None
-    return Repeat(Form(body, "duplicate", f"{count:,} lines, which stand in {copy.label} above"), source)
+    return Repeat(Form(body, "duplicate", f"{count:,} lines, which stand {copy.where} above"), source)
 
 
 def _copy(text: str) -> _Copy:
@@ -169,9 +169,13 @@ def _begun_earlier(new: Sequence[str], old: Sequence[str], run: _Run, behind: in
 
 def _written(copy: _Copy, old: _Copy, runs: Sequence[_Run]) -> Iterator[str]:
     at = 0
+    what = "lines "  # said once
     for run in runs:
         yield from copy.lines[at : run.new]
-        yield from (_named(copy, old, part) for part in _parts(run, old))
+        for part in _parts(run, old):
+            place = _place(copy, old, part)
+            yield f"[{what if place[0].isdigit() else ''}{place}]"
+            what = "" if place[0].isdigit() else what
         at = run.new + run.count
     yield from copy.lines[at:]
 
@@ -192,12 +196,12 @@ def _parts(run: _Run, old: _Copy) -> Iterator[_Run]:
         yield _Run(run.new + start - run.old, start, stop - start)
 
 
-def _named(copy: _Copy, old: _Copy, run: _Run) -> str:
-    """Name a stretch by its lines in the earlier copy, as they are numbered there, and by their numbers now."""
+def _place(copy: _Copy, old: _Copy, run: _Run) -> str:
+    """Say where a stretch stands, by its lines in the earlier copy, as they are numbered there, and by their numbers now."""
     first, last = old.number(run.old), old.number(run.old + run.count - 1)
     if first is None or last is None:
         place = _end(run, old) if old.run is not None else ""
-        return f"[{place or f'lines {run.old + 1}-{run.old + run.count}'} unchanged]"
+        return f"{place or f'{run.old + 1}-{run.old + run.count}'} unchanged"
     now = copy.number(run.new)
     moved = f", now {now}-{now + run.count - 1}" if now is not None and now != first else ""
-    return f"[lines {first}-{last} unchanged{moved}]"
+    return f"{first}-{last} unchanged{moved}"

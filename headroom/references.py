@@ -39,7 +39,7 @@ def referred(texts: Sequence[Text], outcomes: Sequence[Shrunk], policy: Policy) 
 def _repeat(text: Text, outcome: Shrunk, visible: dict[str, str], policy: Policy) -> Shrunk | None:
     if outcome.reason in ("excluded", "retrieved", "already_shrunk") or not visible:
         return None
-    earlier = [Visible(label, copy) for label, copy in list(visible.items())[-MAX_VISIBLE:]]
+    earlier = [Visible(f"in {label}", copy) for label, copy in list(visible.items())[-MAX_VISIBLE:]]
     repeat = duplicates.refer(text.text, earlier)
     if repeat is None or (text.call.name, repeat.form.name, outcome.level) in policy.unwanted_forms:
         return None

@@ -113,7 +113,7 @@ class Conversations:
             # The calls before the last answer stay as they are; with the context window full, they may be out of view as well.
             calls = [] if hidden else [result for result in call.results if not result.is_newest]
             reread = _read_again(call, stands, standing, hidden)
-            made, results = await self._decide(new, stands, gone, policy, room, calls, owner)
+            made, results = await self._decide(new, stands, gone, policy, room, (call.results, calls), owner)
             held = await self._held(Batch(owner, made, results, call.conversation), reread, past)
             if past is not None:
                 standing = self.aging.standing(past)
@@ -181,12 +181,15 @@ class Conversations:
         hidden: frozenset[str],
         policy: Policy,
         room: _Room,
-        calls: Sequence[ToolResult],
+        history: tuple[Sequence[ToolResult], Sequence[ToolResult]],
         owner: str,
     ) -> tuple[dict[str, Decided], dict[str, ToolResult]]:
-        """Decide on what is new, within the room that there is. Returns the decisions and what each of them is about."""
+        """Decide on what is new, within the room that there is. Returns the decisions and what each of them is about.
+
+        `history` are all results, and those whose calls new ones may refer to."""
         made: dict[str, Decided] = {}
         results = dict(new)
+        everything, calls = history
         is_told = any(stand.decided is not None and stand.decided.tells_way_back for stand in stands)
         for key, result in new.items():
             call = ToolCall(result.tool, result.arguments)
@@ -201,8 +204,8 @@ class Conversations:
                 made[key] = _left_alone(made[key], "small_prompt")
                 continue
             room = replace(room, tokens=room.tokens - taken_out)
-            above = stands[: next(n for n, stand in enumerate(stands) if stand.key == key)]
-            repeated = self._repeats.decided(result, made[key], _earlier(above, made, hidden), calls, owner)
+            above = everything[: next(n for n, one in enumerate(everything) if one is result)]
+            repeated = self._repeats.decided(result, made[key], _earlier(above, stands, made, hidden), calls, owner)
             if repeated is not None and (result.tool, repeated.label, repeated.level) not in policy.unwanted_forms:
                 alone = decisions.alone_key(key)
                 made[alone], made[key], results[alone] = made[key], repeated, result
@@ -248,10 +251,18 @@ def _read_again(call: Call, stands: Sequence[Stand], standing: Standing, hidden:
     return [standing.form_key(key) if key in standing.deepened else key for key in keys]
 
 
-def _earlier(stands: Sequence[Stand], made: Mapping[str, Decided], hidden: frozenset[str]) -> list[Earlier]:
-    """The results above a new one. It may not refer to those that refer to others themselves or are not in full view."""
+def _earlier(
+    above: Sequence[ToolResult], stands: Sequence[Stand], made: Mapping[str, Decided], hidden: frozenset[str]
+) -> list[Earlier]:
+    """The results above a new one. It may not refer to those that are too short for that, refer to others themselves or are
+    not in full view."""
     found: list[Earlier] = []
-    for stand in stands:
+    standing = {stand.result.path: stand for stand in stands}
+    for result in above:
+        stand = standing.get(result.path)
+        if stand is None:
+            found.append(Earlier("", result, result.text, is_in_sight=False))
+            continue
         decided = made.get(stand.key) or stand.decided
         form, label = (decided.form, decided.label) if decided is not None else (None, "")
         is_in_sight = stand.key not in hidden and not (decided is not None and decided.refers_to)

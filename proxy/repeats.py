@@ -46,7 +46,7 @@ _VERB = re.compile(r'"command"\s*:\s*"(\w{1,20})"')
 
 @light
 class Earlier:
-    """A result that stands before the new ones, its key, and how it goes out.
+    """A result that stands before the new ones, its key, "" where it has none, and how it goes out.
 
     `is_plain`: its lines are all there and in their places. `is_whole`: nothing is left out of it. `is_in_sight`: it is not
     old news, and says itself what it says.
@@ -60,8 +60,8 @@ class Earlier:
     is_in_sight: bool = True
 
 
-Named = tuple[Earlier, str]
-"""A result, and how a sentence calls it."""
+Placed = tuple[Earlier, str]
+"""A result, and where a sentence says that it stands, or when it came."""
 
 
 class Repeats:
@@ -83,12 +83,12 @@ class Repeats:
         than what would be sent without it."""
         if len(result.text) < MIN_CHARS:
             return None
-        named = _named(earlier)
-        alike = [pair for pair in named if pair[0].result.tool == result.tool and len(pair[0].shown) <= MAX_FORM_CHARS]
+        placed = _placed(earlier, result)
+        alike = [pair for pair in placed if pair[0].result.tool == result.tool and len(pair[0].shown) <= MAX_FORM_CHARS]
         said = _said_once(alone.form or result.text)
         alike = [pair for pair in alike[-MAX_FORMS:] if _said_once(pair[0].shown) == said]
         found = [
-            self._whole(result, alone, named),
+            self._whole(result, alone, placed),
             _shown_alike(alone, alike),
             _same_ending(result, alone, alike),
             _as_changed(result, earlier, alone),
@@ -98,8 +98,8 @@ class Repeats:
         best = min((one for one in found if one is not None), key=lambda one: one.tokens_after, default=None)
         return best if best is not None and best.tokens_after <= MARGIN * alone.tokens_after else None
 
-    def _whole(self, result: ToolResult, alone: Decided, named: Sequence[Named]) -> Decided | None:
-        found = self._find(result, named)
+    def _whole(self, result: ToolResult, alone: Decided, placed: Sequence[Placed]) -> Decided | None:
+        found = self._find(result, placed)
         if found is None:
             return None
         repeat, source = found
@@ -113,24 +113,24 @@ class Repeats:
             policy_version=alone.policy_version,
         )
 
-    def _find(self, result: ToolResult, named: Sequence[Named]) -> tuple[Repeat, str] | None:
+    def _find(self, result: ToolResult, placed: Sequence[Placed]) -> tuple[Repeat, str] | None:
         """The result by reference to an earlier one, and that one's key. Of one that goes out in another shape, it can only
         be said that the new result is exactly the same."""
         if len(result.text) > MAX_CHARS:
             return None
-        same = [pair for pair in named if pair[0].result.text == result.text]
-        closest = same[-1:] or self._closest(result, [pair for pair in named if pair[0].is_plain])
+        same = [pair for pair in placed if pair[0].result.text == result.text]
+        closest = same[-1:] or self._closest(result, [pair for pair in placed if pair[0].is_plain])
         if not closest:
             return None
-        repeat = duplicates.refer(result.text, [Visible(label, one.result.text) for one, label in closest])
+        repeat = duplicates.refer(result.text, [Visible(where, one.result.text) for one, where in closest])
         return (repeat, closest[repeat.source][0].key) if repeat else None
 
-    def _closest(self, result: ToolResult, named: Sequence[Named]) -> list[Named]:
+    def _closest(self, result: ToolResult, placed: Sequence[Placed]) -> list[Placed]:
         wanted = _lines(result.text)
-        shared = [(len(wanted & self._lines_of(one)), n) for n, (one, _) in enumerate(named)]
+        shared = [(len(wanted & self._lines_of(one)), n) for n, (one, _) in enumerate(placed)]
         enough = max(1.0, MIN_SHARED * len(wanted))
         best = sorted((pair for pair in shared if pair[0] >= enough), reverse=True)[:MAX_COPIES]
-        return [named[n] for _, n in sorted(best, key=lambda pair: pair[1])]
+        return [placed[n] for _, n in sorted(best, key=lambda pair: pair[1])]
 
     def _lines_of(self, one: Earlier) -> frozenset[int]:
         known = self._lines.get(one.key)
@@ -144,12 +144,12 @@ class Repeats:
         return known
 
 
-def _shown_alike(alone: Decided, alike: Sequence[Named]) -> Decided | None:
+def _shown_alike(alone: Decided, alike: Sequence[Placed]) -> Decided | None:
     """The form by reference to that of an earlier result, as when the same command runs again; a marker stays at its end."""
     form = alone.form or ""
     if not MIN_CHARS <= len(form) <= MAX_FORM_CHARS or numbered.NOTE in form:
         return None
-    repeat = duplicates.refer(form, [Visible(label, one.shown) for one, label in alike])
+    repeat = duplicates.refer(form, [Visible(where, one.shown) for one, where in alike])
     if repeat is None or (alone.original_hash and not pipeline.is_shrunk(repeat.form.text)):
         return None
     return _referring(alone, repeat.form.text, repeat.form.name, alike[repeat.source][0])
@@ -160,7 +160,7 @@ def _said_once(form: str) -> list[str]:
     return [line for line in form.split("\n", MAX_HEAD_LINES)[:MAX_HEAD_LINES] if line.startswith(HEADS)]
 
 
-def _same_ending(result: ToolResult, alone: Decided, alike: Sequence[Named]) -> Decided | None:
+def _same_ending(result: ToolResult, alone: Decided, alike: Sequence[Placed]) -> Decided | None:
     """The form without the lines that an earlier result ends with as well: notes that a tool puts below all it says."""
     body, marker = _parted(alone.form or result.text)
     lines = body.split("\n")
@@ -172,13 +172,13 @@ def _same_ending(result: ToolResult, alone: Decided, alike: Sequence[Named]) -> 
             best, count, chars = pair, shared, size
     if best is None:
         return None
-    ending = f"[last {count} lines as in {best[1]}]"
+    ending = f"[last {count} lines as {best[1]}]"
     return _referring(alone, "\n".join([*lines[: len(lines) - count], ending]) + marker, "same_ending", best[0])
 
 
 def _as_changed(result: ToolResult, earlier: Sequence[Earlier], alone: Decided) -> Decided | None:
     """A record by what is not as in an earlier result: what services answer to a change of theirs."""
-    records = earlier[-MAX_RECORDS:]
+    records = [one for one in earlier if one.key][-MAX_RECORDS:]
     shown = [
         changes.Shown(one.result.tool or "tool", one.result.text, is_whole=one.is_in_sight and one.is_whole)
         for one in records
@@ -195,6 +195,8 @@ def _as_answered(result: ToolResult, earlier: Sequence[Earlier], alone: Decided)
     if not answers.is_told_by(result.text, result.arguments, first.result.text, first.result.arguments):
         return None
     form = f"[As the first {result.tool} result above, for this call]"
+    if any(one.shown == form for one in earlier):
+        form = f"[As the first {result.tool}]"  # what that means was said
     return _referring(_whole_form(alone), form, "same_answer", first)
 
 
@@ -263,12 +265,26 @@ def _lines(text: str) -> frozenset[int]:
     return frozenset(hash(line) for line in bare if len(line) >= MIN_LINE_CHARS)
 
 
-def _named(earlier: Sequence[Earlier]) -> list[Named]:
+def _placed(earlier: Sequence[Earlier], again: ToolResult) -> list[Placed]:
+    """Those in sight that a few words tell from all others, each with these words. Of the same call as the new result's it
+    is enough to say when."""
+    named = {id(one): f"in {label}" for one, label in _named(earlier)}
+    same = [one for one in earlier if again.arguments and _is_same_call(one.result, again)]
+    times = {id(same[0]): "the first time"} | {id(same[-1]): "last time"} if same else {}
+    placed = [(one, times.get(id(one)) or named.get(id(one), "")) for one in earlier if one.is_in_sight]
+    return [(one, where) for one, where in placed if where]
+
+
+def _is_same_call(result: ToolResult, other: ToolResult) -> bool:
+    return result.tool == other.tool and result.arguments == other.arguments
+
+
+def _named(earlier: Sequence[Earlier]) -> list[tuple[Earlier, str]]:
     """Those in sight that a few words tell from all others, each with these words."""
     names = [_name(one.result.tool, one.result.arguments) for one in earlier]
     counts, last = Counter(names), {name: n for n, name in enumerate(names)}
     first = {name: n for n, name in reversed([*enumerate(names)])}
-    found: list[Named] = []
+    found: list[tuple[Earlier, str]] = []
     for n, (one, name) in enumerate(zip(earlier, names, strict=True)):
         which = "" if counts[name] == 1 else "latest " if last[name] == n else "first "
         if one.is_in_sight and (which != "first " or first[name] == n):

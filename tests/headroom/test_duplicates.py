@@ -13,7 +13,7 @@ from headroom.duplicates import Visible
 from tests.examples import examples
 
 SOURCE = Path(duplicates.__file__).read_text()
-LABEL = "the Read of duplicates.py"
+WHERE = "in the Read of duplicates.py"
 
 
 def numbered(text: str, first: int = 1) -> str:
@@ -21,7 +21,7 @@ def numbered(text: str, first: int = 1) -> str:
 
 
 def refer(text: str, *earlier: str) -> duplicates.Repeat:
-    found = duplicates.refer(text, [Visible(LABEL, one) for one in earlier])
+    found = duplicates.refer(text, [Visible(WHERE, one) for one in earlier])
     assert found is not None
     return found
 
@@ -33,14 +33,14 @@ def restored(form: str, earlier: str) -> str:
         return earlier
     out: list[str] = []
     for line in form.split("\n")[1:]:
-        mark = re.fullmatch(r"\[lines (\d+)-(\d+) unchanged\]", line)
+        mark = re.fullmatch(r"\[(?:lines )?(\d+)-(\d+) unchanged\]", line)
         out += old[int(mark[1]) - 1 : int(mark[2])] if mark else [line]
     return "\n".join(out)
 
 
 def test_the_same_again_is_one_line() -> None:
     found = refer(SOURCE, "something else", SOURCE)
-    assert found.source == 1 and found.form.text.startswith(f"[Exactly as in {LABEL} above]")
+    assert found.source == 1 and found.form.text.startswith(f"[Exactly as {WHERE}]")
 
 
 def test_an_edited_file_shows_its_edit() -> None:
@@ -49,7 +49,7 @@ def test_an_edited_file_shows_its_edit() -> None:
     found = refer(edited, SOURCE)
     assert "# a new line" in found.form.text and len(found.form.text) < 300
     assert restored(found.form.text, SOURCE) == edited
-    assert found.form.left_out == f"{len(lines) - 3} of {len(lines) - 2} lines, which stand in {LABEL} above"
+    assert found.form.left_out == f"{len(lines) - 3} of {len(lines) - 2} lines, which stand {WHERE} above"
 
 
 def test_a_shift_of_line_numbers_changes_nothing_but_is_told() -> None:
@@ -57,7 +57,7 @@ def test_a_shift_of_line_numbers_changes_nothing_but_is_told() -> None:
     edited = "\n".join([*lines[:10], "import re", *lines[10:]])
     form = refer(numbered(edited), numbered(SOURCE)).form.text
     assert "    11→import re" in form
-    assert "[lines 1-10 unchanged]" in form and f"[lines 11-{len(lines)} unchanged, now 12-{len(lines) + 1}]" in form
+    assert "[lines 1-10 unchanged]" in form and f"[11-{len(lines)} unchanged, now 12-{len(lines) + 1}]" in form
 
 
 def test_line_numbers_of_an_editor_may_shift_as_well() -> None:
@@ -68,7 +68,7 @@ def test_line_numbers_of_an_editor_may_shift_as_well() -> None:
     assert form.split("\n")[2:] == [
         "[lines 237-248 unchanged]",
         "249:added()",
-        "[lines 249-276 unchanged, now 250-277]",
+        "[249-276 unchanged, now 250-277]",
     ]
 
 
@@ -91,9 +91,9 @@ def test_the_closest_copy_is_named_and_the_latest_of_equals() -> None:
 
 
 def test_strangers_are_left_alone() -> None:
-    assert duplicates.refer(SOURCE, [Visible("the build", "gcc -o a a.c\n" * 50)]) is None
+    assert duplicates.refer(SOURCE, [Visible("in the build", "gcc -o a a.c\n" * 50)]) is None
     assert duplicates.refer(SOURCE, []) is None
-    assert duplicates.refer("ok", [Visible("the build", "ok")]) is None
+    assert duplicates.refer("ok", [Visible("in the build", "ok")]) is None
 
 
 LINES = st.lists(
@@ -110,8 +110,8 @@ LINES = st.lists(
 def test_the_earlier_copy_and_the_form_give_back_the_text(old: list[str], new: list[str], start: int, end: int) -> None:
     earlier = "\n".join(old * 3)
     text = "\n".join([*new[:4], *(old * 3)[start:end], *new[4:8], *(old * 2)])
-    found = duplicates.refer(text, [Visible("the run", earlier)])
-    assert found == duplicates.refer(text, [Visible("the run", earlier)])
+    found = duplicates.refer(text, [Visible("in the run", earlier)])
+    assert found == duplicates.refer(text, [Visible("in the run", earlier)])
     if found is not None:
         assert len(found.form.text) < len(text) and found.form.left_out
         if "→" not in text and "\t" not in text:
@@ -121,15 +121,15 @@ def test_the_earlier_copy_and_the_form_give_back_the_text(old: list[str], new: l
 def test_hostile_texts_stay_cheap() -> None:
     for line in ("}", "", "a" * 50):
         many = "\n".join([line] * 40_000)
-        duplicates.refer(many + "\nx", [Visible("the run", "y\n" + many)])
-        duplicates.refer("\n".join([line, "b"] * 20_000), [Visible("the run", "\n".join([line, "c"] * 20_000))])
+        duplicates.refer(many + "\nx", [Visible("in the run", "y\n" + many)])
+        duplicates.refer("\n".join([line, "b"] * 20_000), [Visible("in the run", "\n".join([line, "c"] * 20_000))])
 
 
 def test_a_text_that_shares_a_part_says_so() -> None:
     part, other = "\n".join(SOURCE.split("\n")[20:40]), "\n".join(f"{n} is new here: {n * n}" for n in range(60))
     text = f"{other}\n{part}\nand this is the end"
     form = refer(text, SOURCE).form.text
-    assert form.startswith(f"[Unchanged lines are those of {LABEL} above]\n0 is new here: 0\n")
+    assert form.startswith(f"[Unchanged lines are as {WHERE}]\n0 is new here: 0\n")
     assert form.endswith("\n[lines 21-40 unchanged]\nand this is the end")
     assert restored(form, SOURCE) == text
 
@@ -144,7 +144,7 @@ def test_excerpts_of_a_numbered_file_are_found_in_it() -> None:
         "Your edit would look like this:",
         "[lines 245-249 unchanged]",
         "250:oops",
-        "[lines 251-254 unchanged]",
+        "[251-254 unchanged]",
         "Try again.",
         "shell-$",
     ]
@@ -157,6 +157,6 @@ def test_what_stands_below_numbered_lines_is_not_named_by_a_number() -> None:
     assert form.split("\n")[1:] == [
         "[lines 1-9 unchanged]",
         "10:changed()",
-        "[lines 11-39 unchanged]",
+        "[11-39 unchanged]",
         "[last 3 lines unchanged]",
     ]

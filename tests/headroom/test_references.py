@@ -30,7 +30,7 @@ def test_the_same_file_again_is_one_line_and_can_be_had_back() -> None:
     talk = read("a", SOURCE) + read("b", SOURCE)
     first, second = results(talk)
     assert first == SOURCE
-    assert second.startswith("[Exactly as in the Read result for /repo/a.py above]") and len(second) < 400
+    assert second.startswith("[Exactly as in the Read result for /repo/a.py]") and len(second) < 400
     result = compress(talk, model="m")
     assert result.originals[result.ccr_hashes[0]] == SOURCE and result.transforms_summary == {"router:duplicate": 1}
     assert compress(result.messages, model="m").messages == result.messages
@@ -44,7 +44,7 @@ def test_an_edited_file_shows_its_edit() -> None:
 def test_only_what_goes_out_in_full_is_referred_to() -> None:
     _, second, third = results(read("a", SOURCE) + read("b", EDITED) + read("c", EDITED))
     assert "Exactly as in" not in third, "the second is itself a reference"
-    assert "/repo/a.py above, with changes" in second and "/repo/a.py above, with changes" in third
+    assert "/repo/a.py, with changes" in second and "/repo/a.py, with changes" in third
 
 
 @pytest.mark.parametrize(

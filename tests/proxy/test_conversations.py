@@ -81,7 +81,7 @@ async def test_what_is_new_is_decided_in_view_of_what_another_worker_decided(sto
     calls = {**one, "tool_calls": [*one["tool_calls"], *other["tool_calls"]]}
     at_once = orjson.dumps({**document, "messages": [task, calls, one_result, other_result]})
     plan = await planned(Conversations(store), at_once, policy=Policy(retrieval="ask for {hash}", min_tokens=10**6))
-    assert [*plan.replacements.values()] == [form, "[Exactly as in the output of `make 1` above]"]
+    assert [*plan.replacements.values()] == [form, "[Exactly as in the output of `make 1`]"]
 
 
 async def test_the_first_marker_says_how_originals_can_be_had() -> None:

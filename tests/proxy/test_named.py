@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headroom import pipeline
 from headroom.values import Policy
 from proxy.conversations import Conversations
 from proxy.stores import NoStore
+from tests.examples import examples
 from tests.proxy import sessions
 from tests.proxy.conversing import NOON_S, planned, played
 from tests.proxy.sessions import Step, edit, log, long_session, module, read, run
@@ -20,7 +24,7 @@ async def test_a_file_that_is_read_again_is_named_instead_of_sent() -> None:
     steps = [read("src/alpha.py", module("alpha")), run("make", log(1, 3)), read("src/alpha.py", module("alpha"))]
     plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
     (form,) = plan.replacements.values()
-    assert form.startswith("[Exactly as in the Read of alpha.py above]")
+    assert form.startswith("[Exactly as last time]")
 
 
 async def test_short_output_that_comes_again_is_named_as_well() -> None:
@@ -28,7 +32,40 @@ async def test_short_output_that_comes_again_is_named_as_well() -> None:
     assert 400 < len(text) < 600
     plan = (await played(Conversations(NoStore()), [run("make", text), run("make", text)], mode="cache"))[-1]
     *_, form = plan.replacements.values()
-    assert form == "[Exactly as in the output of `make` above]"
+    assert form == "[Exactly as last time]"
+
+
+OUTPUTS = [*(f"all {n} of them are up to date, and there is nothing to be done for any target" for n in range(3))]
+OUTPUTS += [log(1, 14), log(1, 14).replace("step 1.7:", "step 1.7 failed:"), log(2, 14), log(3, 90)]
+
+
+@examples(60)
+@given(st.lists(st.tuples(st.sampled_from(["make", "make test"]), st.sampled_from(OUTPUTS)), min_size=2, max_size=12))
+def test_what_is_said_of_an_earlier_time_is_true_of_that_very_call(runs: list[tuple[str, str]]) -> None:
+    steps = [run(command, text) for command, text in runs]
+    body = sessions.bodies(steps, "openai")[-1]
+    plan = asyncio.run(played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    shown = [message["content"] for message in sessions.sent(body, plan, "openai") if message["role"] == "tool"]
+    for at, (text, (command, output)) in enumerate(zip(shown, runs, strict=True)):
+        when = re.match(r"\[(As|Exactly as) (last time|the first time)(, with changes)?\]", text)
+        if when is None:
+            continue
+        same = [n for n in range(at) if runs[n][0] == command]
+        source = same[-1 if when[2] == "last time" else 0]
+        assert not shown[source].startswith("["), "what it points at is itself there to be read"
+        if when[1] == "Exactly as":
+            assert runs[source][1] == output
+        else:
+            told = [line for line in text.split("\n")[1:] if not line.startswith("[")]
+            assert set(told) >= set(output.split("\n")) - set(runs[source][1].split("\n"))
+
+
+async def test_a_time_is_named_that_is_there_to_be_read() -> None:
+    one, other = log(1, 14), log(2, 14)
+    steps = [run("make", one), run("make", "done"), run("make", one), run("make test", one), run("make", other)]
+    plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    again = [form for form in plan.replacements.values() if form.startswith("[Exactly")]
+    assert again == ["[Exactly as the first time]", "[Exactly as in the first output of `make`]"]
 
 
 async def test_a_file_that_was_changed_in_between_shows_what_changed() -> None:
@@ -140,7 +177,7 @@ async def test_of_a_test_run_that_comes_again_what_changed_is_shown() -> None:
     road = Conversations(NoStore())
     plan = (await played(road, steps, mode="cache"))[-1]
     first, again = plan.replacements.values()
-    assert again.startswith("[As in the output of `pytest -v` above, with changes]")
+    assert again.startswith("[As last time, with changes]")
     assert "sums('test_new')" in again
     assert len(again) < len(first) / 2
     assert pipeline.is_shrunk(again)
@@ -168,8 +205,7 @@ async def test_nothing_points_at_what_is_not_shown_in_full(mode: str) -> None:
         plan = await planned(road, body, at_s=NOON_S + 10 * turn, mode=mode)
         shown = [m["content"] for m in sessions.sent(body, plan, "openai") if m["role"] == "tool"]
         for text in shown:
-            assert "As in the Read of alpha.py above" not in text or module("alpha") in shown
-            assert "Exactly as in the Read of alpha.py above" not in text or module("alpha") in shown
+            assert not re.match(r"\[(As|Exactly as) (in the Read|last time)", text) or module("alpha") in shown
 
 
 async def test_a_reference_that_was_unwanted_is_not_made() -> None:
@@ -198,4 +234,6 @@ async def test_an_answer_that_only_repeats_its_call_is_told_by_the_first_of_its_
     ]
     steps[1:1] = [written("src/odd.py", "d = 4", sentence.format("src/odd.py", 99))]
     plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
-    assert [*plan.replacements.values()] == ["[As the first write_file result above, for this call]"] * 2
+    said, again = plan.replacements.values()
+    assert said == "[As the first write_file result above, for this call]"
+    assert again == "[As the first write_file]"

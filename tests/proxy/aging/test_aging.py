@@ -184,11 +184,11 @@ async def test_old_news_goes_though_a_younger_result_refers_to_it() -> None:
     steps: list[Step] = [read("src/alpha.py", text), *waits, ("get_part", {"id": 7}, part), run("make", "done")]
     road, bodies = Conversations(NoStore()), sessions.bodies(steps, "anthropic")
     plans = [await planned(road, body, "anthropic", at_s=NOON_S + turn) for turn, body in enumerate(bodies[:-1])]
-    assert "As in the Read of alpha.py above, with" in str(sessions.sent(bodies[-2], plans[-1], "anthropic"))
+    assert "As in the Read of alpha.py, with" in str(sessions.sent(bodies[-2], plans[-1], "anthropic"))
     late = await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)
     shown = str(sessions.sent(bodies[-1], late, "anthropic"))
     assert late.epoch == "cold"
-    assert "total > 140" not in shown and "As in the Read of alpha.py above, with" not in shown
+    assert "total > 140" not in shown and "As in the Read of alpha.py, with" not in shown
     assert "total > 28" in shown, "the younger one speaks for itself now"
 
 
@@ -273,7 +273,7 @@ async def test_an_epoch_lets_results_refer_to_what_stays_as_it_is() -> None:
         await planned(road, body, mode="cache")
     plan = await planned(road, bodies[-1])
     assert plan.epoch
-    told = [form for form in plan.replacements.values() if form.startswith("[As the first write_file result")]
+    told = [form for form in plan.replacements.values() if form.startswith("[As the first write_file")]
     assert len(told) == 3
 
 

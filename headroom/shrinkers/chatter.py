@@ -36,6 +36,10 @@ def forms(source: Source) -> Iterable[Form]:
     text = source.text
     if reading.is_quotable(source):
         return
+    if _ADVICE_WORDS in text:  # first: it may stand in the midst of a meter
+        *lines, last = text.split("\n")
+        lines = [line for line in lines if _ADVICE_WORDS not in line or not _ADVICE.fullmatch(line)]
+        text = _STAGING.sub("commit", "\n".join([*lines, last]))
     # One character is found much faster than two.
     behind_percent = {part[:1] for part in text.split("%")[1:]}
     if " " in behind_percent and _METER_HEAD in text:
@@ -44,10 +48,6 @@ def forms(source: Source) -> Iterable[Form]:
         text = "\n".join(_without_old_bars(text.split("\n")))
     if "]" in behind_percent:
         text = _PERCENT.sub(r"\1", text)
-    if _ADVICE_WORDS in text:
-        *lines, last = text.split("\n")
-        lines = [line for line in lines if _ADVICE_WORDS not in line or not _ADVICE.fullmatch(line)]
-        text = _STAGING.sub("commit", "\n".join([*lines, last]))
     if text != source.text:
         yield Form(text, "chatter")
 

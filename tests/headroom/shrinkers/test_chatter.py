@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headroom.shrinkers import chatter
@@ -94,5 +94,6 @@ def test_the_status_is_told_without_advice() -> None:
     st.one_of(texts.ANY, st.lists(st.sampled_from([*METER.splitlines(), *STATUS.splitlines()])).map("\n".join)),
     laws.LEVELS,
 )
+@example(METER.replace("\n\n", f"\n{STATUS.splitlines()[2]}\n"), "lossless")
 def test_laws_hold(text: str, level: str) -> None:
     laws.assert_kept(chatter.forms, text, level)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import takewhile
+from itertools import combinations, takewhile
 
 from headroom import answers, changes, commands, duplicates, pipeline, tokens
 from headroom.duplicates import Repeat, Visible
@@ -38,8 +39,13 @@ MAX_REMEMBERED_LINES = 400_000
 MARGIN = 0.9
 """A form that sends the model back up must be this much shorter than the one without."""
 MAX_LABEL_CHARS = 40
+MAX_VALUE_CHARS = 16
+"""Of a call: longer values make a reference longer than it is worth."""
+MAX_VALUES = 4
+MAX_ARGUMENTS_CHARS = 2_000
 HEADS = (shared_start.HEAD, shared_words.HEAD)
 MAX_HEAD_LINES = 8
+_PLAIN_VALUE = re.compile(r"[\w.,:\[\] /-]+")
 _VERB = re.compile(r'"command"\s*:\s*"(\w{1,20})"')
 """What a tool that does several things is to do with a file."""
 
@@ -268,7 +274,7 @@ def _lines(text: str) -> frozenset[int]:
 def _placed(earlier: Sequence[Earlier], again: ToolResult) -> list[Placed]:
     """Those in sight that a few words tell from all others, each with these words. Of the same call as the new result's it
     is enough to say when."""
-    named = {id(one): f"in {label}" for one, label in _named(earlier)}
+    named = {id(one): f"in {label}" for one, label in _named(earlier, again)}
     same = [one for one in earlier if again.arguments and _is_same_call(one.result, again)]
     times = {id(same[0]): "the first time"} | {id(same[-1]): "last time"} if same else {}
     placed = [(one, times.get(id(one)) or named.get(id(one), "")) for one in earlier if one.is_in_sight]
@@ -279,17 +285,47 @@ def _is_same_call(result: ToolResult, other: ToolResult) -> bool:
     return result.tool == other.tool and result.arguments == other.arguments
 
 
-def _named(earlier: Sequence[Earlier]) -> list[tuple[Earlier, str]]:
-    """Those in sight that a few words tell from all others, each with these words."""
+def _named(earlier: Sequence[Earlier], again: ToolResult | None = None) -> list[tuple[Earlier, str]]:
+    """Those in sight that a few words tell from all others, each with these words: the only one, the latest, the first, or
+    the one whose call has a value that neither those of the others nor the new one has."""
     names = [_name(one.result.tool, one.result.arguments) for one in earlier]
     counts, last = Counter(names), {name: n for n, name in enumerate(names)}
     first = {name: n for n, name in reversed([*enumerate(names)])}
+    calls = [*zip(names, (one.result for one in earlier), strict=True)]
+    calls += [(_name(again.tool, again.arguments), again)] if again is not None else []
+    taken = Counter(
+        (name, value) for name, result in calls if counts[name] > 2 for value in _values(result.tool, result.arguments)
+    )
     found: list[tuple[Earlier, str]] = []
     for n, (one, name) in enumerate(zip(earlier, names, strict=True)):
-        which = "" if counts[name] == 1 else "latest " if last[name] == n else "first "
-        if one.is_in_sight and (which != "first " or first[name] == n):
+        if not one.is_in_sight:
+            continue
+        if n in (last[name], first[name]):
+            which = "" if counts[name] == 1 else "latest " if last[name] == n else "first "
             found.append((one, f"the {which}{name}"))
+        else:
+            values = _values(one.result.tool, one.result.arguments)
+            found += [(one, f"the {name} with {value}") for value in values if taken[name, value] == 1][:1]
     return found
+
+
+@lru_cache(maxsize=8192)
+def _values(tool: str, arguments: str) -> tuple[str, ...]:
+    """The short values of a call, with their names, and each two of them: not those beside a command, which do not say what
+    it prints."""
+    if len(arguments) > MAX_ARGUMENTS_CHARS:
+        return ()
+    if files.touched(tool, arguments) is None and commands.line(ToolCall(tool, arguments)):
+        return ()
+    try:
+        given = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return ()
+    pairs = given.items() if isinstance(given, dict) else ()
+    said = [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in pairs]
+    plain = [(name, value) for name, value in said if len(value) <= MAX_VALUE_CHARS and _PLAIN_VALUE.fullmatch(value)]
+    singles = [f"{name} {value}" for name, value in plain[:MAX_VALUES]]
+    return (*singles, *(f"{one} and {other}" for one, other in combinations(singles, 2)))
 
 
 @lru_cache(maxsize=8192)

@@ -68,6 +68,54 @@ async def test_a_time_is_named_that_is_there_to_be_read() -> None:
     assert again == ["[Exactly as the first time]", "[Exactly as in the first output of `make`]"]
 
 
+def part(offset: int, limit: int, text: str | None = None) -> Step:
+    """A read of some lines of a file, or of what became of it."""
+    lines = (text or module("alpha")).split("\n")[offset - 1 : offset - 1 + limit]
+    return ("Read", {"file_path": "/src/alpha.py", "offset": offset, "limit": limit}, "\n".join(lines))
+
+
+@examples(60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([1, 20, 40, 60, 80]), st.sampled_from([20, 30]), st.booleans()),
+        min_size=4,
+        max_size=9,
+    )
+)
+def test_what_a_reference_says_of_a_call_is_true_of_one_call_only(windows: list[tuple[int, int, bool]]) -> None:
+    changed = module("alpha").replace("return", "yield")
+    steps = [part(offset, limit, changed if is_new else None) for offset, limit, is_new in windows]
+    body = sessions.bodies(steps, "openai")[-1]
+    plan = asyncio.run(played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    shown = [message["content"] for message in sessions.sent(body, plan, "openai") if message["role"] == "tool"]
+    for at, text in enumerate(shown):
+        when = re.match(r"\[(?:Exactly as|As|Unchanged lines are as) in the Read of alpha.py with ([^\],]+)", text)
+        if when is None:
+            continue
+        told = [
+            n
+            for n, (_, given, _) in enumerate(steps[:at])
+            if all(f"{k} {given[k]}" in when[1] for k in re.findall(r"[a-z]{3,}(?= \d)", when[1]))
+        ]
+        assert len(told) == 1 and shown[told[0]] == steps[told[0]][2]
+        source, new = shown[told[0]].split("\n"), []
+        for line in text.split("\n")[1:]:
+            mark = re.fullmatch(r"\[(?:lines )?(\d+)-(\d+) unchanged\]", line)
+            new += source[int(mark[1]) - 1 : int(mark[2])] if mark else [line]
+        if not text.startswith("[Exactly"):
+            assert "\n".join(new) == steps[at][2]
+
+
+async def test_one_read_of_many_is_named_by_what_its_call_alone_says() -> None:
+    changed = module("alpha").replace("total > 161", "total > 160")
+    windows = [(1, 20), (80, 20), (40, 20), (120, 20)]
+    steps = [*[part(offset, limit) for offset, limit in windows], part(81, 19, changed), part(42, 18)]
+    plan = (await played(Conversations(NoStore()), steps, mode="cache"))[-1]
+    one, other = plan.replacements.values()
+    assert one.startswith("[As in the Read of alpha.py with offset 80, with changes]")
+    assert other == "[last 18 lines as in the Read of alpha.py with offset 40]"
+
+
 async def test_a_file_that_was_changed_in_between_shows_what_changed() -> None:
     before = module("alpha")
     after = before.replace("total > 140", "total > 141")

@@ -158,7 +158,8 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
     seal = _seal(account, sent_tokens, factors)
     ratio = (sent_tokens - seal * account.sealed(factors)) / account.sent.total
     if not MIN_FACTOR <= ratio <= MAX_FACTOR:
-        return Reckoning(None, "", _outcome(account, memory, usage, sent_tokens), Memory())
+        outcome = _outcome(account, memory, usage, sent_tokens, is_change_read=False)  # nobody knows where it stands
+        return Reckoning(None, "", outcome, Memory())
     reached = read_tokens + written_tokens
     if reached and not account.finds_any_prefix:
         account = _heeded(account, _Scale(account, sent_tokens, ratio, factors, seal, is_other=False), reached)
@@ -170,12 +171,8 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
     if floor == math.inf and account.sent.marks and not account.finds_any_prefix:
         memory = replace(memory, sent=Held(), other=Held())
     found = [_found(held, scale, account) for held, scale in zip((memory.sent, memory.other), scales, strict=True)]
-    is_changed = account.sent.common_units < min(account.client_common_units, account.last_units)
     expected = _tokens_of(found[0], account)
-    is_expected = _is_about(read_tokens, expected)
-    if is_changed and not is_expected:  # it may hold more prefixes than we remember, up to where the change begins
-        most = max(expected, scales[0].up_to(account.sent.common_units))
-        is_expected = expected < read_tokens <= most or _is_about(read_tokens, most, CHANGED_TOLERANCE_SHARE)
+    is_expected = _is_expected(read_tokens, expected, scales[0])
     if is_expected:
         other_read = _tokens_of(found[1], account)
     else:
@@ -198,7 +195,8 @@ def reckon(account: Account, memory: Memory, usage: Usage) -> Reckoning:
         life_s=max((LIFE_S[ttl] for _, ttl in account.sent.marks), default=LIFE_S["5m"]),
     )
     basis = BASIS_SAME if is_same else BASIS_MODEL if is_expected else BASIS_MIRROR
-    outcome = _outcome(account, memory, usage, sent_tokens, scales[0])
+    is_change_read = _is_change_read(read_tokens, scales[0])
+    outcome = _outcome(account, memory, usage, sent_tokens, is_change_read=is_change_read)
     return Reckoning(replace(other, output=usage.output), basis, outcome, after)
 
 
@@ -326,6 +324,18 @@ def _is_about(tokens: float, expected: float, share: float = TOLERANCE_SHARE) ->
     return abs(tokens - expected) <= max(TOLERANCE_TOKENS, STEP_TOKENS, share * max(tokens, expected))
 
 
+def _is_expected(read_tokens: int, expected: float, sent: _Scale) -> bool:
+    """Whether so much was read as our model of the cache has."""
+    if _is_about(read_tokens, expected):
+        return True
+    account = sent.account
+    if account.sent.common_units >= min(account.client_common_units, account.last_units):
+        return False
+    # We changed something: the provider may hold more prefixes than we remember, up to where the change begins.
+    most = max(expected, sent.up_to(account.sent.common_units))
+    return expected < read_tokens <= most or _is_about(read_tokens, most, CHANGED_TOLERANCE_SHARE)
+
+
 def _is_change_read(read_tokens: int, sent: _Scale) -> bool:
     """Whether so much was read that what we changed was in the cache already."""
     account = sent.account
@@ -399,9 +409,8 @@ def spread(entries: list[Entry], end: int) -> list[Entry]:
     return entries
 
 
-def _outcome(
-    account: Account, memory: Memory, usage: Usage, sent_tokens: int, scale: _Scale | None = None
-) -> CacheOutcome:
+def _outcome(account: Account, memory: Memory, usage: Usage, sent_tokens: int, *, is_change_read: bool) -> CacheOutcome:
+    """What became of what the last request had left. `is_change_read`: so much was read that a change of ours was there."""
     read_tokens = usage.cache_read
     if read_tokens is None:
         return ""
@@ -418,7 +427,7 @@ def _outcome(
     if account.sent.common_units >= account.last_units:
         return "unknown"
     # Another worker may have changed it, in a request that this one has not seen.
-    return "hit" if scale is not None and _is_change_read(read_tokens, scale) else "own_change"
+    return "hit" if is_change_read else "own_change"
 
 
 def _caches(account: Account, usage: Usage, sent_tokens: int) -> bool:

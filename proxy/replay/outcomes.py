@@ -152,7 +152,6 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         },
         "left_alone": dict(sorted(outcome.left_alone.items())),
         "epochs": dict(sorted(outcome.epochs.items())),
-        "epoch_turns": [{"turn": turn, "trigger": trigger} for turn, trigger in outcome.epoch_turns],
         "facts": {"needed": outcome.facts, "hidden": outcome.hidden_facts},
         "unpriced_turns": dict(sorted(outcome.unpriced.items())),
         "milliseconds": {
@@ -160,6 +159,12 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
             "slowest_turn": round(outcome.slowest_turn_ms, 3),
         },
     }
+
+
+def session_as_json(outcome: Outcome) -> dict[str, Any]:
+    """The same of one session, with its name and the turns in which its epochs began."""
+    turns = [{"turn": turn, "trigger": trigger} for turn, trigger in outcome.epoch_turns]
+    return {"name": outcome.name, **as_json(outcome), "epoch_turns": turns}
 
 
 def by_tokens(forms: dict[str, Form]) -> list[tuple[str, Form]]:

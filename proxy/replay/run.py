@@ -51,7 +51,7 @@ class Run:
         """The totals, then every session and every skipped file."""
         return {
             **outcomes.as_json(outcomes.total(self.sessions)),
-            "per_session": [{"name": one.name, **outcomes.as_json(one)} for one in self.sessions],
+            "per_session": [outcomes.session_as_json(one) for one in self.sessions],
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "bad_lines": self.bad_lines,
         }

@@ -66,6 +66,13 @@ def test_json_has_the_figures_of_the_table_and_of_every_session(folder: Path) ->
     assert figures["milliseconds"]["slowest_turn"] > 0
 
 
+def test_the_turns_of_epochs_are_told_of_each_session() -> None:
+    figures = json.loads(replay("--demo", "--json").stdout)
+    (session,) = figures["per_session"]
+    assert "epoch_turns" not in figures
+    assert len(session["epoch_turns"]) == sum(figures["epochs"].values()) > 0
+
+
 def test_two_runs_give_the_same_figures(folder: Path) -> None:
     first, second = (json.loads(replay(folder, "--json").stdout) for _ in range(2))
     for one in (first, second):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from headroom import commands, reading
-from headroom.shrinkers import fixed, git_blame, logs, passages, prose, table
+from headroom.shrinkers import fixed, git_blame, logs, page_tree, passages, prose, table
 from headroom.values import ToolCall
 
 HEAD_CHARS = 16_384
@@ -178,7 +178,7 @@ _GROUPED = re.compile(
 _TABLE_CHARS = 4_096
 _RUNNERS = frozenset(["build_output", "test_output"])
 _SETTLING = frozenset(
-    ["build_output", "diff", "git_blame", "git_log", "path_list", "search", "test_events", "xml_report"]
+    ["build_output", "diff", "git_blame", "git_log", "page_tree", "path_list", "search", "test_events", "xml_report"]
 )
 """Kinds whose structure leaves no doubt about what the text is."""
 
@@ -193,6 +193,7 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ("diff", _DIFF, 0.0),
     ("git_blame", git_blame.LINE, git_blame.MIN_SHARE),
     ("git_log", _COMMIT, 0.0),
+    ("page_tree", page_tree.LINE, page_tree.MIN_SHARE),
     ("html", _HTML, 0.0),
     ("search", _HIT, 0.5),
     ("logs", _STAMPED, 0.25),
@@ -210,6 +211,7 @@ _HINTS = {
     "git_log": ("commit ",),
     "html": ("<",),
     "numbered": ("→", "\t"),
+    "page_tree": ("[ref=",),
     "test_events": ('"Action"', '"protocolVersion"', '"type":"test'),
 }
 

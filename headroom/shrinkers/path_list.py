@@ -11,6 +11,9 @@ from headroom.values import Form, Source
 
 _MIN_PATHS = 8
 _MAX_PATH_CHARS = 400
+_SHORT_LIST = 60
+_FEW_NAMES = 3
+"""Of a short list the next call names one path, most often: those in folders of few names stay in one piece."""
 _MIN_SHARE = 0.9
 _COMPLAINT = re.compile(r"(?:find|fd|grep|ls|rg|git|xargs|du|tree|sort|head): ")
 
@@ -40,7 +43,8 @@ def is_path(line: str) -> bool:
 
 
 def _folders(lines: list[str]) -> list[str]:
-    """Return one line per folder, in order of first mention: its first path in full, then the other names.
+    """Return one line per folder, in order of first mention: its first path in full, then the other names; of a short list
+    all paths in folders of few names in full.
 
     What is no path, such as a complaint about a folder that may not be read, stays a line of its own where it stood.
     """
@@ -56,4 +60,9 @@ def _folders(lines: list[str]) -> list[str]:
         names[folder + slash].append(name)
     count = sum(map(len, names.values()))
     said = f"{count:,} paths in {len(names):,} folders; further names on a line are in the folder of its first path:"
-    return [said, *(folder + " ".join(inside) for folder, inside in out)]
+    few = _FEW_NAMES if count <= _SHORT_LIST else 0
+    return [said, *(line for folder, inside in out for line in _written(folder, inside, few))]
+
+
+def _written(folder: str, names: list[str], few: int) -> list[str]:
+    return [folder + name for name in names] if len(names) <= few else [folder + " ".join(names)]

@@ -33,6 +33,18 @@ def test_every_path_can_be_read_back(paths: list[str]) -> None:
     assert form.text.startswith(f"{len(paths)} paths in ")
 
 
+def test_a_short_list_has_paths_in_folders_of_few_names_in_full() -> None:
+    pairs = [f"/srv/app/src/{name}/{name}{end}" for name in ("menu", "item", "list") for end in (".test.js", ".js")]
+    many = [f"/srv/app/icons/icon_{n}.js" for n in range(9)]
+    (form,) = laws.forms(path_list.forms, "\n".join([*pairs, *many])).values()
+    assert form.text.split("\n")[1:7] == pairs and form.text.endswith(
+        "/icons/icon_0.js " + " ".join(f"icon_{n}.js" for n in range(1, 9))
+    )
+    longer = [f"/srv/app/src/part_{n // 2}/{n}.js" for n in range(80)]
+    (form,) = laws.forms(path_list.forms, "\n".join(longer)).values()
+    assert "/srv/app/src/part_3/6.js 7.js" in form.text.split("\n")
+
+
 def test_complaints_stay_below_the_list() -> None:
     complaints = ["grep: write error: Broken pipe", "find: ‘standard output’: Broken pipe", "find: write error"]
     text = "\n".join([*(f"/srv/app/parts/part_{n}.py" for n in range(9)), *complaints])

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Kind = Literal["hourly", "daily", "weekly", "monthly", "total"]
 KINDS: tuple[Kind, ...] = ("hourly", "daily", "weekly", "monthly", "total")
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NoSuchZone(ValueError):

@@ -14,8 +14,8 @@ from savings.models import SavingsCheckpoint
 Mode = Literal["compact", "full", "none"]
 
 COMPACT_POINTS = 500
-NEWEST_POINTS = COMPACT_POINTS // 3
-"""Of a compact list, so many are the newest there are; the others are spread evenly over the time before."""
+NEWEST_PART = 3
+"""Of a list that is not whole, a third are the newest there are; the others are spread evenly over the time before."""
 
 FULL_POINTS = 10_000
 """What one answer holds at most: more would keep the server busy. Beyond it, `full` is spread out in the same way."""
@@ -57,7 +57,7 @@ def read(mode: Mode) -> tuple[list[Checkpoint], int]:
     points = {"none": 0, "compact": COMPACT_POINTS, "full": FULL_POINTS}[mode]
     if stored <= points or mode == "none":
         return newest(points)[::-1], stored
-    latest = newest(points // 3)[::-1]
+    latest = newest(points // NEWEST_PART)[::-1]
     first = _fetch("ORDER BY at LIMIT 1", [])[0]
     step = (latest[0].at - first.at) / (points - len(latest))
     times = [first.at + number * step for number in range(1, points - len(latest))]

@@ -32,7 +32,7 @@ from proxy import (
     upstream,
     worker,
 )
-from proxy.accounting import identity
+from proxy.accounting import books, identity
 from proxy.calls import Journey, Outgoing
 from proxy.exchange import BodyReader
 from proxy.providers import passthrough
@@ -55,7 +55,7 @@ REFUSES_EDIT = frozenset((400, 413, 422))
 seen without us."""
 
 EDIT_REFUSED = "edit_refused"
-HANDS_OFF = frozenset(("not_a_prompt", "disabled", "bypass", EDIT_REFUSED))
+HANDS_OFF = frozenset(("not_a_prompt", "disabled", books.BYPASS, EDIT_REFUSED))
 """Reasons for which nothing of ours is done to a request, whatever its provider says."""
 
 
@@ -165,7 +165,7 @@ async def _plan(client: Exchange, route: Route, call: Call, principal: gate.Prin
         client.header(b"x-headroom-bypass").lower() == "true"
         or client.header(b"x-headroom-mode").lower() == "passthrough"
     ):
-        return conversations.untouched(call, "bypass"), None
+        return conversations.untouched(call, books.BYPASS), None
     try:
         if settings.OBSERVE:
             return await _look(client, route.provider, call, principal, None).planned(frozenset()), None

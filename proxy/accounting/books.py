@@ -29,6 +29,8 @@ MAX_USUAL_FACTOR = 1.5
 """So many tokens of a provider's is one of ours at most, usually."""
 NO_CHANGE = 1 << 31
 """More units than any prompt has."""
+BYPASS = "bypass"
+"""The reason of a plan where the client asked for no shortening."""
 UNKNOWN_KEPT = "unknown-kept"
 """The provider keeps the conversation and bills what it keeps, which we never see."""
 UNKNOWN_CUT = "unknown-cut"
@@ -45,10 +47,12 @@ class Book:
     """One conversation: what tells its units apart and their sizes, the forms of its results, and both caches.
 
     `rest` are tokens of each unit without results, `thought` and `found` those that only the provider can read; `results`
-    (what tells them apart), `before` and `forms` are of each result, in order.
+    (what tells them apart), `before` and `forms` are of each result, in order. `is_bypassed`: the last request went out as
+    it came because the client said so.
     """
 
     model: str = ""
+    is_bypassed: bool = False
     layout: Layout | None = None
     rest: array[int] = field(default_factory=lambda: array("L"))
     thought: array[int] = field(default_factory=lambda: array("I"))
@@ -175,6 +179,8 @@ class Entry:
 
 def _noted(book: Book, request: Request) -> Account:
     marked = anthropic.marks(request.call) if request.dialect == "anthropic" else []
+    is_bypassed = request.plan.reason == BYPASS
+    is_clients_wish, book.is_bypassed = is_bypassed or book.is_bypassed, is_bypassed
     is_first, last_units, last_results = book.layout is None, len(book.rest), len(book.results)
     known = _note_results(book, request)
     # Where the client changed something in the midst, or its model, every message is looked at.
@@ -212,6 +218,7 @@ def _noted(book: Book, request: Request) -> Account:
         turn_ends=layout.turn_ends,
         client_common_units=common,
         last_units=last_units,
+        is_clients_wish=is_clients_wish,
         thought=counterfactual.cumulated(book.thought),
         found=counterfactual.cumulated(book.found),
     )

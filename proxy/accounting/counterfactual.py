@@ -83,7 +83,8 @@ class Held:
 class Account:
     """One request on both sides. `turn_ends` are the units that earlier requests of its conversation ended with.
 
-    `is_first`: nothing is known of an earlier request of this conversation. `client_common_units` are the first units that
+    `is_first`: nothing is known of an earlier request of this conversation. `is_clients_wish`: the client asked for no
+    shortening in this request or the last one, so that what changed between them is its doing. `client_common_units` are the first units that
     the client left as they were. `thought` and `found` are about the tokens, up to each unit, of what only the provider
     can count: they are in neither side, as nobody knows how many they are.
     """
@@ -96,6 +97,7 @@ class Account:
     turn_ends: Sequence[int]
     client_common_units: int
     last_units: int = 0
+    is_clients_wish: bool = False
     thought: Sequence[int] = ()
     found: Sequence[int] = ()
 
@@ -426,6 +428,8 @@ def _outcome(account: Account, memory: Memory, usage: Usage, sent_tokens: int, *
         return "prefix_change"
     if account.sent.common_units >= account.last_units:
         return "unknown"
+    if account.is_clients_wish:
+        return "prefix_change"
     # Another worker may have changed it, in a request that this one has not seen.
     return "hit" if is_change_read else "own_change"
 

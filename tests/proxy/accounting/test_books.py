@@ -342,6 +342,19 @@ def test_a_mark_that_the_provider_does_not_heed_keeps_nothing() -> None:
     assert world.is_honest, (world.direct - world.ours, world.claimed)
 
 
+class Bypassing(World):
+    """Its client asks for no shortening, once."""
+
+    def _plan(self, call: Call) -> Plan:
+        return Plan(reason=books.BYPASS) if call.turns == 12 else super()._plan(call)
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+def test_what_a_client_has_sent_whole_is_no_change_of_ours(dialect: str) -> None:
+    world = play(Bypassing(dialect))
+    assert world.outcomes == ["cold_start", *["hit"] * 11, *["prefix_change"] * 2, *["hit"] * 10]
+
+
 def test_what_stands_beside_the_texts_of_results_is_counted() -> None:
     world = World("anthropic", 1.2)
     for n, body in enumerate(sessions.requests("anthropic", 24, lines=25)):

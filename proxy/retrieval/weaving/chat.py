@@ -82,8 +82,6 @@ class ChatStream(_Completion):
         self._events = Events()
         self._head: dict[str, Any] = {}
         self._by_index: dict[int, dict[str, Any]] = {}
-        self._places: dict[int, int | None] = {}
-        self._index = 0
         self._finish: dict[str, Any] = {}
         self._usage_chunk: dict[str, Any] | None = None
 
@@ -139,17 +137,10 @@ class ChatStream(_Completion):
         calls = bodies.items(delta.get("tool_calls"))
         shown = []
         for part in calls:
-            index = part.get("index") if isinstance(part, dict) else None
-            if not isinstance(index, int):
+            if not isinstance(part, dict):
                 shown.append(part)
-                continue
-            if index not in self._by_index:
-                self._begin(index, part)
-            else:
-                _extend(self._by_index[index], part)
-            place = self._places[index]
-            if place is not None:
-                shown.append(part if place == index else {**part, "index": place})
+            elif not _is_own(self._grown(part)):
+                shown.append(self._closed_up(part))
         if shown == calls:
             return False
         delta["tool_calls"] = shown
@@ -157,26 +148,45 @@ class ChatStream(_Completion):
             del delta["tool_calls"]
         return True
 
-    def _begin(self, index: int, part: dict[str, Any]) -> None:
-        function = part.get("function")
-        call = {name: value for name, value in part.items() if name != "index"}
-        call["function"] = dict(function) if isinstance(function, dict) else {}
-        self._by_index[index] = call
-        self._tool_calls.append(call)
-        self._places[index] = None if _is_own(call) else self._index
-        self._index += self._places[index] is not None
+    def _grown(self, part: dict[str, Any]) -> dict[str, Any]:
+        """The call that a part belongs to, with it. Some providers say no index, or 0 of every call: there another id and
+        name begin another call. An id alone may be made up for each part."""
+        index, call_id = part.get("index"), part.get("id") if _name(part) else None
+        newest = self._tool_calls[-1] if self._tool_calls else None
+        call = self._by_index.get(index) if isinstance(index, int) else newest
+        if call is None or (call_id and call.get("id") and call_id != call["id"]):
+            function = part.get("function")
+            call = {name: value for name, value in part.items() if name != "index"}
+            call["function"] = dict(function) if isinstance(function, dict) else {}
+            self._tool_calls.append(call)
+        else:
+            _extend(call, part)
+        if isinstance(index, int):
+            self._by_index[index] = call
+        return call
+
+    def _closed_up(self, part: dict[str, Any]) -> dict[str, Any]:
+        """A part of a client's call with its index among those that the client sees."""
+        index = part.get("index")
+        if not isinstance(index, int):
+            return part
+        own = sum(one < index and _is_own(call) for one, call in self._by_index.items())
+        return {**part, "index": index - own} if own else part
 
     def _chunk(self, document: dict[str, Any], choice: dict[str, Any]) -> bytes:
         return event({**document, **self._head, "choices": [choice]}, is_named=False)
 
     def next_round(self, said: Sequence[Said]) -> list[Any]:
-        self._by_index, self._places = {}, {}
+        self._by_index = {}
         return super().next_round(said)
 
     def ending(self) -> bytes:
         choice = (bodies.items(self._finish.get("choices")) or [{"index": 0}])[0]
         reason = self._finish_reason(choice.get("finish_reason"))
-        last = self._chunk(self._finish, {**choice, "delta": {}, "finish_reason": reason})
+        finish = self._finish
+        if isinstance(finish.get("usage"), dict):  # some have no chunk of its own for it
+            finish = {**finish, "usage": summed(self._usages)}
+        last = self._chunk(finish, {**choice, "delta": {}, "finish_reason": reason})
         if self._usage_chunk is not None:
             chunk = {**self._usage_chunk, **self._head, "usage": summed(self._usages)}
             last += event(chunk, is_named=False)
@@ -236,8 +246,12 @@ class ChatJson(_Completion):
 
 
 def _is_own(call: dict[str, Any]) -> bool:
+    return _name(call) == TOOL_NAME
+
+
+def _name(call: dict[str, Any]) -> str:
     function = call.get("function")
-    return isinstance(function, dict) and function.get("name") == TOOL_NAME
+    return bodies.text(function.get("name")) if isinstance(function, dict) else ""
 
 
 def _extend(call: dict[str, Any], part: dict[str, Any]) -> None:

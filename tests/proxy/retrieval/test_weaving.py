@@ -46,6 +46,39 @@ def test_where_a_stream_is_cut_does_not_matter(route: str, size: int, place: int
     assert woven.has_client_calls == (len(PLAIN) == 3)
 
 
+def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return b"data: " + orjson.dumps({"id": "x", "choices": [choice], **more}) + b"\n\n"
+
+
+@pytest.mark.parametrize("index", [{}, {"index": 0}], ids=["no index", "always the same"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["ours first", "ours last"])
+def test_calls_are_told_apart_by_their_ids_where_their_index_says_nothing(
+    index: dict[str, int], is_first: bool
+) -> None:
+    own = {**index, "id": "own1", "type": "function", "function": {"name": "headroom_retrieve", "arguments": "{}"}}
+    theirs = {**index, "id": "c1", "type": "function", "function": {"name": "Bash", "arguments": '{"command":'}}
+    rest = {**index, "id": "made-up", "function": {"arguments": '"ls"}'}}
+    parts = [own, theirs, rest] if is_first else [theirs, rest, own]
+    woven = STREAMED["/v1/chat/completions"]()
+    shown = fed(woven, b"".join(chunk({"tool_calls": [part]}) for part in parts) + chunk({}, "tool_calls"), 10**6)
+    assert b"own1" not in shown
+    assert [call.arguments for call in woven.calls] == ["{}"]
+    _, (answer,) = woven.turn([Said("x")])
+    assert [call["function"] for call in answer["tool_calls"]] == [{"name": "Bash", "arguments": '{"command":"ls"}'}]
+
+
+def test_usage_beside_the_end_of_an_answer_is_that_of_all_rounds() -> None:
+    own = {"index": 0, "id": "own1", "type": "function", "function": {"name": "headroom_retrieve", "arguments": "{}"}}
+    woven = STREAMED["/v1/chat/completions"]()
+    usage = {"prompt_tokens": 100, "completion_tokens": 20}
+    fed(woven, chunk({"tool_calls": [own]}) + chunk({}, "tool_calls", usage=usage), 10**6)
+    woven.next_round([Said("x")])
+    fed(woven, chunk({"content": "so"}) + chunk({}, "stop", usage=usage), 10**6)
+    end = orjson.loads(woven.ending().split(b"\n\n")[0].removeprefix(b"data: "))
+    assert end["usage"] == {"prompt_tokens": 200, "completion_tokens": 40}
+
+
 ODD = st.recursive(
     st.none()
     | st.booleans()

@@ -201,3 +201,8 @@ def current() -> Snapshot:
 def is_stale() -> bool:
     """Whether the database could not be read at the last look, a second ago or so."""
     return _keyring.poller.is_stale
+
+
+def stale_since_s() -> float | None:
+    """Since when (seconds since 1970), `None` when it could be read."""
+    return _keyring.poller.stale_since_s

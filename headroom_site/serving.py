@@ -29,7 +29,7 @@ from headroom_site import workspace
 from headroom_site.embedded import Embedded
 from headroom_site.observers import Observers
 from headroom_site.watch import Watch
-from proxy import database, decisions, ids, lineage, refused_edits, worker
+from proxy import database, decisions, ids, late, lineage, refused_edits, worker
 from proxy.aging import standings
 from proxy.conversations import Conversations
 from proxy.learning import in_force
@@ -86,6 +86,9 @@ class _Parts:
             interval_s=refused_edits.INTERVAL_S,
             what="refused edits",
             log=logger,
+        )
+        self.late = Poller(
+            road.late.save, name="late decisions", interval_s=late.INTERVAL_S, what="decisions", log=logger
         )
         self.embedded = Embedded() if settings.HAS_EMBEDDED_WORKER else None
         if self.embedded is not None:
@@ -180,6 +183,7 @@ async def start() -> None:
     await asyncio.to_thread(snapshot.start)
     await asyncio.to_thread(in_force.start)
     await asyncio.to_thread(_parts.refused.start)
+    await asyncio.to_thread(_parts.late.start)
     _parts.flusher.start()
     _parts.till.start()
     _parts.chores.start()
@@ -226,6 +230,8 @@ async def stop() -> None:
         await parts.worker.answers.close()
     await asyncio.to_thread(in_force.stop)
     await asyncio.to_thread(parts.refused.stop)
+    await asyncio.to_thread(parts.late.stop)
+    await asyncio.to_thread(parts.late.refresh)
     await asyncio.to_thread(snapshot.stop)
     await asyncio.to_thread(database.close)
     await asyncio.to_thread(_close_pool)

@@ -16,7 +16,7 @@ from django.http import HttpResponse, JsonResponse
 from budgets.gate import Principal
 from proxy import attribution, demands, errors, own_routes, response_cache, worker
 from proxy.attribution import Attribution
-from proxy.conversations import BYTES_PER_TOKEN
+from proxy.first_sight import BYTES_PER_TOKEN
 from proxy.requests import OwnError, RelayResponse, RoadRequest
 from proxy.response_cache import MAX_ENTRY_BYTES, Kept, Name
 from proxy.sse import END_OF_EVENT

@@ -29,6 +29,9 @@ waits for it."""
 RETRY_AFTER_S = 3.0
 """How long nobody asks a database that did not answer: every wait for it would be an agent's."""
 
+LATELY_S = 10.0
+"""So long after an outage something may be missing that other workers store late."""
+
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
 
 
@@ -37,10 +40,15 @@ class Away(OperationalError):
 
 
 class Outage:
-    """Whether the database is away, so that only one job at a time finds out again."""
+    """Whether the database is away, so that only one job at a time finds out again.
+
+    `since_s` is when it was first missed (seconds since 1970), also for a moment after it is back; `None` when all is well.
+    """
 
     def __init__(self) -> None:
         self._asked_again_at: float | None = None
+        self._back_at: float | None = None
+        self.since_s: float | None = None
 
     def check(self, now: float, *, is_known: bool = False) -> None:
         """Raise Away while nobody is to ask. Whoever gets through while it is away asks for all.
@@ -48,6 +56,7 @@ class Outage:
         `is_known`: somebody who is in no hurry found out already, so that no request need wait to learn it.
         """
         if self._asked_again_at is None and is_known:
+            self._miss()
             self._asked_again_at = now + RETRY_AFTER_S
         if self._asked_again_at is None:
             return
@@ -57,7 +66,18 @@ class Outage:
 
     def note(self, *, is_away: bool, now: float) -> None:
         """What a job found."""
+        if is_away:
+            self._miss()
+        elif self.since_s is not None and self._back_at is None:
+            self._back_at = now
+        elif self._back_at is not None and now - self._back_at > LATELY_S:
+            self.since_s = self._back_at = None
         self._asked_again_at = now + RETRY_AFTER_S if is_away else None
+
+    def _miss(self) -> None:
+        if self.since_s is None or self._back_at is not None:
+            self.since_s = time.time()
+        self._back_at = None
 
 
 _outage = Outage()
@@ -75,6 +95,11 @@ async def run(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise
     _outage.note(is_away=False, now=time.monotonic())
     return result
+
+
+def away_since_s() -> float | None:
+    """When the database was first missed (seconds since 1970), if it is away or was until a moment ago."""
+    return min(filter(None, (_outage.since_s, snapshot.stale_since_s())), default=None)
 
 
 def _with_connection(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

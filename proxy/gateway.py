@@ -25,6 +25,7 @@ from proxy import (
     demands,
     errors,
     exchange,
+    first_sight,
     ids,
     policies,
     rendering,
@@ -88,7 +89,7 @@ async def serve(request: RoadRequest, route: Route) -> RelayResponse | OwnError:
         _check(principal, client, route, call)
         request_id = ids.uuid7()
         await worker.current().throttle.admit(
-            principal, request_id, peer=client.peer, estimated_tokens=len(call.body) // conversations.BYTES_PER_TOKEN
+            principal, request_id, peer=client.peer, estimated_tokens=len(call.body) // first_sight.BYTES_PER_TOKEN
         )
         labels = attribution.attribute(client, call, request.project)
         call = replace(call, conversation=identity.of(call, principal.owner, labels))

@@ -44,6 +44,9 @@ class Store(EpochStore, Protocol):
         before, store nothing: the rest has to be decided with them in view. `reread` are the keys of earlier forms whose
         files the new results show once more; the decisions go by what is in force in `past`, and by what began since."""
 
+    def save_late(self, batch: Batch) -> dict[str, Decided]:
+        """The same as `save`, for a thread in which nobody waits."""
+
     async def settled(self) -> None:
         """Wait for what is still being stored."""
 
@@ -59,6 +62,9 @@ class DatabaseStore:
 
     async def save(self, batch: Batch) -> dict[str, Decided]:
         return await database.run(_save, batch)
+
+    def save_late(self, batch: Batch) -> dict[str, Decided]:
+        return _save(batch)
 
     async def save_new(self, batch: Batch, reread: Sequence[str] = (), past: Past | None = None) -> Saved:
         return await database.run(_save_new, batch, reread, past)
@@ -89,7 +95,7 @@ class SoleStore(DatabaseStore):
     async def save_new(self, batch: Batch, reread: Sequence[str] = (), past: Past | None = None) -> Saved:
         if any(decided.original_hash for decided in batch.made.values()):
             return await super().save_new(batch, reread, past)
-        batch = _under(batch, past)
+        batch = under(batch, past)
         task = asyncio.get_running_loop().create_task(self._save_behind(batch, reread))
         self._saving.add(task)
         task.add_done_callback(self._saving.discard)
@@ -113,7 +119,7 @@ def _save(batch: Batch) -> dict[str, Decided]:
 def _save_new(batch: Batch, reread: Sequence[str], past: Past | None) -> Saved:
     now = datetime.now(UTC)
     news = _news(past)
-    batch = _under(_with_files(batch), past, news)
+    batch = under(_with_files(batch), past, news)
     if earlier := decisions.store_all(batch, now, decisions.lifetime()):
         return Saved(earlier, are_ours=False, news=news)
     uses.note_reread(reread)
@@ -125,7 +131,7 @@ def _news(past: Past | None) -> tuple[Begun, ...]:
     return tuple(standings.news(past)) if past is not None and not past.is_beginning else ()
 
 
-def _under(batch: Batch, past: Past | None, news: Sequence[Begun] = ()) -> Batch:
+def under(batch: Batch, past: Past | None, news: Sequence[Begun] = ()) -> Batch:
     """The batch with the number of the epoch that its decisions are made under."""
     begun = past.in_force(news) if past is not None else None
     if begun is None:
@@ -148,6 +154,9 @@ class ObservedStore(DatabaseStore):
     async def save_new(self, batch: Batch, reread: Sequence[str] = (), past: Past | None = None) -> Saved:
         return await database.run(_save_sizes, batch, past)
 
+    def save_late(self, batch: Batch) -> dict[str, Decided]:
+        return {}
+
     async def save_epoch(self, owner: str, beginning: Beginning) -> Held:
         deep = tuple((key, result, _without_text(decided)) for key, result, decided in beginning.deep)
         held = await super().save_epoch(owner, replace(beginning, deep=deep))
@@ -157,7 +166,7 @@ class ObservedStore(DatabaseStore):
 
 def _save_sizes(batch: Batch, past: Past | None) -> Saved:
     news = _news(past)
-    batch = _under(batch, past, news)
+    batch = under(batch, past, news)
     # Whether something was left out is kept: only what is whole can be referred to by what is nearly the same.
     sizes = {
         key: replace(_without_text(decided), original_hash=decided.original_hash) for key, decided in batch.made.items()
@@ -195,6 +204,9 @@ class NoStore:
 
     _epochs = 0
 
+    def save_late(self, batch: Batch) -> dict[str, Decided]:
+        return {}
+
     async def settled(self) -> None:
         pass
 
@@ -205,7 +217,7 @@ class NoStore:
         return batch.made
 
     async def save_new(self, batch: Batch, reread: Sequence[str] = (), past: Past | None = None) -> Saved:
-        return Saved(_under(batch, past).made)
+        return Saved(under(batch, past).made)
 
     async def load_epochs(self, past: Past) -> list[Begun]:
         return []

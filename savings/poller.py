@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from django.db import close_old_connections, connection
@@ -24,6 +25,8 @@ class Poller:
         self._what = what
         self._log = log
         self._problem = ""
+        self.stale_since_s: float | None = None
+        """When the database could first not be read (seconds since 1970), `None` when it could at the last look."""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -54,11 +57,12 @@ class Poller:
                 problem = f"{type(exc).__name__}: {exc}"
                 self._log.error("%s cannot be read (%s); those read last stay in force", self._what, problem)
             self._problem = type(exc).__name__
+            self.stale_since_s = self.stale_since_s or time.time()
             connection.close()
         else:
             if self._problem:
                 self._log.warning("%s can be read again", self._what)
-            self._problem = ""
+            self._problem, self.stale_since_s = "", None
         finally:
             close_old_connections()
 

@@ -55,6 +55,10 @@ class Aging:
             await self._look_up(past, self._store.load_epochs)
         return past
 
+    def seen_at_s(self, past: Past) -> float | None:
+        """When this worker last had a request that shares the beginning of its conversation, if it had any."""
+        return self._lines.last(past.chains)
+
     async def checked(self, past: Past) -> None:
         """Ask what other workers began, unless the request plainly goes on from one that this worker had."""
         if not past.is_looked_up and not past.is_beginning and not self._goes_on(past):

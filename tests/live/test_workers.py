@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ import httpx
 import orjson
 import pytest
 
+from proxy import database
 from proxy.replay.prompts import Prompts
 from tests import conftest as services
 from tests.live import forwarder, proxies
 from tests.live.forwarder import Forwarder
 from tests.live.provider import Provider
 from tests.live.proxies import Proxy
+from tests.proxy import sessions
 from tests.proxy.test_changed_histories import common, requests
 from tests.savings.databases import migrated_postgres
 
@@ -25,11 +28,13 @@ pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
 PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions"}
 PROMPTS = Prompts()
+NOTICED_S = 3.0
+"""So long after a database went away every worker knows."""
 
 
 @dataclass
 class Site:
-    """Two proxies, and the cables to what they share."""
+    """Two proxies of one workspace, and the cables to what else they share."""
 
     proxies: list[Proxy]
     database: Forwarder
@@ -54,7 +59,8 @@ def site(_provider: Provider, tmp_path_factory: pytest.TempPathFactory, django_d
             user = f"{parts.username}@" if parts.username else ""
             env[name] = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{cable.port}"))
             cables.append(cable)
-        two = [Proxy(tmp_path_factory.mktemp("worker") / "workspace", _provider.url, env=env) for _ in range(2)]
+        workspace = tmp_path_factory.mktemp("workers") / "workspace"
+        two = [Proxy(workspace, _provider.url, env=env) for _ in range(2)]
         for one in two:
             stack.callback(one.stop)
             one.start(expect_ready=False)
@@ -89,3 +95,26 @@ def test_a_client_that_goes_back_gets_what_went_out_last(site: Site, provider: P
             assert any(common(earlier[n][1], ours) >= common(earlier[n][0], theirs) for n in held), turn
         earlier.append((theirs, ours))
     assert epoch_at > 0
+
+
+@pytest.mark.parametrize(("dialect", "gone"), [("openai", "database"), ("anthropic", "redis")])
+def test_what_others_decided_goes_out_as_it_did_while_the_database_is_away(
+    site: Site, provider: Provider, dialect: str, gone: str
+) -> None:
+    cable: Forwarder = getattr(site, gone)
+    steps = [(tool, {**given, "why": f"{dialect} {gone}"}, text) for tool, given, text in sessions.long_session(16)]
+    before: list[bytes] = []
+    for turn, body in enumerate(sessions.bodies(steps, dialect)):
+        if turn == 8:
+            cable.cut()
+        if turn == 9 and gone == "database":
+            time.sleep(NOTICED_S)
+        if turn == 12:
+            cable.mend()
+            time.sleep(database.RETRY_AFTER_S if gone == "database" else 0)
+        answer = ask(site.proxies[turn % 2], dialect, orjson.loads(body))
+        is_epoch = "epoch:" in answer.headers.get("x-headroom-transforms", "")
+        sent = [block.digest for block in PROMPTS.blocks(provider.last.json, dialect)]  # type: ignore[arg-type]
+        assert is_epoch or sent[: len(before)] == before, turn
+        assert not (is_epoch and gone == "database" and 8 <= turn < 12)
+        before = sent

@@ -226,7 +226,7 @@ def _referred_calls(call: Call, owner: str, stands: Sequence[Stand]) -> frozense
         referred.difference_update(stand.key for stand in stands)
     if not referred:
         return frozenset()
-    wrote = (result for result in call.results if repeats.WRITTEN in result.arguments)
+    wrote = (result for result in call.results if repeats.wrote(result.arguments))
     return frozenset(decisions.call_key(owner, result) for result in wrote) & referred
 
 

@@ -238,7 +238,7 @@ def store_all(batch: Batch, now: datetime, lifetime: timedelta, *, has_originals
     try:
         with transaction.atomic():
             if alone := _alone_keys(batch.made):  # if there is one, the decision that it stood beside was pruned first
-                Decision.objects.filter(key__in=alone).delete()
+                rows.delete(Decision, alone)
             rows.insert(_rows(batch, now))
             _keep(batch, now, lifetime, has_originals=has_originals)
     except IntegrityError:

@@ -212,7 +212,7 @@ def _as_written(result: ToolResult, alone: Decided, calls: Sequence[ToolResult],
         return None
     text = result.text.replace("\r\n", "\n")
     wanted = _lines(text)
-    if all(wanted.isdisjoint(_lines_of_call(call.arguments)) for call in calls if WRITTEN in call.arguments):
+    if all(wanted.isdisjoint(_lines_of_call(call.arguments)) for call in calls if wrote(call.arguments)):
         return None
     named = _named([_call(call, owner) for call in calls])[-MAX_CALLS:]
     shown = [(text, _whole_form(alone)), *([(alone.form, alone)] if alone.form is not None else [])]
@@ -228,8 +228,14 @@ def _as_written(result: ToolResult, alone: Decided, calls: Sequence[ToolResult],
 
 def _call(result: ToolResult, owner: str) -> Earlier:
     """The call that a result answers: in sight where the model wrote several lines in it."""
-    is_in_sight = WRITTEN in result.arguments
+    is_in_sight = wrote(result.arguments)
     return Earlier(decisions.call_key(owner, result) if is_in_sight else "", result, "", is_in_sight=is_in_sight)
+
+
+@lru_cache(maxsize=8192)
+def wrote(arguments: str) -> bool:
+    """Whether the model wrote several lines in a call; asked of all calls, turn after turn."""
+    return WRITTEN in arguments
 
 
 @lru_cache(maxsize=512)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import AutoField, Field, Model
 
 
@@ -15,11 +15,21 @@ def insert(new: Sequence[Model], *, unless: str = "") -> None:
     what follows `ON CONFLICT`, in the words of SQLite and PostgreSQL both."""
     if new:
         statement, fields = _statement(type(new[0]), unless)
-        with connection.cursor() as cursor:
+        here = connections[DEFAULT_DB_ALIAS]  # not by its proxy, which looks for it each time
+        with here.cursor() as cursor:
             cursor.executemany(
                 statement,
-                [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in new],
+                [[field.get_db_prep_save(getattr(row, field.attname), here) for field in fields] for row in new],
             )
+
+
+def delete(model: type[Model], keys: Collection[str]) -> None:
+    """Delete the rows of a model with these primary keys, to which nothing refers."""
+    quoted, marks = connection.ops.quote_name, ", ".join(["%s"] * len(keys))
+    table, column = quoted(model._meta.db_table), quoted(str(model._meta.pk.column))
+    with connection.cursor() as cursor:
+        # The names are those of our own columns.
+        cursor.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", list(keys))  # noqa: S608
 
 
 @cache

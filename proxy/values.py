@@ -81,7 +81,7 @@ class History:
     document: dict[str, Any]
     items: tuple[Item, ...] = ()
     members: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
-    known: dict[Callable[[Any], Any], list[Any]] = field(default_factory=dict)
+    known: dict[Callable[..., Any], list[Any]] = field(default_factory=dict)
 
     def told(self, read: Callable[[Any], T]) -> list[T]:
         """What a pure function says about each item; asked once about each, also if later requests repeat it."""

@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeAlias
 
 import orjson
@@ -63,10 +64,8 @@ _MAX_CHARS = {field.name: field.max_length for field in _FIELDS if isinstance(fi
 
 def _insert(rows: list[dict[str, Any]]) -> None:
     """Insert without model instances: a third of the time, and this thread shares its processor with the road."""
-    columns = ", ".join(connection.ops.quote_name(column) for column in _COLUMNS)
-    table = connection.ops.quote_name(LedgerEntry._meta.db_table)
     if connection.vendor == "postgresql":
-        into = f"COPY {table} ({columns}) FROM STDIN"
+        into = f"COPY {_target()} FROM STDIN"
         with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(into) as copy:
             for row in rows:
                 copy.write_row([row[column] for column in _COLUMNS])
@@ -74,12 +73,19 @@ def _insert(rows: list[dict[str, Any]]) -> None:
     marks = ", ".join(["%s"] * len(_COLUMNS))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 - names of our own columns
+            f"INSERT INTO {_target()} VALUES ({marks})",  # noqa: S608 - names of our own columns
             [
                 [_ADAPTED[column](row[column]) if column in _ADAPTED else row[column] for column in _COLUMNS]
                 for row in rows
             ],
         )
+
+
+@cache
+def _target() -> str:
+    """The table and the columns that rows are written to, quoted."""
+    columns = ", ".join(map(connection.ops.quote_name, _COLUMNS))
+    return f"{connection.ops.quote_name(LedgerEntry._meta.db_table)} ({columns})"
 
 
 # What SQLite stores for the types it does not have; the same as Django's fields write.

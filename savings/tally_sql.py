@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 from django.db import connection
 
 from savings import sums
@@ -27,6 +30,21 @@ _CHECKPOINT = {
 
 def count() -> str:
     """Add entries to a worker's tally. Parameters: the worker, the models that are counted apart, the entries."""
+    return _worded(_count, connection.vendor)
+
+
+def count_reasons() -> str:
+    """Add entries to a worker's reasons. Parameters: the worker, the entries."""
+    return _worded(_count_reasons, connection.vendor)
+
+
+@cache
+def _worded(word: Callable[[], str], _vendor: str) -> str:
+    """A statement that runs with every batch, in the words of a kind of database."""
+    return word()
+
+
+def _count() -> str:
     model = f"CASE WHEN {among(sums.MODEL, 'text')} THEN {sums.MODEL} ELSE '{OTHER}' END"
     return (
         f"INSERT INTO {table(Tally)} (worker, provider, model, {_COLUMNS})"
@@ -35,8 +53,7 @@ def count() -> str:
     )
 
 
-def count_reasons() -> str:
-    """Add entries to a worker's reasons. Parameters: the worker, the entries."""
+def _count_reasons() -> str:
     return (
         f"INSERT INTO {table(TallyReason)} (worker, reason, calls)"
         f" SELECT %s, reason, COUNT(*) FROM {table(LedgerEntry)}"

@@ -103,8 +103,8 @@ class Account:
 
     def sealed(self, factors: Factors, units: int | None = None) -> float:
         """Such tokens of the first units, or of all, by these factors."""
-        parts = ((self.thought, factors.thought), (self.found, factors.found))
-        return sum(factor * _up_to(sums, len(sums) if units is None else units) for sums, factor in parts)
+        units = len(self.thought) if units is None else units
+        return factors.thought * _up_to(self.thought, units) + factors.found * _up_to(self.found, units)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def parse(body: bytes, read: Reader = histories.read) -> Call:
     if history is None:
         return Call(body)
     document, said = history.document, history.told(_said)
+    begins = [one.is_answer for one in said]
     metadata = document.get("metadata")
     user = metadata.get("user_id") if isinstance(metadata, dict) else None
     return Call(
@@ -30,8 +31,8 @@ def parse(body: bytes, read: Reader = histories.read) -> Call:
         document,
         model=bodies.text(document.get("model")),
         is_streaming=document.get("stream") is True,
-        results=tuple(bodies.results("messages", said)),
-        turns=sum(one.is_answer for one in said),
+        results=bodies.results(history, said, begins),
+        turns=sum(begins),
         user_hint=bodies.text(user),
         history=history,
     )
@@ -49,7 +50,8 @@ def outline(call: Call) -> Outline:
             drawn.turn_ends.append(start)
         for path, block in message.results.items():
             drawn.results["messages", n, *path] = start + block
-        drawn.marks.extend((start + blocks, ttl) for blocks, ttl in message.marks)
+        if message.marks:
+            drawn.marks.extend((start + blocks, ttl) for blocks, ttl in message.marks)
         drawn.chars.extend(message.chars)
     drawn.marks.extend((len(drawn.chars), ttl) for ttl in automatic(document))
     return drawn

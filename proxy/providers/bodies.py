@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeVar
 
 import orjson
 
 from proxy import splice
-from proxy.values import Call, Path, Reading, ToolResult
+from proxy.values import Call, History, Path, Reading, ToolResult
 
 T = TypeVar("T")
 
@@ -116,20 +117,33 @@ def told(call: Call, key: str, read: Callable[[Any], T]) -> list[T]:
     return [read(entry) for entry in items((call.document or {}).get(key))]
 
 
-def results(key: str, said: Sequence[Said], begins: Sequence[bool] | None = None) -> Iterator[ToolResult]:
-    """The tool results of the list at `key`. `begins` says which entries begin an answer of the model, where not each does
-    that the model said."""
+def results(history: History, said: Sequence[Said], begins: Sequence[bool]) -> tuple[ToolResult, ...]:
+    """The tool results of a conversation. `begins` says which entries begin an answer of the model."""
+    placed: list[list[tuple[Path, str, str, str, str, int, dict[Any, str]]]] = history.known.setdefault(results, [])
+    known = len(
+        placed
+    )  # entries that an earlier request had; what their texts answer stands before them, and is as it was
     calls: dict[str, tuple[str, str]] = {}
-    begins = [one.is_answer for one in said] if begins is None else begins
-    answers_to_come = sum(begins)
-    for n, (one, is_beginning) in enumerate(zip(said, begins, strict=True)):
-        if is_beginning:
-            answers_to_come -= 1
+    for one in said[:known]:
         if one.calls:
             calls |= one.calls
-        for path, text, call_id, name, known in one.answers:
-            tool, arguments = calls.get(call_id) or (name, "")
-            yield ToolResult((key, n, *path), text, call_id, tool, arguments, answers_to_come, known)
+    answers = sum(begins[:known])
+    for n, one in enumerate(said[known:], known):
+        answers += begins[n]
+        calls |= one.calls
+        placed.append(
+            [
+                ((history.key, n, *path), text, call_id, *(calls.get(call_id) or (name, "")), answers, found)
+                for path, text, call_id, name, found in one.answers
+            ]
+        )
+    turns = sum(begins)
+    return tuple(
+        [
+            ToolResult(path, text, call_id, tool, arguments, turns - at, found)
+            for path, text, call_id, tool, arguments, at, found in chain.from_iterable(placed)
+        ]
+    )
 
 
 BLOCK_CHARS = 20

@@ -24,6 +24,7 @@ def parse(body: bytes, read: Reader = histories.read) -> Call:
     if history is None:
         return Call(body)
     document, said = history.document, history.told(_said)
+    begins = [one.is_answer for one in said]
     options = document.get("stream_options")
     return Call(
         body,
@@ -31,8 +32,8 @@ def parse(body: bytes, read: Reader = histories.read) -> Call:
         model=bodies.text(document.get("model")),
         is_streaming=document.get("stream") is True,
         asks_for_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        results=tuple(bodies.results("messages", said)),
-        turns=sum(one.is_answer for one in said),
+        results=bodies.results(history, said, begins),
+        turns=sum(begins),
         session_hint=bodies.text(document.get("prompt_cache_key")),
         user_hint=bodies.text(document.get("user")),
         history=history,

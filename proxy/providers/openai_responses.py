@@ -35,7 +35,7 @@ def parse(body: bytes, read: Reader = histories.read) -> Call:
         document,
         model=bodies.text(document.get("model")),
         is_streaming=document.get("stream") is True,
-        results=tuple(bodies.results("input", said, begins)),
+        results=bodies.results(history, said, begins),
         turns=sum(begins),
         is_continued=bool(document.get("previous_response_id") or document.get("conversation")),
         session_hint=bodies.text(document.get("prompt_cache_key")),

@@ -18,6 +18,7 @@ from proxy.histories import Histories
 from proxy.providers import anthropic, openai_chat, openai_responses
 from proxy.splice import Unspliceable
 from proxy.values import Call, History, Plan, Provider
+from proxy.window import records
 
 Conversation = list[Any]
 PROVIDERS: dict[str, Provider] = {"messages": anthropic, "chat": openai_chat, "responses": openai_responses}
@@ -140,6 +141,7 @@ def test_remembered_or_not_it_is_the_same(dialect: str, chance: st.DataObject) -
             continue
         assert provider.outline(call) == provider.outline(anew)
         assert provider.marks(call) == provider.marks(anew)
+        assert records.root(call) == records.root(replace(anew, history=None))
         for share in (chance.draw(st.integers(0, 2)), 0):
             wanted = plan(call, share)
             sent = outcome(partial(provider.render, call, wanted))

@@ -19,6 +19,7 @@ _UNNUMBERED = re.compile(r"([^\s:\"'(){}<>|=,;]+):(.*)")
 _MIN_MATCHES = 4
 # A share of lines that must be matches before the text counts as search output; the others pass through unchanged.
 _MIN_SHARE = 0.6
+_PARTED_SHARE = 0.95
 # Longer match lines are minified or encoded files: what is far from the match is no use to a reader.
 _LONG_TEXT_CHARS = 400
 _HEAD_CHARS = 120
@@ -60,23 +61,32 @@ def forms(source: Source) -> Iterable[Form]:
         return
     total = _total(rows)
     groups = _groups(rows)
-    yield Form(_by_file(total, groups), "search_by_file")
-    yield Form(_by_folder(total, groups), "search_by_folder")
+    yield from _grouped(total, groups)
     if source.policy.level == "lossless":
         return
     cut, count = _cut(rows, _terms(source.call.arguments))
     if count:
         groups = _groups(cut)
         left_out = f"the far ends of {count:,} very long lines"
-        yield Form(_by_file(total, groups), "search_by_file_cut", left_out)
-        yield Form(_by_folder(total, groups), "search_by_folder_cut", left_out)
+        yield from _grouped(total, groups, "_cut", left_out)
     if (source.policy.level == "deep" or len(rows) > _TOO_MANY_ROWS) and _is_search(source.call):
         spoken_of = named.rows(text.split("\n"), source.policy.keep_words)
-        thinned, hidden = _thinned(cut, spoken_of)
-        if hidden:
-            yield Form(
-                _by_folder(total, thinned), "search_first", f"{hidden:,} of {len(cut):,} lines of files with several"
-            )
+        for most in (_FIRST_HITS, 1) if source.policy.level == "deep" else (_FIRST_HITS,):
+            thinned, hidden = _thinned(cut, spoken_of, most)
+            if hidden:
+                left_out = f"{hidden:,} of {len(cut):,} lines of files with several"
+                yield Form(_grouped(total, thinned)[-1].text, "search_first", left_out)
+                break
+
+
+def _grouped(total: str, groups: list[Group], suffix: str = "", left_out: str = "") -> list[Form]:
+    """Return the matches below their files, and then the files below their folders where that is clearly shorter: a path
+    that stands there whole can be quoted, and found again."""
+    whole, parted = _by_file(total, groups), _by_folder(total, groups)
+    found = [Form(whole, f"search_by_file{suffix}", left_out)]
+    if len(parted) <= _PARTED_SHARE * len(whole):
+        found.append(Form(parted, f"search_by_folder{suffix}", left_out))
+    return found
 
 
 def _is_search(call: ToolCall) -> bool:
@@ -188,10 +198,10 @@ def _terms(arguments: str) -> list[str]:
     return [term.lower() for term in _TERM.findall(arguments[:2000])[:_MAX_TERMS]]
 
 
-def _thinned(rows: list[Hit | str], spoken_of: frozenset[int]) -> tuple[list[Group], int]:
+def _thinned(rows: list[Hit | str], spoken_of: frozenset[int], first: int) -> tuple[list[Group], int]:
     """Return every file with its first matches and where the others are, and how many lines that hides."""
     runs = _files(rows)
-    most = _FIRST_HITS if len(runs) <= _MANY_FILES else 1
+    most = first if len(runs) <= _MANY_FILES else min(1, first)
     groups: list[Group] = []
     hidden = at = 0
     for path, run in runs:
@@ -207,7 +217,7 @@ def _thinned(rows: list[Hit | str], spoken_of: frozenset[int]) -> tuple[list[Gro
         lines = _numbered_lines(kept)
         if more:
             places = ", ".join(filter(None, more[:_PLACES])) + (", …" if len(more) > _PLACES else "")
-            lines.append(f"[{len(more):,} more matches{': ' + places if places else ''}]")
+            lines.append(f"[{len(more):,} {'more ' * bool(kept)}matches{': ' + places if places else ''}]")
         hidden += len(run) - len(kept)
         groups.append((path, lines))
     return groups, hidden

@@ -161,3 +161,29 @@ def test_other_lines_that_were_found_stay_whole(command: str, lines: list[str]) 
 @given(st.lists(st.sampled_from([*PROSE, "flag{x}", "", "no match"]), min_size=80, max_size=160), laws.LEVELS)
 def test_laws_hold_for_prose_that_was_searched(lines: list[str], level: str) -> None:
     laws.assert_kept(search.forms, "\n".join(lines), level, call=ToolCall("grep", '{"command": "grep flag book"}'))
+
+
+def test_paths_stay_whole_where_folders_would_save_little() -> None:
+    few = "\n".join(
+        f"packages/{name}/src/main.ts:{n}:const value_{n} = compute({n}, {n * n});"
+        for name in "ab"
+        for n in range(1, 5)
+    )
+    assert [*laws.forms(search.forms, few)] == ["search_by_file"]
+    many = "\n".join(f"packages/tui/src/components/widget_{n}.ts:{n + 1}:const x = {n};" for n in range(12))
+    assert [*laws.forms(search.forms, many)] == ["search_by_file", "search_by_folder"]
+
+
+def test_of_an_old_search_every_file_stays() -> None:
+    call = ToolCall("Bash", '{"command": "grep -rn compute packages"}')
+    text = "\n".join(
+        f"packages/{name}/src/main.ts:{n}:const value_{n} = compute({n}, {n * n});" for name in "abc" for n in (3, 7, 9)
+    )
+    old = pipeline.shrink(text, call=call, policy=Policy(level="deep"))
+    assert old.form == "search_first"
+    assert old.text.split("\n")[1:4] == [
+        "packages/a/src/main.ts",
+        "3:const value_3 = compute(3, 9);",
+        "[2 more matches: 7, 9]",
+    ]
+    assert all(f"packages/{name}/src/main.ts" in old.text for name in "abc")

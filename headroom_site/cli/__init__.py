@@ -48,14 +48,17 @@ def main() -> None:
 
 
 def main_for_checkout(argv: list[str]) -> int:
-    """What `manage.py` runs: our commands, `test`, or any command of Django's."""
-    name = argv[1] if len(argv) > 1 else "--help"
+    """What `manage.py` runs: our commands, `test`, or any command of Django's. `help` is about ours, unless it names another."""
+    given = argv[1:] or ["--help"]
+    if given[0] == "help" and (len(given) == 1 or given[1] in COMMANDS):
+        given = [*given[1:], "--help"]
+    name = given[0]
     if name == "test":
         # No settings module yet: tests/conftest.py first points the settings at a workspace that is thrown away.
-        return int(import_module("pytest").main(argv[2:]))
+        return int(import_module("pytest").main(given[1:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headroom_site.settings")
     if name in COMMANDS or name.startswith("-"):
-        main(argv[1:], prog_name="manage.py")
+        main(given, prog_name="manage.py")
         return 0
     import_module("django.core.management").execute_from_command_line(argv)
     return 0

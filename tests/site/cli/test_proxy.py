@@ -36,6 +36,22 @@ def test_what_means_nothing_is_refused_in_one_line(tmp_path: Path, flags: list[s
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["help"], "replay          Price recorded"),
+        (["help", "replay"], "--demo"),
+        (["help", "check"], "Checks the entire Django project"),
+        ([], "replay          Price recorded"),
+    ],
+)
+def test_help_in_a_checkout_is_about_our_commands_first(asked: list[str], words: str) -> None:
+    command = [sys.executable, "manage.py", *asked]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert words in done.stdout
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("is_required", [True, False])
 def test_where_keys_are_required_the_greeting_says_how_to_send_one(settings: Any, is_required: bool) -> None:
     settings.REQUIRE_KEY = is_required

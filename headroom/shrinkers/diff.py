@@ -8,7 +8,6 @@ from headroom.shrinkers import diff_parts, named, repeats
 from headroom.shrinkers.diff_parts import File, Hunk
 from headroom.values import Form, Level, Source
 
-_KEPT_AROUND = 1
 # In an old diff a longer run of changed lines keeps its beginning and end.
 _DEEP_RUN_LINES = 14
 _DEEP_HEAD_LINES = 8

@@ -34,7 +34,6 @@ _PASSED = re.compile(
 _PASSED_AT_END = re.compile(
     r"\s*(?:\S+ > .* PASSED$|.{1,200} \.\.\. ok$|.{1,300}(?:::\S+|\.py) PASSED(?: +\[ *\d+%\])?$)"
 )
-_UNITTEST_NAME = re.compile(r"test\w* \([\w.]+\)$")
 _SUMMARY = re.compile(
     r"E   |E$|>  |(?:FAILED|ERROR|FAIL|XPASS)\b|=+ .*(?: in [\d.]+ ?s|\bseconds?\b).*|Ran \d+ tests?\b|(?:not ok|Bail out) "
     r"|\s*--- (?:FAIL|SKIP)|FAIL\t|ok  \t|(?:Tests?|Test Suites|Test Files|Suites)(?: run)?:|\s*[✗✘✕×●❯] "

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from headroom import detect, envelope, frame, reading, registry, scales, tokens, transcript
-from headroom.shrinkers import blank
+from headroom.shrinkers import blank, numbered
 from headroom.values import Attempt, Form, Level, Policy, Shrunk, Source, ToolCall
 
 T = TypeVar("T")
@@ -43,6 +43,9 @@ _SLACK = 1.03
 """Weighing errs by less than this."""
 
 _MAX_ROUNDS = 8
+_DATA = frozenset(["json", "logs", "table", "test_events", "tuples"])
+"""Kinds whose lines are records: in them a line's number tells little."""
+
 
 MILDER: tuple[Level, ...] = ("deep", "balanced", "lossless")
 """Levels, each milder than the one before it."""
@@ -275,10 +278,25 @@ class _Work:
             if kind != "terminal":
                 is_cut = is_cut or form.is_lossy
                 yield kind, replace(form, text=f"{head}{form.text}{tail}") if head or tail else form
+        for kind, form in self._of_numbered(inner, policy):
+            is_cut = is_cut or form.is_lossy
+            yield kind, replace(form, text=f"{head}{form.text}{tail}")
         if policy.level == "deep" and not is_cut and not reading.is_read(self.call):
             # Nobody who knows this kind of text can cut it, and it is old: its most telling lines are worth more than none.
             yield from self._forms(("gist",), shown, policy)
         yield from self._forms(("stub",), shown, policy)
+
+    def _of_numbered(self, text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
+        """Yield the forms of data that a tool for reading files numbered line by line: those that it has without numbers."""
+        if reading.language(self.call) or reading.is_document(self.call):
+            return
+        bared = self._tried("numbered", lambda: numbered.bared(text), None)
+        if bared is None:
+            return
+        note, bare = bared
+        kinds: tuple[str, ...] = self._tried("detection", lambda: detect.kinds(bare, self.call), ())
+        for kind, form in self._forms(tuple(kind for kind in kinds if kind in _DATA), bare, policy):
+            yield kind, replace(form, text=f"{note}\n{form.text}")
 
     def _of_transcript(self, text: str, policy: Policy) -> Iterator[tuple[str, Form]]:
         """Yield a terminal's contents with what each command printed written as it would be alone."""

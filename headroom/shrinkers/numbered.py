@@ -64,6 +64,19 @@ def find(lines: Sequence[str], *, is_loose: bool = False) -> Numbering | None:
     return None
 
 
+def bared(text: str) -> tuple[str, str] | None:
+    r"""Return what tells the numbers of a text's lines, and these without them; None where not all lines have one.
+
+    >>> bared("\n".join(f"{n:6}\t{{}}" for n in range(7, 12)))
+    ('[lines 7-11, their numbers left out]', '{}\n{}\n{}\n{}\n{}')
+    """
+    lines = text.rstrip("\n").split("\n")
+    run = find(lines[:_MIN_ROWS]) and find(lines)
+    if not run or run.start or run.end < len(lines):
+        return None
+    return f"[lines {run.first}-{run.number(run.end - 1)}, their numbers left out]", "\n".join(bare(lines, run))
+
+
 def bare(lines: Sequence[str], run: Numbering) -> list[str]:
     """Return the texts of the numbered rows without their numbers."""
     return [lines[row][len(run.prefix(row)) :] for row in range(run.start, run.end)]

@@ -282,7 +282,8 @@ def _rows(batch: Batch, now: datetime) -> list[Decision]:
             created_at=now,
             used_at=now,
         )
-        for key, made in batch.made.items()
+        # In order: workers that decide on the same results at once would wait for each other otherwise.
+        for key, made in sorted(batch.made.items())
     ]
 
 
@@ -328,7 +329,7 @@ def keep_originals(owner: str, originals: Iterable[Kept], now: datetime, lifetim
                 created_at=now,
                 expires_at=now + lifetime,
             )
-            for kept in {kept.hash: kept for kept in originals}.values()
+            for _, kept in sorted({kept.hash: kept for kept in originals}.items())
         ],
         unless="(owner, hash) DO UPDATE SET content = excluded.content, expires_at = excluded.expires_at",
     )

@@ -21,7 +21,7 @@ from proxy import decisions, policies
 from proxy.aging import epochs, prompt_cache
 from proxy.aging.deep_forms import DeepForms
 from proxy.aging.epochs import Billing, Candidate, Tuning
-from proxy.aging.lines import Lines
+from proxy.aging.lines import Asked, Lines
 from proxy.aging.pasts import EpochStore, Past, Pasts
 from proxy.aging.ripeness import Ripeness
 from proxy.aging.values import Aged, Beginning, Begun, Gain, Look, Place, Progress, Stand, Standing
@@ -60,7 +60,9 @@ class Aging:
         return self._lines.last(past.chains)
 
     async def checked(self, past: Past) -> None:
-        """Ask what other workers began, unless the request plainly goes on from one that this worker had."""
+        """Ask what other workers began, unless the request plainly goes on from one that this worker had.
+
+        Nor may that one have been at another worker as well, which knew that the cache was cold and began an epoch."""
         if not past.is_looked_up and not past.is_beginning and not self._goes_on(past):
             await self._look_up(past, self._store.news)
 
@@ -71,8 +73,10 @@ class Aging:
         return past.standing(None if past.was_elsewhere else self._asked_at_s(past))
 
     def _goes_on(self, past: Past) -> bool:
-        is_again = self._lines.get(past.chains[-1], past.turns) is not None
-        return not is_again and self._lines.get(past.asked_chains[-1], past.turns - 1) is not None
+        if self._lines.get(past.chains[-1], past.turns) is not None:  # this very request was here before
+            return False
+        before = self._lines.get(past.asked_chains[-1], past.turns - 1)
+        return before is not None and before.is_sure
 
     def _asked_at_s(self, past: Past) -> float | None:
         """When a conversation asked last, `None` where this worker did not have that request."""
@@ -104,7 +108,8 @@ class Aging:
             forms = await self._forms.in_force(look, standing)
         for epoch in standing.epochs:
             self._note_progress((look.owner, epoch.chain, epoch.turn), look.call.turns)
-        self._lines.put(chains, look.call.turns, look.at_s)
+        is_sure = past.is_beginning or standing.asked_at_s is not None
+        self._lines.put(chains, look.call.turns, Asked(look.at_s, is_sure))
         return Aged(forms, prompt_cache.mark(look, standing), trigger, standing.deepened)
 
     async def look_ahead(self) -> None:

@@ -105,7 +105,7 @@ def note_sent(owner: str, sent: Iterable[Sent], now: datetime) -> None:
             tokens_after=one.tokens_after,
             created_at=now,
         )
-        for one in sent
+        for one in sorted(sent, key=lambda one: one.key)
     ]
     rows.insert(noted, unless="DO NOTHING")
 

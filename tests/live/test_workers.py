@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +96,23 @@ def test_a_client_that_goes_back_gets_what_went_out_last(site: Site, provider: P
             assert any(common(earlier[n][1], ours) >= common(earlier[n][0], theirs) for n in held), turn
         earlier.append((theirs, ours))
     assert epoch_at > 0
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+def test_what_comes_to_all_workers_at_once_goes_out_alike(site: Site, provider: Provider, dialect: str) -> None:
+    steps = [(tool, {**given, "why": dialect}, text) for tool, given, text in sessions.long_session(16)]
+    copies = [0, 1, 1, 0]
+    before: list[bytes] = []
+    with ThreadPoolExecutor(len(copies)) as clients:
+        for turn, body in enumerate(sessions.bodies(steps, dialect)):
+            document = orjson.loads(body)
+            asked = [clients.submit(ask, site.proxies[n], dialect, document) for n in copies]
+            epochs = ["epoch:" in one.result().headers.get("x-headroom-transforms", "") for one in asked]
+            sent, *others = (one.body for one in provider.requests[-len(copies) :])
+            assert others == [sent] * len(others), turn
+            blocks = [block.digest for block in PROMPTS.blocks(orjson.loads(sent), dialect)]  # type: ignore[arg-type]
+            assert any(epochs) or blocks[: len(before)] == before, turn
+            before = blocks
 
 
 @pytest.mark.parametrize(("dialect", "gone"), [("openai", "database"), ("anthropic", "redis")])

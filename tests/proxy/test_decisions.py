@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,6 +97,26 @@ def test_what_is_left_of_a_pruned_decision_is_in_nobodys_way() -> None:
     results = dict.fromkeys(made, make_result("the whole text"))
     assert decisions.store_all(Batch("local", made, results), NOON, LIFE) == {}
     assert decisions.load(made) == made
+
+
+@pytest.mark.usefixtures("road_database")
+def test_workers_that_keep_the_same_originals_at_once_do_not_wait_for_each_other() -> None:
+    """Agents that work side by side read the same files, in whatever order."""
+    files = [f"{n:024x}" for n in range(40)]
+
+    def keep(worker: int, turn: int, hashes: list[str]) -> None:
+        made = {f"{worker}.{turn}.{n}": make_decided(original_hash=one) for n, one in enumerate(hashes)}
+        results = {key: make_result(one.original_hash) for key, one in made.items()}
+        assert decisions.store_all(Batch("local", made, results), NOON, LIFE) == {}
+
+    with ThreadPoolExecutor(2) as threads:
+        for turn in range(12):
+            kept = [threads.submit(keep, n, turn, order) for n, order in enumerate((files, files[::-1]))]
+            for one in kept:
+                one.result()
+        for _ in range(2):
+            threads.submit(connections.close_all).result()
+    assert Original.objects.count() == len(files)
 
 
 @pytest.mark.usefixtures("road_database")

@@ -201,6 +201,24 @@ async def test_a_pause_longer_than_the_cache_lives_is_the_moment_to_shorten() ->
     assert (await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)).epoch == "cold"
 
 
+async def test_who_did_not_know_that_the_cache_was_cold_learns_what_began_then(store: DatabaseStore) -> None:
+    """Two workers have the first request after the pause at once, and one of them does not know when the one before was."""
+    files = [read(f"src/m{n}.py", module(f"m{n}", 20)) for n in range(16)]
+    bodies = sessions.bodies([*files, run("make", "ok"), run("ls", "a.py")], "anthropic")  # too short to be stored
+    knows, other = Conversations(store), Conversations(store)
+    for turn, body in enumerate(bodies[:17]):
+        await planned(knows, body, "anthropic", at_s=NOON_S + turn)
+    asked = [(other, 17), (knows, 17), (other, 18), (other, 18)]
+    sent, epochs = [], []
+    for n, (worker, turn) in enumerate(asked):
+        plan = await planned(worker, bodies[turn], "anthropic", at_s=NOON_S + 900 + n)
+        sent.append(sessions.sent(bodies[turn], plan, "anthropic"))
+        epochs.append(plan.epoch)
+    assert epochs == ["", "cold", "", ""]
+    assert_extends(sent[1], sent[2])
+    assert sent[3] == sent[2]
+
+
 async def test_epochs_of_an_older_version_hold_after_a_deploy(store: DatabaseStore) -> None:
     bodies = sessions.bodies(long_session(24), "openai")
     before: list[Any] = []

@@ -78,7 +78,7 @@ class Original(models.Model):
 class EpochRecord(models.Model):
     """A moment at which a conversation's older results began to go out in their deep form.
 
-    `chain` names the conversation up to then, `root` all that begin with the same result, `results` are the keys of those
+    `chain` names the conversation up to then, `root` all of the conversation that begin with the same result, `results` are the keys of those
     that were there, `deepened` all keys in force since (blank-separated), `buried` those of them of which one line is left,
     `after` the number of the epoch in force before (0: none), `turn` the answers so far. Predicted cost and gain are in tokens at the price of fresh input,
     a token read from the cache being `read_share` of one. `spared_at_once` is what the request that began it did not have to

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 
 from django.db import DatabaseError
@@ -50,7 +50,7 @@ class Aging:
 
     async def past(self, look: Look) -> Past:
         """What a request goes on from, as far as this worker knows, or else as it is stored."""
-        past = Past(look.owner, _chains(look.owner, look.stands), look.stands, look.call.turns)
+        past = Past(look, _chains(look), partial(_chains, look, is_older=True))
         if not self._pasts.recall(past):
             await self._look_up(past, self._store.load_epochs)
         return past
@@ -166,7 +166,8 @@ class Aging:
             epoch_turn=len(outline.turn_ends),
         )
         beginning = Beginning(
-            past.chains,
+            past.root,
+            past.chains[-1],
             [stand.key for stand in look.stands],
             after,
             await self._forms.fresh(chosen, look, after, _telling(look.stands, forms) or {chosen[0].stand.key}),
@@ -240,11 +241,11 @@ def _ripe(look: Look, standing: Standing, tuning: Tuning) -> list[tuple[Stand, b
     return found[::-1]
 
 
-def _chains(owner: str, stands: Sequence[Stand]) -> list[str]:
+def _chains(look: Look, *, is_older: bool = False) -> list[str]:
     """A digest for every beginning of the conversation, by its results."""
     chains: list[str] = []
-    link = owner.encode()
-    for stand in stands:
+    link = look.owner.encode() if is_older else f"{look.owner} {look.call.conversation}".encode()
+    for stand in look.stands:
         link, chain = _link(link, stand.key)
         chains.append(chain)
     return chains

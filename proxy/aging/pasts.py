@@ -9,10 +9,11 @@ of their own, and do not disturb each other. All of this is stored, so that all 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Protocol
 
-from proxy.aging.values import Beginning, Begun, Held, PastEpoch, Stand, Standing, packed, unpacked
+from proxy.aging.values import Beginning, Begun, Held, Look, PastEpoch, Standing, packed, unpacked
 from proxy.decisions import Decided
 
 MAX_HELD_BYTES = 32 * 1024 * 1024
@@ -36,24 +37,35 @@ class EpochStore(Protocol):
 
 
 class Past:
-    """What a request goes on from: its earlier results, and the epochs of all that begins with the same result as it does.
+    """What a request goes on from: its earlier results, and the epochs of all that begins as it does, with what the user said
+    and with the same result. Some clients number their calls, so that many conversations have the same results.
 
-    `named` is the number of the latest epoch that one of its results went out under. `is_looked_up`: what other workers began
+    `is_looked_up`: what other workers began
     is among its `epochs`; `was_elsewhere`: one of them had this very request before.
     """
 
-    def __init__(self, owner: str, chains: Sequence[str], stands: Sequence[Stand], turns: int) -> None:
-        self.owner, self.chains, self.turns = owner, chains, turns
-        self.root = chains[0] if chains else ""
-        asked = [stand for stand in stands if not stand.result.is_newest]
-        decided = [stand.decided for stand in asked if stand.decided is not None]
-        self.named = max((one.epoch for one in decided), default=0)
+    def __init__(self, look: Look, chains: Sequence[str], chains_before: Callable[[], list[str]]) -> None:
+        stands = look.stands
+        self.owner, self.chains, self.turns = look.owner, chains, look.call.turns
+        self.root = chains[0]
+        self._chains_before = chains_before
+        # Where all is newest, what was decided has been here before: the client took back everything behind it.
+        asked = [stand for stand in stands if not stand.result.is_newest] or [
+            stand for stand in stands if stand.decided is not None
+        ]
+        decided = [stand for stand in asked if stand.decided is not None]
+        self._named = {stand.decided.epoch for stand in decided if stand.decided is not None}
         # What the client changed is new, and was in no request.
-        self._asked = [stand.key for stand in asked if stand.decided is not None] or [stand.key for stand in asked]
+        self._asked = [stand.key for stand in decided or asked]
         self._keys = frozenset(stand.key for stand in stands)
         self.asked_chains = [chain for chain, stand in zip(chains, stands, strict=True) if not stand.result.is_newest]
         self.epochs: dict[int, Begun] = {}
         self.is_looked_up = self.was_elsewhere = False
+
+    @cached_property
+    def older_chains(self) -> list[str]:
+        """Its chain as an older version made it, which did not tell conversations apart."""
+        return self._chains_before()
 
     @property
     def is_beginning(self) -> bool:
@@ -69,15 +81,13 @@ class Past:
             return None
         known = self.epochs | {one.number: one for one in more}
         for number in sorted(known, reverse=True):
-            if number <= self.named:
-                break
-            if self._was_in(known[number]):
+            if number in self._named or self._was_in(known[number]):
                 return known[number]
-        return known.get(self.named)
+        return None
 
     def _was_in(self, begun: Begun) -> bool:
         if not begun.results:
-            return begun.past.turn <= self.turns and begun.past.chain in self.chains
+            return begun.past.turn <= self.turns and begun.past.chain in self.older_chains
         # The last results are the first to be missing.
         return all(packed([key]) in begun.results for key in reversed(self._asked))
 
@@ -116,13 +126,13 @@ class Pasts:
         self._known: OrderedDict[tuple[str, str], dict[int, Begun]] = OrderedDict()
 
     def recall(self, past: Past) -> bool:
-        """Tell a request what is known of its past. Whether that is all there was when this worker last looked."""
+        """Tell a request what is known of its past. Whether anything is, or there can be nothing."""
         known = self._known.get((past.owner, past.root))
         if known is None:
             return past.is_beginning
         self._known.move_to_end((past.owner, past.root))
         past.learn(known.values())
-        return not past.named or past.named in known
+        return True
 
     def remember(self, past: Past) -> None:
         """Keep what a request was told of its past."""

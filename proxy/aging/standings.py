@@ -23,8 +23,8 @@ MAX_PLACES = 400
 
 def load(past: Past) -> list[Begun]:
     """The epochs of a request's past that it does not know yet."""
-    of_older_workers = Q(root="", chain__in=past.chains)
-    rows = EpochRecord.objects.filter(Q(root=past.root) | of_older_workers | Q(id=past.named), owner=past.owner)
+    of_older_workers = Q(chain__in=past.older_chains)
+    rows = EpochRecord.objects.filter(Q(root=past.root) | of_older_workers, owner=past.owner)
     return [_begun(row) for row in rows.exclude(id__in=list(past.epochs))]
 
 
@@ -52,8 +52,8 @@ def store(owner: str, beginning: Beginning, now: datetime, lifetime: timedelta) 
     standing, epoch = beginning.standing, beginning.epoch
     record = EpochRecord(
         owner=owner,
-        root=beginning.chains[0],
-        chain=beginning.chains[-1],
+        root=beginning.root,
+        chain=beginning.chain,
         after=standing.epoch,
         results=packed(beginning.results),
         trigger=beginning.trigger,

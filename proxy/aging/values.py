@@ -123,10 +123,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """An epoch that begins with a request: the links of its chain and the keys of its results, the standing from then on, in
+    """An epoch that begins with a request: its root and chain, the keys of its results, the standing from then on, in
     which `epoch` is still the number of the one before, and the deep forms that are new, each with its own identity."""
 
-    chains: Sequence[str]
+    root: str
+    chain: str
     results: Sequence[str]
     standing: Standing
     deep: tuple[tuple[str, ToolResult, Decided], ...]
@@ -141,7 +142,7 @@ class Beginning:
         return Begun(
             number,
             standing.epoch,
-            PastEpoch(self.chains[-1], standing.epoch_turn, self.epoch.saved_tokens, self.epoch.cost),
+            PastEpoch(self.chain, standing.epoch_turn, self.epoch.saved_tokens, self.epoch.cost),
             standing.mark_key,
             packed(self.results),
             packed(standing.deepened),

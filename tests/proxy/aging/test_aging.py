@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -14,13 +16,16 @@ from headroom import pipeline
 from headroom.values import Policy, Shrunk, ToolCall
 from proxy import database
 from proxy.aging import standings
+from proxy.aging.values import unpacked
 from proxy.conversations import Conversations
+from proxy.decisions import key_of
 from proxy.models import Decision, EpochRecord
 from proxy.offload import Offload
 from proxy.providers import anthropic
 from proxy.stores import DatabaseStore, NoStore
+from proxy.values import Call, Plan
 from tests.proxy import sessions
-from tests.proxy.conversing import NOON_S, assert_extends, planned, played
+from tests.proxy.conversing import BILLINGS, NOON_S, assert_extends, planned, played
 from tests.proxy.sessions import TASK, Step, edit, log, long_session, module, read, run
 
 
@@ -201,6 +206,29 @@ async def test_a_pause_longer_than_the_cache_lives_is_the_moment_to_shorten() ->
     assert (await planned(road, bodies[-1], "anthropic", at_s=NOON_S + 900)).epoch == "cold"
 
 
+async def test_a_conversation_does_not_go_on_from_another_one_with_the_same_results(store: DatabaseStore) -> None:
+    """As of a client that numbers its calls, and always begins by looking at the same files."""
+    steps, road = long_session(24), Conversations(store)
+    plans: list[list[Plan]] = []
+    for task in ("Make it faster.", "Make it smaller."):
+        bodies = sessions.bodies(steps, "openai", task=task)
+        calls = [replace(sessions.call(body, "openai"), conversation=task) for body in bodies]
+        plans.append([])
+        for turn, call in enumerate(calls):
+            plan = await road.plan(
+                call,
+                sessions.PROVIDERS["openai"],
+                owner="local",
+                policy=Policy(),
+                billing=BILLINGS["openai"],
+                at_s=NOON_S + 10 * turn,
+            )
+            plans[-1].append(plan)
+    first = next(turn for turn, plan in enumerate(plans[0]) if plan.epoch)
+    assert [plan.replacements for plan in plans[1][:first]] == [plan.replacements for plan in plans[0][:first]]
+    assert [plan.epoch for plan in plans[1]][: first + 1] == [""] * first + ["size"]
+
+
 async def test_who_did_not_know_that_the_cache_was_cold_learns_what_began_then(store: DatabaseStore) -> None:
     """Two workers have the first request after the pause at once, and one of them does not know when the one before was."""
     files = [read(f"src/m{n}.py", module(f"m{n}", 20)) for n in range(16)]
@@ -219,13 +247,25 @@ async def test_who_did_not_know_that_the_cache_was_cold_learns_what_began_then(s
     assert sent[3] == sent[2]
 
 
+def _as_older_workers_noted_them(call: Call) -> None:
+    link = b"local"
+    older = []
+    for result in call.results:
+        link = blake2b(link + key_of("local", result).encode(), digest_size=16).digest()
+        older.append(link.hex())
+    for epoch in EpochRecord.objects.all():
+        epoch.chain = older[len(unpacked(bytes(epoch.results))) - 1]
+        epoch.root, epoch.results, epoch.after = "", b"", 0
+        epoch.save()
+
+
 async def test_epochs_of_an_older_version_hold_after_a_deploy(store: DatabaseStore) -> None:
     bodies = sessions.bodies(long_session(24), "openai")
     before: list[Any] = []
     road = Conversations(store)
     for turn, body in enumerate(bodies):
         if turn == 12:
-            await database.run(EpochRecord.objects.update, root="", results=b"", after=0)  # as that one noted them
+            await database.run(_as_older_workers_noted_them, sessions.call(body, "openai"))
             await database.run(Decision.objects.update, epoch=0)
             road = Conversations(store)
         plan = await planned(road, body, at_s=NOON_S + 10 * turn)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import settings
 
 from headroom import tokens
+from tests.examples import examples
 
-settings.register_profile("engine", deadline=None)
+settings.register_profile("engine", examples(100))
 settings.load_profile("engine")
 
 

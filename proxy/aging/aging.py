@@ -75,6 +75,8 @@ class Aging:
     def _goes_on(self, past: Past) -> bool:
         if self._lines.get(past.chains[-1], past.turns) is not None:  # this very request was here before
             return False
+        if not past.asked_chains:  # a worker that had none of its beginnings knows what was decided there
+            return False
         before = self._lines.get(past.asked_chains[-1], past.turns - 1)
         return before is not None and before.is_sure
 

@@ -229,6 +229,17 @@ async def test_a_conversation_does_not_go_on_from_another_one_with_the_same_resu
     assert [plan.epoch for plan in plans[1]][: first + 1] == [""] * first + ["size"]
 
 
+async def test_who_goes_back_to_the_first_result_gets_it_as_it_went_out_last(store: DatabaseStore) -> None:
+    """At a worker that never had that request, but what came after it."""
+    bodies = sessions.bodies(long_session(24), "openai")
+    first, other = Conversations(store), Conversations(store)
+    for turn, body in enumerate(bodies):
+        last = await planned(first if turn < 2 else other, body, at_s=NOON_S + 10 * turn)
+    back = await planned(other, bodies[1], at_s=NOON_S + 300)
+    path = next(iter(back.replacements))
+    assert back.replacements[path] == last.replacements[path]
+
+
 async def test_who_did_not_know_that_the_cache_was_cold_learns_what_began_then(store: DatabaseStore) -> None:
     """Two workers have the first request after the pause at once, and one of them does not know when the one before was."""
     files = [read(f"src/m{n}.py", module(f"m{n}", 20)) for n in range(16)]

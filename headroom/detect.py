@@ -205,6 +205,8 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], float], ...] = (
 )
 """A kind, what its lines look like, and the share of lines that must; at 0 two places anywhere are enough."""
 
+_PLACES = frozenset(["path_list", "search"])
+
 # Asking for plain strings first is ten times faster than the expressions, and most texts have none of them.
 _HINTS = {
     "diff": ("diff --git ", "@@ -", "\n+++ "),
@@ -231,6 +233,12 @@ def kinds(text: str, call: ToolCall) -> tuple[str, ...]:
     if _GROUPED.match(text):
         return ("blob",)
     return _by_call_and_structure(text, call)
+
+
+def tells_places(call: ToolCall) -> bool:
+    """Return whether a call asks where things are: which files there are, or what in them matches."""
+    names = {program.name for program in commands.programs(call)}
+    return "ls" in names or not _PLACES.isdisjoint(_by_call(call))
 
 
 def _by_call_and_structure(text: str, call: ToolCall) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from django.db import DatabaseError
 
 from proxy import decisions, policies
-from proxy.aging import epochs, prompt_cache
+from proxy.aging import epochs, prompt_cache, ripeness
 from proxy.aging.deep_forms import DeepForms
 from proxy.aging.epochs import Billing, Candidate, Tuning
 from proxy.aging.lines import Asked, Lines
@@ -152,14 +152,16 @@ class Aging:
         allowance = max(0.0, earned) + self._tuning.risk_share * billed
         prompt = prompt_cache.prompt(look, outline, standing, forms, allowance)
         tuning = policies.tuned(self._tuning, look.policy)
-        gains = [
-            gain for gain in gains if gain.must_go or epochs.is_worth_a_round(gain.tokens, prompt, billing, tuning)
+        weighed = [(gain, Candidate(outline.results[gain.stand.result.path], gain.tokens, gain.risk)) for gain in gains]
+        weighed = [
+            (gain, candidate)
+            for gain, candidate in weighed
+            if gain.must_go or epochs.is_worth_a_round(candidate, prompt, billing, tuning)
         ]
-        candidates = [Candidate(outline.results[gain.stand.result.path], gain.tokens) for gain in gains]
-        epoch = epochs.plan(prompt, candidates, billing, tuning)
+        epoch = epochs.plan(prompt, [candidate for _, candidate in weighed], billing, tuning)
         if epoch is None:
             return standing, ""
-        chosen = gains[epoch.first :]
+        chosen = [gain for gain, _ in weighed[epoch.first :]]
         after = replace(
             standing,
             deepened=standing.deepened | {gain.stand.key for gain in chosen},
@@ -202,7 +204,8 @@ class Aging:
             must_speak = (
                 stand.key not in standing.deepened and stand.decided is not None and stand.decided.refers_to in going
             )
-            gain = Gain(stand, is_buried, tokens_now - tokens_then - lost, must_speak)
+            risk = ripeness.risk(stand.result, self._tuning)
+            gain = Gain(stand, is_buried, tokens_now - tokens_then - lost, risk, must_speak)
             if gain.tokens > 0 or must_speak:
                 gains.append(gain)
                 going.add(stand.key)
@@ -227,17 +230,17 @@ def _trigger(billing: Billing) -> str:
 def _ripe(look: Look, standing: Standing, tuning: Tuning) -> list[tuple[Stand, bool, int]]:
     """The results that may be deepened or buried now, in order: each with whether it is to be buried, and with the most
     tokens that younger results take which refer to it: those have to speak for themselves from then on."""
-    ripeness = Ripeness(look.call, tuning)
+    judged = Ripeness(look.call, tuning)
     lost: Counter[str] = Counter()
     found: list[tuple[Stand, bool, int]] = []
     for stand in reversed(look.stands):
         if stand.key in standing.buried:
             continue
         if stand.key in standing.deepened:
-            if ripeness.is_buried(stand.result):
+            if judged.is_buried(stand.result):
                 found.append((stand, True, 0))
-        elif ripeness.is_ripe(stand.result):
-            found.append((stand, ripeness.is_buried(stand.result), lost[stand.key]))
+        elif judged.is_ripe(stand.result):
+            found.append((stand, judged.is_buried(stand.result), lost[stand.key]))
         elif stand.decided is not None and stand.decided.refers_to:
             lost[stand.decided.refers_to] += stand.decided.tokens_before - stand.decided.tokens_after
     return found[::-1]

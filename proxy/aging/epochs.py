@@ -42,7 +42,8 @@ class Tuning:
     conversation so far and `risk_share` of its bill: should it end with the very next turn, it was hardly dearer than
     without us. Of what is deepened `asked_share` is asked for once more (of recorded sessions 1 to 2 %), which takes a
     round: reading the prompt again. While the cache is cold a change costs nothing, but such a round does: `cold_rounds`
-    of one have to be earned as well.
+    of one have to be earned as well. Lists of files and matches are what the next steps go by: for `list_age_turns` they
+    are `list_risk` times as likely to be asked for.
     """
 
     min_age_turns: int = 1
@@ -54,12 +55,14 @@ class Tuning:
     min_edited_age_turns: int = 40
     min_named_age_turns: int = 120
     min_buried_age_turns: int = 30
+    list_age_turns: int = 5
     deep_share: float = 0.08
     deep_read_share: float = 0.03
     horizon_share: float = 0.25
     margin_share: float = 0.1
     risk_share: float = 0.01
     asked_share: float = 0.015
+    list_risk: float = 10.0
     cold_rounds: float = 0.5
 
     def a_turn_earlier(self) -> Tuning:
@@ -85,10 +88,12 @@ class Billing:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A result that may be deepened: which block of the prompt it is, and how many tokens that takes away."""
+    """A result that may be deepened: which block of the prompt it is, how many tokens that takes away, and how many times as
+    likely as others it is to be asked for once more."""
 
     block: int
     saved_tokens: int
+    risk: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +135,11 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
     asked_cost = _asked_cost(prompt, billing, tuning)
     cold_risk = tuning.cold_rounds * billing.read * prefix_tokens[-1] if billing.is_cold else 0.0
     best: Epoch | None = None
-    saved_tokens = 0
+    saved_tokens, risk = 0, 0.0
     for first in range(len(candidates) - 1, -1, -1):
         candidate = candidates[first]
         saved_tokens += candidate.saved_tokens
+        risk += candidate.risk
         read_to = _readable(prompt, candidate.block, billing)
         rewritten_tokens = max(0, prefix_tokens[prompt.cached_end] - prefix_tokens[read_to])
         cost = 0.0
@@ -141,7 +147,7 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
             cost = billing.write * (rewritten_tokens - saved_tokens) - billing.read * rewritten_tokens
         at_once = billing.write * saved_tokens if billing.is_cold else 0.0
         gain = at_once + billing.read * saved_tokens * horizon_turns
-        gain -= asked_cost * (len(candidates) - first)
+        gain -= asked_cost * risk
         if (
             prefix_tokens[-1] - saved_tokens >= CACHED_FROM_TOKENS
             and cost + cold_risk - at_once <= prompt.allowance
@@ -152,11 +158,11 @@ def plan(prompt: Prompt, candidates: Sequence[Candidate], billing: Billing, tuni
     return best
 
 
-def is_worth_a_round(saved_tokens: int, prompt: Prompt, billing: Billing, tuning: Tuning) -> bool:
+def is_worth_a_round(candidate: Candidate, prompt: Prompt, billing: Billing, tuning: Tuning) -> bool:
     """Whether a result that comes after the first changed one, and is written anew anyway, is worth the risk that it is asked
     for once more."""
     per_token = billing.write + billing.read * tuning.horizon_share * prompt.turns
-    return saved_tokens * per_token > _asked_cost(prompt, billing, tuning)
+    return candidate.saved_tokens * per_token > candidate.risk * _asked_cost(prompt, billing, tuning)
 
 
 def _asked_cost(prompt: Prompt, billing: Billing, tuning: Tuning) -> float:

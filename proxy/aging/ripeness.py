@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from headroom import commands, reading
+from headroom import commands, detect, reading
 from headroom.shrinkers import numbered
 from headroom.values import ToolCall
 from proxy import files, mentions
@@ -23,6 +23,7 @@ LAST_LAGS = 4
 """Edits that are looked at: an agent that begins with one thing may go on with another."""
 
 _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-.: ]")
+_LISTS = re.compile(r"(?:find|search|list|grep)_(?:in_)?(?:files?|paths?|dir|folder|code)")
 _SHELL = re.compile(r"(?:^|_)(?:bash|(?:power)?shell|stdin)")
 _HOLDER = re.compile(
     r"(?:(?:get|read|view|check|capture|poll|list|last|send|write|run|execute|start|launch|stop|kill|wait|interact|to|in|from|with)_)*"
@@ -142,6 +143,18 @@ def _numbers(result: ToolResult) -> str:
 def can_be_had_again(result: ToolResult) -> bool:
     """Whether a result shows a file or what a command printed. What a service answered is data: it may be asked for late."""
     return is_read(result) or _is_command(result.tool, result.arguments)
+
+
+def risk(result: ToolResult, tuning: Tuning) -> float:
+    """How many times as likely as others a result is to be asked for once it is shortened."""
+    is_young_list = result.age_turns < tuning.list_age_turns and _is_list(result.tool, result.arguments)
+    return tuning.list_risk if is_young_list else 1.0
+
+
+@lru_cache(maxsize=8192)
+def _is_list(tool: str, arguments: str) -> bool:
+    """Whether a result tells where things are: files in folders, or what was found in them."""
+    return detect.tells_places(ToolCall(tool, arguments)) or bool(_LISTS.match(_in_words(tool.rpartition("__")[2])))
 
 
 @lru_cache(maxsize=8192)

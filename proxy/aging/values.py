@@ -160,10 +160,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """A result that may be shortened further, all but one line of it if `is_buried`, and the tokens that this saves. It
-    `must_go` with the one that it refers to."""
+    """A result that may be shortened further, all but one line of it if `is_buried`, the tokens that this saves, and how many
+    times as likely as others it is to be asked for. It `must_go` with the one that it refers to."""
 
     stand: Stand
     is_buried: bool
     tokens: int
+    risk: float
     must_go: bool

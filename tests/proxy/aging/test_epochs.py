@@ -51,10 +51,25 @@ def test_what_comes_along_is_worth_more_than_a_round_for_it(is_cold: bool) -> No
         Billing(0.5, 1.0, finds_any_prefix=True, is_cold=is_cold),
         Tuning(horizon_share=0.25, asked_share=0.02),
     )
-    assert not epochs.is_worth_a_round(16, prompt(turns=40), billing, tuning), "100 for rounds, 6 for each token"
-    assert epochs.is_worth_a_round(17, prompt(turns=40), billing, tuning)
-    assert not epochs.is_worth_a_round(66, prompt(turns=2), billing, tuning)
-    assert epochs.is_worth_a_round(81, prompt(turns=2), billing, tuning)
+    assert not epochs.is_worth_a_round(Candidate(6, 16), prompt(turns=40), billing, tuning), (
+        "100 for rounds, 6 for each token"
+    )
+    assert epochs.is_worth_a_round(Candidate(6, 17), prompt(turns=40), billing, tuning)
+    assert not epochs.is_worth_a_round(Candidate(6, 66), prompt(turns=2), billing, tuning)
+    assert epochs.is_worth_a_round(Candidate(6, 81), prompt(turns=2), billing, tuning)
+    assert not epochs.is_worth_a_round(Candidate(6, 33, risk=2.0), prompt(turns=40), billing, tuning)
+    assert epochs.is_worth_a_round(Candidate(6, 34, risk=2.0), prompt(turns=40), billing, tuning)
+
+
+def test_what_is_likelier_to_be_asked_for_must_bring_more() -> None:
+    tuning = Tuning(asked_share=0.02)
+    gains = []
+    for risk in (1.0, 3.0):
+        epoch = epochs.plan(prompt(turns=40), [Candidate(6, 900, risk)], OPENAI, tuning)
+        assert epoch is not None
+        gains.append(epoch.gain)
+    assert gains[0] - gains[1] == pytest.approx(2 * 0.5 * 0.02 * sum(prompt().block_tokens))
+    assert epochs.plan(prompt(turns=40), [Candidate(6, 900, risk=1_000.0)], OPENAI, tuning) is None
 
 
 def test_an_epoch_waits_for_turns_and_for_money() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from proxy import files, mentions
 from proxy.aging.epochs import Tuning
-from proxy.aging.ripeness import Ripeness
+from proxy.aging.ripeness import Ripeness, risk
 from proxy.files import Touch
 from proxy.providers import anthropic
 from tests.proxy import sessions
@@ -115,6 +115,31 @@ def unedited_for(earlier: list[Step], step: Step) -> int:
         if Ripeness(call, tuning).is_ripe(call.results[len(earlier)]):
             break
     return more
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "is_list"),
+    [
+        ("Bash", {"command": "cd app && find . -name '*.py' | head -50"}, True),
+        ("Bash", {"command": "ls -la src"}, True),
+        ("shell", {"command": ["bash", "-lc", "rg -n needle src"]}, True),
+        ("Bash", {"command": "git grep needle"}, True),
+        ("Glob", {"pattern": "**/*.py"}, True),
+        ("mcp__files__search_files", {"path": "src"}, True),
+        ("listDirectory", {"path": "src"}, True),
+        ("Bash", {"command": "make"}, False),
+        ("Bash", {"command": "git log --oneline"}, False),
+        ("find_users", {"city": "Wien"}, False),
+        ("Read", {"file_path": "src/ls.py"}, False),
+    ],
+)
+def test_lists_are_likelier_to_be_asked_for_while_they_are_young(name: str, arguments: Any, is_list: bool) -> None:
+    step: Step = (name, arguments, "src/a.py")
+    risks = []
+    for age in (1, 4, 5):
+        call = sessions.call(sessions.bodies([step, *[WAIT] * age], "anthropic")[-1], "anthropic")
+        risks.append(risk(call.results[0], Tuning(list_age_turns=5, list_risk=10.0)))
+    assert risks == ([10.0, 10.0, 1.0] if is_list else [1.0] * 3)
 
 
 def test_what_a_command_printed_may_get_old_before_anything_is_stale() -> None:

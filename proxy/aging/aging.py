@@ -69,6 +69,7 @@ class Aging:
     def standing(self, past: Past) -> Standing:
         """How the conversation of a request stands before it, with all that began for results that are still there: also
         where the client took back or changed what came after them."""
+        self._pasts.recall(past)  # a request like it may have begun an epoch since
         self._pasts.remember(past)
         return past.standing(None if past.was_elsewhere else self._asked_at_s(past))
 
@@ -98,7 +99,8 @@ class Aging:
     async def age(self, look: Look, past: Past) -> Aged:
         """Look a conversation over and say what its older results go out as."""
         chains, standing = past.chains, self.standing(past)
-        is_new = self._lines.get(chains[-1], look.call.turns) is None
+        # A request that an epoch began with, here or at another worker, goes out as it did then.
+        is_new = self._lines.get(chains[-1], look.call.turns) is None and not past.is_of(standing)
         forms = await self._forms.in_force(look, standing)
         trigger = ""
         if is_new:

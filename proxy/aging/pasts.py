@@ -108,6 +108,11 @@ class Past:
             begun.number,
         )
 
+    def is_of(self, standing: Standing) -> bool:
+        """Whether the latest epoch of a standing began with this very request."""
+        latest = standing.epochs[-1] if standing.epochs else None
+        return latest is not None and (latest.chain, latest.turn) == (self.chains[-1], self.turns)
+
     def _up_to(self, begun: Begun) -> tuple[PastEpoch, ...]:
         found: list[PastEpoch] = []
         one: Begun | None = begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +17,9 @@ from headroom import pipeline
 from headroom.values import Policy, Shrunk, ToolCall
 from proxy import database
 from proxy.aging import standings
-from proxy.aging.values import unpacked
+from proxy.aging.aging import Aging
+from proxy.aging.pasts import Past
+from proxy.aging.values import Look, unpacked
 from proxy.conversations import Conversations
 from proxy.decisions import key_of
 from proxy.models import Decision, EpochRecord
@@ -283,6 +286,29 @@ async def test_epochs_of_an_older_version_hold_after_a_deploy(store: DatabaseSto
         sent = sessions.sent(body, plan, "openai")
         assert plan.epoch or sent[: len(before)] == before
         before = sent
+
+
+async def test_a_copy_that_waited_while_an_epoch_began_goes_out_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    road, bodies = Conversations(NoStore()), sessions.bodies(long_session(), "openai")
+    expected = await played(Conversations(NoStore()), long_session(), "openai")
+    turn = next(turn for turn, plan in enumerate(expected) if plan.epoch)
+    for earlier, body in enumerate(bodies[:turn]):
+        await planned(road, body, "openai", at_s=NOON_S + 10 * earlier)
+    began = asyncio.Event()
+
+    async def late(look: Look) -> Past:
+        past = await Aging.past(road.aging, look)
+        await began.wait()
+        return past
+
+    with monkeypatch.context() as patched:
+        patched.setattr(road.aging, "past", late)
+        copy = asyncio.create_task(planned(road, bodies[turn], "openai", at_s=NOON_S + 10 * turn))
+        await asyncio.sleep(0.1)
+    first = await planned(road, bodies[turn], "openai", at_s=NOON_S + 10 * turn)
+    began.set()
+    assert first.epoch
+    assert sessions.sent(bodies[turn], await copy, "openai") == sessions.sent(bodies[turn], first, "openai")
 
 
 async def test_after_a_pause_two_workers_send_the_same_for_the_same_request(store: DatabaseStore) -> None:

@@ -63,6 +63,11 @@ class Decided:
     epoch: int = 0
 
     @property
+    def tokens_saved(self) -> int:
+        """How many tokens shorter a prompt is with it."""
+        return self.tokens_before - self.tokens_after
+
+    @property
     def tells_way_back(self) -> bool:
         """Whether its marker says how originals can be had."""
         return bool(self.original_hash) and pipeline.tells_way_back(self.form or "")

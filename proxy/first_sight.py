@@ -72,27 +72,32 @@ class FirstSight:
         for key, result in new.items():
             call = ToolCall(result.tool, result.arguments)
             asked = replace(policy, is_told=is_told)
-            made[key] = Decided.from_shrunk(await self._offload.shrink(result.text, call, asked), policy)
-            is_told = is_told or made[key].tells_way_back
+            alone = Decided.from_shrunk(await self._offload.shrink(result.text, call, asked), policy)
+            made[key] = alone
+            is_told = is_told or alone.tells_way_back
             if words.is_retrieval(call):
                 continue  # whoever went to get it wants it in full, not a word about the copy that was shortened
-            room = replace(room, tokens=room.tokens + _underestimated(made[key], result))
-            taken_out = made[key].tokens_before - made[key].tokens_after
-            if not room.has(taken_out):
-                made[key] = left_alone(made[key], "small_prompt")
-                continue
-            room = replace(room, tokens=room.tokens - taken_out)
-            above = sight.call.results[: next(n for n, one in enumerate(sight.call.results) if one is result)]
-            calls = [
-                one for one in sight.calls if one.age_turns > result.age_turns
-            ]  # the last answer's stay as they are
-            repeated = self._repeats.decided(
-                result, made[key], _earlier(above, stands, made, sight.gone), calls, sight.owner
-            )
-            if repeated is not None and (result.tool, repeated.label, repeated.level) not in policy.unwanted_forms:
-                alone = decisions.alone_key(key)
-                made[alone], made[key], results[alone] = made[key], repeated, result
+            room = replace(room, tokens=room.tokens + _underestimated(alone, result))
+            repeated = self._repeated(sight, result, alone, stands, made)
+            if repeated is not None and room.has(repeated.tokens_saved):
+                results[decisions.alone_key(key)] = result
+                made[decisions.alone_key(key)], made[key] = alone, repeated
+            elif not room.has(alone.tokens_saved):
+                made[key] = left_alone(alone, "small_prompt")
+            room = replace(room, tokens=room.tokens - made[key].tokens_saved)
         return Batch(sight.owner, made, results, sight.call.conversation)
+
+    def _repeated(
+        self, sight: Sight, result: ToolResult, alone: Decided, stands: Sequence[Stand], made: Mapping[str, Decided]
+    ) -> Decided | None:
+        """The form that refers to what stands above, if there is one and experience does not speak against it."""
+        above = sight.call.results[: next(n for n, one in enumerate(sight.call.results) if one is result)]
+        # The last answer's calls stay as they are.
+        calls = [one for one in sight.calls if one.age_turns > result.age_turns]
+        repeated = self._repeats.decided(result, alone, _earlier(above, stands, made, sight.gone), calls, sight.owner)
+        if repeated is None or (result.tool, repeated.label, repeated.level) in sight.policy.unwanted_forms:
+            return None
+        return repeated
 
 
 def _earlier(
@@ -132,7 +137,7 @@ def _room_above_minimum(sight: Sight, stands: Sequence[Stand]) -> _Room:
         return _Room(math.inf)
     decided = [(stand.decided, stand.result) for stand in stands if stand.decided is not None]
     size += sum(_underestimated(made, result) for made, result in decided)
-    saved = sum(made.tokens_before - made.tokens_after for made, _ in decided)
+    saved = sum(made.tokens_saved for made, _ in decided)
     discount = CACHED_FROM_TOKENS * (1 - sight.read_share)
     is_far = size < CACHED_FROM_TOKENS - FAR_SHARE * discount
     return _Room(size - saved - CACHED_FROM_TOKENS, FAR_WORTH * discount if is_far else discount)

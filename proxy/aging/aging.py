@@ -244,7 +244,7 @@ def _ripe(look: Look, standing: Standing, tuning: Tuning) -> list[tuple[Stand, b
         elif judged.is_ripe(stand.result):
             found.append((stand, judged.is_buried(stand.result), lost[stand.key]))
         elif stand.decided is not None and stand.decided.refers_to:
-            lost[stand.decided.refers_to] += stand.decided.tokens_before - stand.decided.tokens_after
+            lost[stand.decided.refers_to] += stand.decided.tokens_saved
     return found[::-1]
 
 

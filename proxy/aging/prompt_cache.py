@@ -44,7 +44,7 @@ def books(look: Look, outline: Outline, standing: Standing) -> tuple[float, floa
         if stand.decided is None:
             continue
         tokens[outline.results[stand.result.path]] = stand.decided.tokens_before
-        saved_tokens = stand.decided.tokens_before - stand.decided.tokens_after
+        saved_tokens = stand.decided.tokens_saved
         if stand.result.age_turns:
             earned += saved_tokens * (look.billing.write + look.billing.read * (stand.result.age_turns - 1))
     for epoch in standing.epochs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -121,6 +122,23 @@ async def test_a_prompt_does_not_shrink_below_what_providers_cache(dialect: str)
     unmarked = small.replace(b',"cache_control":{"type":"ephemeral"}', b"")
     if dialect == "anthropic":
         assert (await planned(Conversations(NoStore()), unmarked, dialect)).replacements
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "openai"])
+async def test_a_reference_does_not_take_a_prompt_below_what_providers_cache(dialect: str) -> None:
+    text = "\n".join(sha256(b"%d" % n).hexdigest()[: 12 + n % 29] for n in range(30))
+    plans = []
+    for length in range(300, 600, 10):
+        road = Conversations(NoStore())
+        for body in sessions.bodies([run("make key", text)] * 2, dialect, task="Why? " * length):
+            plan = await planned(road, body, dialect, mode="cache")
+        plans.append(plan)
+    shortened = [plan for plan in plans if plan.replacements]
+    assert 0 < len(shortened) < len(plans) and all([*plan.replacements.values()] == [AGAIN] for plan in shortened)
+    assert min(plan.tokens_after for plan in shortened) > 1_100
+
+
+AGAIN = "[Exactly as last time]"
 
 
 @pytest.mark.parametrize("dialect", ["anthropic", "openai"])

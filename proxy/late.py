@@ -36,15 +36,15 @@ class Late:
     def save(self) -> None:
         """Store what there is, and go by what others stored first. Runs queries; for a thread in which nobody waits."""
         while self._batches:
-            batch = self._batches[0]
+            batch = self._batches.popleft()
             try:
                 held = self._store(batch)
             except DatabaseError as exc:
+                self._batches.appendleft(batch)
                 logger.info("%d turns of decisions are still to be stored: %s", len(self._batches), exc)
                 return
             for key, decided in held.items():
                 self._memory.put(key, decided)
-            self._batches.popleft()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import groupby
 
 from headroom import commands
 from headroom.shrinkers import named, trouble
@@ -84,14 +85,6 @@ def _is_ordinary(word: str) -> bool:
 
 
 def _with_gaps(lines: list[str], hidden: frozenset[int]) -> Iterable[str]:
-    gap = 0
-    for row, line in enumerate(lines):
-        if row in hidden:
-            gap += 1
-            continue
-        if gap:
-            yield f"[{gap:,} more]"
-        gap = 0
-        yield line
-    if gap:
-        yield f"[{gap:,} more]"
+    for is_gap, rows in groupby(range(len(lines)), hidden.__contains__):
+        run = [lines[row] for row in rows]
+        yield from [f"[{len(run):,} more]"] if is_gap else run

@@ -84,9 +84,9 @@ class Account:
     """One request on both sides. `turn_ends` are the units that earlier requests of its conversation ended with.
 
     `is_first`: nothing is known of an earlier request of this conversation. `is_clients_wish`: the client asked for no
-    shortening in this request or the last one, so that what changed between them is its doing. `client_common_units` are the first units that
-    the client left as they were. `thought` and `found` are about the tokens, up to each unit, of what only the provider
-    can count: they are in neither side, as nobody knows how many they are.
+    shortening in this request or the last one, so that what changed between them is its doing. `client_common_units` are
+    the first units that the client left as they were. `thought` and `found` are about the tokens, up to each unit, of what
+    only the provider can count: they are in neither side, as nobody knows how many they are.
     """
 
     at_s: float

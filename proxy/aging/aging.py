@@ -1,6 +1,6 @@
 """The standings of conversations: when an epoch begins, and what it changes.
 
-A conversation is known by the chain of its tool results: what it read so far, in order. Forks share a chain as far as they
+A conversation is known by how it opens and the chain of its tool results: what it read so far, in order. Forks share a chain as far as they
 share a past, and what was sent of that last; a compacted history starts a new one.
 """
 

@@ -40,8 +40,7 @@ class Past:
     """What a request goes on from: its earlier results, and the epochs of all that begins as it does, with what the user said
     and with the same result. Some clients number their calls, so that many conversations have the same results.
 
-    `is_looked_up`: what other workers began
-    is among its `epochs`; `was_elsewhere`: one of them had this very request before.
+    `is_looked_up`: what other workers began is among its `epochs`; `was_elsewhere`: one of them had this very request before.
     """
 
     def __init__(self, look: Look, chains: Sequence[str], chains_before: Callable[[], list[str]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from abc import ABC, abstractmethod
 from typing import Any
 
 import anthropic
@@ -21,7 +22,7 @@ def log(name: str) -> str:
     return "\n".join(f"12:00:{n % 60:02} INFO {name} run {n} took {n % 7} ms, nothing else to say" for n in range(800))
 
 
-class Client:
+class Client(ABC):
     """An agent over one of the SDKs: it keeps its history as the SDK gives it, and runs one tool of its own."""
 
     path = ""
@@ -42,12 +43,13 @@ class Client:
         self.history.append({"role": "user", "content": text})
         return self.send()
 
+    @abstractmethod
     def send(self) -> Any:
-        raise NotImplementedError
+        """Send the history, and keep the answer in it."""
 
+    @abstractmethod
     def give(self, **results: str) -> Any:
         """Answer calls by their ids, and send."""
-        raise NotImplementedError
 
 
 class Messages(Client):
